@@ -1,0 +1,1 @@
+"""How anything learns and answers: matcher, losses, decoding, the training module."""

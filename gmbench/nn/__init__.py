@@ -1,0 +1,1 @@
+"""Parts that any model may use: text and vision encoders, layers."""

@@ -1,0 +1,1 @@
+"""What goes out: result files, tables, pictures."""
