@@ -1,0 +1,226 @@
+"""The canonical strict protocol: who is right, counted in integers.
+
+A prediction may be right in three ways, each counted by itself: *GMNER* (span, type and region),
+*MNER* (span and type) and *EEG* (span and region). Per document and task, ``tp`` is the size of a
+maximum one-to-one matching between compatible predictions and gold entities, so neither order nor
+repetition can change it. Compatible pairs have equal spans in all three tasks: the matching is
+exact when it is solved span by span, and nearly always trivial there.
+
+Counts add up over documents (micro). No torch, no configuration.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gmbench.scoring.matching import maximum_matching, region_right
+from gmbench.structures import Entity, Prediction
+
+PROTOCOL = "strict"
+PROTOCOL_VERSION = "1.0"
+
+Task = Literal["gmner", "mner", "eeg"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """True positives, predictions and gold entities; adds up over documents."""
+
+    tp: int = 0
+    pred: int = 0
+    gold: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.tp + other.tp, self.pred + other.pred, self.gold + other.gold)
+
+    @property
+    def precision(self) -> float:
+        """``tp / pred``; 0.0 without predictions."""
+        return _ratio(self.tp, self.pred)
+
+    @property
+    def recall(self) -> float:
+        """``tp / gold``; 0.0 without gold."""
+        return _ratio(self.tp, self.gold)
+
+    @property
+    def f1(self) -> float:
+        """``2 tp / (pred + gold)``; 0.0 without either."""
+        return _ratio(2 * self.tp, self.pred + self.gold)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The counts of the three tasks, of one document or of many."""
+
+    gmner: Counts = Counts()
+    mner: Counts = Counts()
+    eeg: Counts = Counts()
+
+    def __add__(self, other: "Scores") -> "Scores":
+        return Scores(self.gmner + other.gmner, self.mner + other.mner, self.eeg + other.eeg)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeScores:
+    """The counts of one entity type.
+
+    Attributes:
+        gmner, mner: its own gold against its own predictions; they add up to the micro counts.
+        eeg_tp: its gold entities matched by predictions of *any* type; with ``gold`` a recall.
+            A precision of EEG by type does not exist.
+    """
+
+    gmner: Counts
+    mner: Counts
+    eeg_tp: int
+
+    @property
+    def eeg_recall(self) -> float:
+        """Share of the type's gold entities whose span and region were found."""
+        return _ratio(self.eeg_tp, self.gmner.gold)
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusScores:
+    """A whole corpus: micro counts, and the same by type.
+
+    Attributes:
+        n: number of documents.
+        micro: counts over all documents.
+        per_type: by every type seen in gold or predictions, sorted by name.
+    """
+
+    n: int
+    micro: Scores
+    per_type: Mapping[str, TypeScores]
+
+    def macro_f1(self, task: Literal["gmner", "mner"]) -> float:
+        """Mean F1 of the types seen; secondary, to be labelled *macro* wherever it is shown."""
+        values = [getattr(scores, task).f1 for scores in self.per_type.values()]
+        return sum(values) / len(values) if values else 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running integers of one document or of many: cheap to add to, turned into records once.
+
+    Attributes:
+        n: number of documents.
+        eeg_tp: true positives of EEG; not the sum over types, since types may share predictions.
+        types: by type ``[gmner tp, mner tp, eeg tp, predictions, gold]``.
+    """
+
+    n: int = 0
+    eeg_tp: int = 0
+    types: dict[str, list[int]] = field(default_factory=dict)
+
+    def row(self, name: str) -> list[int]:
+        """The integers of one type, zeros at first."""
+        row = self.types.get(name)
+        if row is None:
+            row = self.types[name] = [0, 0, 0, 0, 0]
+        return row
+
+    def add(
+        self, gold: Sequence[Entity], pred: Sequence[Prediction], iou_threshold: float = 0.5
+    ) -> None:
+        """Count one document."""
+        self.n += 1
+        golds: dict[tuple[int, int], list[Entity]] = {}
+        preds: dict[tuple[int, int], list[Prediction]] = {}
+        for entity in gold:
+            golds.setdefault((entity.start, entity.end), []).append(entity)
+            self.row(entity.type)[4] += 1
+        for guess in pred:
+            preds.setdefault((guess.start, guess.end), []).append(guess)
+            self.row(guess.type)[3] += 1
+        for span, guesses in preds.items():
+            entities = golds.get(span)
+            if entities is None:
+                continue
+            if len(entities) == 1 and len(guesses) == 1:
+                self._add_pair(entities[0], guesses[0], iou_threshold)
+            else:
+                self._add_group(entities, guesses, iou_threshold)
+
+    def _add_pair(self, entity: Entity, guess: Prediction, iou_threshold: float) -> None:
+        """The ordinary case: one prediction and one gold entity on a span."""
+        row = self.types[entity.type]
+        same_type = guess.type == entity.type
+        row[1] += same_type
+        if region_right(guess.box, entity.boxes, iou_threshold):
+            row[0] += same_type
+            row[2] += 1
+            self.eeg_tp += 1
+
+    def _add_group(
+        self, entities: Sequence[Entity], guesses: Sequence[Prediction], iou_threshold: float
+    ) -> None:
+        """Several predictions or gold entities on one span: match them."""
+        right = [
+            {g for g, e in enumerate(entities) if region_right(p.box, e.boxes, iou_threshold)}
+            for p in guesses
+        ]
+        self.eeg_tp += maximum_matching(right)
+        for name in {entity.type for entity in entities}:
+            own = {g for g, e in enumerate(entities) if e.type == name}
+            named = [p for p, guess in enumerate(guesses) if guess.type == name]
+            row = self.types[name]
+            row[0] += maximum_matching([right[p] & own for p in named])
+            row[1] += min(len(named), len(own))
+            row[2] += maximum_matching([edges & own for edges in right])
+
+    def scores(self) -> Scores:
+        """The counts of the three tasks."""
+        sums = [sum(column) for column in zip(*self.types.values(), strict=True)] or [0] * 5
+        gmner, mner, _, pred, gold = sums
+        return Scores(
+            Counts(gmner, pred, gold), Counts(mner, pred, gold), Counts(self.eeg_tp, pred, gold)
+        )
+
+    def corpus(self) -> CorpusScores:
+        """The counts of the three tasks and of every type."""
+        per_type = {
+            name: TypeScores(Counts(row[0], row[3], row[4]), Counts(row[1], row[3], row[4]), row[2])
+            for name, row in sorted(self.types.items())
+        }
+        return CorpusScores(self.n, self.scores(), per_type)
+
+
+def score_document(
+    gold: Sequence[Entity], pred: Sequence[Prediction], iou_threshold: float = 0.5
+) -> Scores:
+    """Count one document.
+
+    Raises:
+        ValueError: the threshold does not lie in ``(0, 1]``.
+    """
+    _check_threshold(iou_threshold)
+    tally = Tally()
+    tally.add(gold, pred, iou_threshold)
+    return tally.scores()
+
+
+def score_corpus(
+    documents: Iterable[tuple[Sequence[Entity], Sequence[Prediction]]], iou_threshold: float = 0.5
+) -> CorpusScores:
+    """Count pairs of gold entities and predictions, one pair a document, in any order.
+
+    Raises:
+        ValueError: the threshold does not lie in ``(0, 1]``.
+    """
+    _check_threshold(iou_threshold)
+    tally = Tally()
+    for gold, pred in documents:
+        tally.add(gold, pred, iou_threshold)
+    return tally.corpus()
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _check_threshold(iou_threshold: float) -> None:
+    if not 0.0 < iou_threshold <= 1.0:
+        raise ValueError(f"iou_threshold must lie in (0, 1], not {iou_threshold}")
