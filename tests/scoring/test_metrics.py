@@ -1,5 +1,6 @@
 """GroundedF1 equals the plain scorer, to the last digit, on any number of processes."""
 
+import multiprocessing
 import random
 from pathlib import Path
 
@@ -107,7 +108,9 @@ def worker(rank: int, world: int, folder: str) -> None:
 
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_the_same_digits_on_several_processes(world: int, tmp_path: Path) -> None:
-    mp.spawn(worker, args=(world, str(tmp_path)), nprocs=world)
+    # A fork server imports torch once; forking pytest itself could deadlock in OpenMP.
+    multiprocessing.set_forkserver_preload([__name__])
+    mp.start_processes(worker, args=(world, str(tmp_path)), nprocs=world, start_method="forkserver")
     for size in SIZES:
         want = repr(one_process(corpus(size)))
         for rank in range(world):

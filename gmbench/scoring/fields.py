@@ -1,0 +1,188 @@
+"""Typed access to a JSON object, with errors that say where it stands."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gmbench.structures import Box
+
+
+class FileError(ValueError):
+    """A file does not hold what it should: one line naming file, line, id and what is wrong."""
+
+
+def parse_line(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
+    """The JSON object of one line.
+
+    Raises:
+        FileError: not UTF-8, not JSON, not an object, or an object with a key twice.
+    """
+    where = f"{path}:{number}"
+    if not line.strip():
+        raise FileError(f"{where}: the line is empty, a JSON object was expected")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise FileError(f"{where}: key {max(keys, key=keys.count)!r} stands twice")
+        return row
+
+    try:
+        row = json.loads(line.decode("utf-8"), object_pairs_hook=once)
+    except FileError:
+        raise
+    except UnicodeDecodeError as fault:
+        raise FileError(f"{where}: not UTF-8 at byte {fault.start}") from fault
+    except json.JSONDecodeError as fault:
+        raise FileError(f"{where}: not JSON: {fault.msg} at column {fault.colno}") from fault
+    except (ValueError, RecursionError) as fault:
+        raise FileError(f"{where}: not JSON that can be read: {fault}") from fault
+    if not isinstance(row, dict):
+        raise FileError(f"{where}: a JSON object was expected, not {_say(row)}")
+    return row
+
+
+class Fields:
+    """One JSON object and the place it was read from.
+
+    Every method takes a key and returns its value checked and typed.
+
+    Raises:
+        FileError: the key is missing or its value is not what the method says.
+    """
+
+    def __init__(self, row: Mapping[str, Any], where: str) -> None:
+        self._row = row
+        self._where = where
+
+    def named(self, where: str) -> "Fields":
+        """The same object under a better name of its place."""
+        return Fields(self._row, where)
+
+    def error(self, what: str) -> FileError:
+        """An error at this place."""
+        return FileError(f"{self._where}: {what}")
+
+    @staticmethod
+    def near(name: str, known: Iterable[str]) -> str:
+        """``"; did you mean X?"``, or nothing if nothing is near."""
+        match = difflib.get_close_matches(name, list(known), n=1)
+        return f"; did you mean {match[0]!r}?" if match else ""
+
+    def check_keys(self, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+        """No key too many, none too few."""
+        known = required + optional
+        for key in self._row:
+            if key not in known:
+                hint = self.near(key, known) or f"; known: {', '.join(known)}"
+                raise self.error(f"unknown key {key!r}{hint}")
+        for key in required:
+            self._get(key)
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there."""
+        return key in self._row
+
+    def text(self, key: str) -> str:
+        """A string with something in it."""
+        return self._text(key, self._get(key))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of such strings."""
+        return tuple(self._text(f"{key}[{n}]", value) for n, value in enumerate(self._list(key)))
+
+    def number(self, key: str) -> float:
+        """A finite number."""
+        return self._number(key, self._get(key))
+
+    def share(self, key: str) -> float:
+        """A number in 0..1."""
+        value = self.number(key)
+        if not 0.0 <= value <= 1.0:
+            raise self.error(f"{key} must lie in 0..1, not {value}")
+        return value
+
+    def index(self, key: str) -> int:
+        """A whole number from 0."""
+        value = self._get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self.error(f"{key} must be a whole number from 0, not {_say(value)}")
+        return value
+
+    def span(self, words: int) -> tuple[int, int]:
+        """The keys ``start`` and ``end`` of a span, both inclusive, within so many words."""
+        start, end = self.index("start"), self.index("end")
+        if end < start:
+            raise self.error(f"span {start}..{end} is turned round (end is inclusive)")
+        if end >= words:
+            raise self.error(
+                f"span {start}..{end} lies outside the sentence of {words} words "
+                f"(counted from 0, end is inclusive)"
+            )
+        return start, end
+
+    def boxes(self, key: str) -> tuple[Box, ...]:
+        """A list of boxes."""
+        return tuple(self._box(f"{key}[{n}]", value) for n, value in enumerate(self._list(key)))
+
+    def box_or_none(self, key: str) -> Box | None:
+        """A box, or None for null."""
+        value = self._get(key)
+        return None if value is None else self._box(key, value)
+
+    def rows(
+        self, key: str, required: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> list["Fields"]:
+        """A list of objects, their keys checked."""
+        found = []
+        for n, value in enumerate(self._list(key)):
+            if not isinstance(value, dict):
+                raise self.error(f"{key}[{n}] must be an object, not {_say(value)}")
+            fields = Fields(value, f"{self._where}: {key}[{n}]")
+            fields.check_keys(required, optional)
+            found.append(fields)
+        return found
+
+    def _get(self, key: str) -> Any:
+        if key not in self._row:
+            hint = self.near(key, self._row)
+            raise self.error(f"key {key!r} is missing{hint}")
+        return self._row[key]
+
+    def _list(self, key: str) -> list[Any]:
+        value = self._get(key)
+        if not isinstance(value, list):
+            raise self.error(f"{key} must be a list, not {_say(value)}")
+        return value
+
+    def _text(self, name: str, value: Any) -> str:
+        if not isinstance(value, str) or not value:
+            raise self.error(f"{name} must be a non-empty string, not {_say(value)}")
+        return value
+
+    def _number(self, name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(f"{name} must be a number, not {_say(value)}")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise self.error(f"{name} must be finite, not {number}")
+        return number
+
+    def _box(self, name: str, value: Any) -> Box:
+        if not isinstance(value, list) or len(value) != 4:
+            raise self.error(f"{name} must be four numbers [x1, y1, x2, y2], not {_say(value)}")
+        x1, y1, x2, y2 = (self._number(f"{name}[{n}]", x) for n, x in enumerate(value))
+        return x1, y1, x2, y2
+
+
+def _say(value: Any) -> str:
+    """A value as JSON, cut to a readable length."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:37]}..."

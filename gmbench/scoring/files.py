@@ -1,0 +1,168 @@
+"""Gold and predictions as JSON lines, the common tongue with other systems: one example a line.
+
+Gold::
+
+    {"id", "words", "entities": [{"start", "end", "type", "boxes": [[x1, y1, x2, y2], ...]}]}
+
+Predictions, where ``score``, ``region`` and ``no_target`` may be absent::
+
+    {"id", "entities": [{"start", "end", "type", "box": [...] | null, "score", ...}]}
+
+``end`` is inclusive and boxes are xyxy pixels of the original image. Reading is strict: the first
+fault is an error that names file, line, id and what is wrong, and nothing is ever skipped. Equal
+content gives equal bytes.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gmbench.scoring.atomic import write_atomically
+from gmbench.scoring.fields import Fields, FileError, parse_line
+from gmbench.structures import Entity, Example, Prediction
+
+
+def read_gold(path: Path) -> tuple[Example, ...]:
+    """The examples of a gold file, in its order.
+
+    Raises:
+        FileError: a malformed line, an id that stands twice, or a span outside its sentence.
+        OSError: the file cannot be read.
+    """
+    examples = []
+    for fields, id_ in _lines(path, ("id", "words", "entities")):
+        words = fields.texts("words")
+        entities = []
+        for row in fields.rows("entities", required=("start", "end", "type", "boxes")):
+            start, end = row.span(len(words))
+            entities.append(Entity(start, end, row.text("type"), row.boxes("boxes")))
+        examples.append(Example(id=id_, words=words, entities=tuple(entities)))
+    return tuple(examples)
+
+
+def read_predictions(path: Path, gold: Iterable[Example]) -> dict[str, tuple[Prediction, ...]]:
+    """Predictions by example id, in the order of ``gold``; every example must have its line.
+
+    Raises:
+        FileError: a malformed line, a span outside its sentence, an id that stands twice, is not
+            in ``gold``, or is missing.
+        OSError: the file cannot be read.
+    """
+    lengths = {example.id: len(example.words) for example in gold}
+    found: dict[str, tuple[Prediction, ...]] = {}
+    for fields, id_ in _lines(path, ("id", "entities")):
+        if id_ not in lengths:
+            raise fields.error(f"this id is not in the gold data{fields.near(id_, lengths)}")
+        rows = fields.rows(
+            "entities",
+            required=("start", "end", "type", "box"),
+            optional=("score", "region", "no_target"),
+        )
+        found[id_] = tuple(_prediction(row, lengths[id_]) for row in rows)
+    missing = [id_ for id_ in lengths if id_ not in found]
+    if missing:
+        raise FileError(
+            f"{path}: {len(missing)} of {len(lengths)} ids of the gold data are missing: "
+            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}; an example without "
+            'entities still needs its line, with "entities": []'
+        )
+    return {id_: found[id_] for id_ in lengths}
+
+
+def write_gold(path: Path, examples: Iterable[Example]) -> None:
+    """Write examples in the order given.
+
+    Raises:
+        ValueError: a box is not finite.
+        OSError: the file cannot be written; what was there before still is.
+    """
+    _write(
+        path,
+        (
+            {
+                "id": example.id,
+                "words": list(example.words),
+                "entities": [
+                    {
+                        "start": entity.start,
+                        "end": entity.end,
+                        "type": entity.type,
+                        "boxes": [[float(x) for x in box] for box in entity.boxes],
+                    }
+                    for entity in example.entities
+                ],
+            }
+            for example in examples
+        ),
+    )
+
+
+def write_predictions(path: Path, predictions: Mapping[str, Sequence[Prediction]]) -> None:
+    """Write predictions sorted by id, so that batches and processes leave no trace in the bytes.
+
+    Raises:
+        ValueError: a number is not finite.
+        OSError: the file cannot be written; what was there before still is.
+    """
+    _write(
+        path,
+        (
+            {"id": id_, "entities": [_plain(prediction) for prediction in predictions[id_]]}
+            for id_ in sorted(predictions)
+        ),
+    )
+
+
+def _lines(path: Path, keys: tuple[str, ...]) -> Iterator[tuple[Fields, str]]:
+    """The objects of a file with their ids, each id once."""
+    first_seen: dict[str, int] = {}
+    # Split the bytes: str.splitlines would also cut at characters that tweets do contain.
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        fields = Fields(parse_line(path, number, line), f"{path}:{number}")
+        id_ = fields.text("id")
+        fields = fields.named(f"{path}:{number}: id {id_!r}")
+        fields.check_keys(keys)
+        if id_ in first_seen:
+            raise fields.error(f"this id stands twice, first in line {first_seen[id_]}")
+        first_seen[id_] = number
+        yield fields, id_
+
+
+def _prediction(row: Fields, words: int) -> Prediction:
+    start, end = row.span(words)
+    return Prediction(
+        start=start,
+        end=end,
+        type=row.text("type"),
+        box=row.box_or_none("box"),
+        score=row.number("score") if row.has("score") else 1.0,
+        region=row.index("region") if row.has("region") else None,
+        no_target=row.share("no_target") if row.has("no_target") else None,
+    )
+
+
+def _plain(prediction: Prediction) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "start": prediction.start,
+        "end": prediction.end,
+        "type": prediction.type,
+        "box": None if prediction.box is None else [float(x) for x in prediction.box],
+        "score": float(prediction.score),
+    }
+    if prediction.region is not None:
+        row["region"] = prediction.region
+    if prediction.no_target is not None:
+        row["no_target"] = float(prediction.no_target)
+    return row
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    try:
+        lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+    except ValueError as fault:
+        raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
+    write_atomically(path, "".join(lines).encode())
