@@ -1,0 +1,181 @@
+"""The plan of one tweet: who is named, who of them is shown, what else is in the picture."""
+
+from dataclasses import dataclass
+from random import Random
+
+from gmbench.data.synthetic.cast import SHARES, Lottery, Subject
+from gmbench.data.synthetic.dials import Dials
+from gmbench.data.synthetic.scenes import IntBox, Order, Scene, Thing, arrange, draw_size
+from gmbench.data.synthetic.sentences import Sentence, write_sentence
+
+LIKELIHOOD: dict[str, float] = {
+    "person": 1.3,
+    "product": 1.2,
+    "art": 1.0,
+    "building": 1.0,
+    "other": 0.9,
+    "event": 0.8,
+    "organization": 0.75,
+    "location": 0.65,
+}
+"""How much likelier than others a named thing of this parent type is in the picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tweet:
+    """A sentence and its scene.
+
+    Attributes:
+        shown: for each mention, the things of the scene that show it; empty = not groundable.
+    """
+
+    id: str
+    sentence: Sentence
+    scene: Scene
+    shown: tuple[tuple[Thing, ...], ...]
+
+    @property
+    def gold(self) -> tuple[Thing, ...]:
+        """Every thing that some mention names."""
+        return tuple(thing for things in self.shown for thing in things)
+
+    @property
+    def others(self) -> tuple[Thing, ...]:
+        """Every thing that no word names."""
+        gold = set(map(id, self.gold))
+        return tuple(thing for thing in self.scene.things if id(thing) not in gold)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lotteries:
+    """Who can be named in a split, and who can stand around."""
+
+    seen: Lottery
+    held_out: Lottery
+    everyone: Lottery
+    namesakes: tuple[tuple[Subject, Subject], ...]
+    unseen_namesakes: tuple[tuple[Subject, Subject], ...]
+
+
+def make_lotteries(cast: tuple[Subject, ...]) -> Lotteries:
+    """Divide the cast."""
+    pairs = [(cast[s.namesake], s) for s in cast if s.namesake is not None]
+    return Lotteries(
+        seen=Lottery([subject for subject in cast if not subject.held_out]),
+        held_out=Lottery([subject for subject in cast if subject.held_out]),
+        everyone=Lottery(cast),
+        namesakes=tuple(pair for pair in pairs if not pair[0].held_out),
+        unseen_namesakes=tuple(pair for pair in pairs if pair[0].held_out),
+    )
+
+
+def shown_shares(groundable: float) -> dict[str, float]:
+    """Chance that a mention of each parent type is shown, so that the mean is ``groundable``."""
+    low, high = 0.0, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        shares = {parent: min(1.0, middle * LIKELIHOOD[parent]) for parent in SHARES}
+        mean = sum(SHARES[parent] * shares[parent] for parent in SHARES)
+        low, high = (middle, high) if mean < groundable else (low, middle)
+    return {parent: min(1.0, high * LIKELIHOOD[parent]) for parent in SHARES}
+
+
+def plan_tweet(
+    name: str, *, dials: Dials, lotteries: Lotteries, unseen: float, rng: Random
+) -> Tweet:
+    """Plan one tweet.
+
+    Args:
+        name: its id.
+        dials: the world's settings.
+        lotteries: the cast.
+        unseen: share of the mentions whose subject training never names.
+        rng: this tweet's own generator.
+    """
+    subjects = _draw_subjects(dials, lotteries, unseen, rng)
+    shares = shown_shares(dials.groundable)
+    size = draw_size((dials.image_min, dials.image_max), rng)
+    orders = [
+        Order(subject, rng.choice((2, 2, 3, 4)) if rng.random() < dials.multi_box else 1)
+        for subject in subjects
+        if rng.random() < shares[subject.parent]
+    ]
+    while sum(order.copies for order in orders) > dials.candidates:
+        orders.pop()
+    rivals = _draw_distractors(dials, lotteries.everyone, subjects, rng)
+    placed = arrange([*orders, *rivals], size=size, overlap=dials.overlap, rng=rng)
+    scene = Scene(size, placed, rng.getrandbits(48))
+    sentence = write_sentence(
+        subjects,
+        pool=dials.pool,
+        vague=dials.vague,
+        cues=[rng.random() < dials.cues for _ in subjects],
+        max_words=dials.words_max,
+        rng=rng,
+    )
+    shown = tuple(
+        tuple(thing for thing in placed if thing.subject is mention.subject)
+        for mention in sentence.mentions
+    )
+    return Tweet(name, sentence, scene, shown)
+
+
+def gold_box(box: IntBox) -> IntBox:
+    """As annotated: integer pixels counted from 1, both corners inside the thing."""
+    x0, y0, x1, y1 = box
+    return x0 + 1, y0 + 1, x1, y1
+
+
+def _draw_subjects(
+    dials: Dials, lotteries: Lotteries, unseen: float, rng: Random
+) -> list[Subject]:
+    """Distinct subjects; a pair that shares a name stands side by side."""
+    wanted = 0
+    if rng.random() >= dials.empty or dials.entities_min:
+        wanted = 1 + _poisson(max(0.0, dials.entities / (1 - dials.empty) - 1), rng)
+    wanted = min(max(wanted, dials.entities_min), dials.entities_max)
+    subjects: list[Subject] = []
+    if wanted >= 2 and rng.random() < dials.pairs:
+        pairs = lotteries.unseen_namesakes if rng.random() < unseen else lotteries.namesakes
+        if pairs:
+            first, second = rng.choice(pairs)
+            subjects += [first, second] if rng.random() < 0.5 else [second, first]
+    tries = 0
+    while len(subjects) < wanted and tries < 100 * wanted:
+        tries += 1
+        lottery = lotteries.held_out if rng.random() < unseen else lotteries.seen
+        parent = rng.choices(tuple(SHARES), weights=tuple(SHARES.values()))[0]
+        if not lottery.has(parent):
+            continue
+        subject = lottery.draw(parent, rng)
+        if all(subject.root != other.root for other in subjects):
+            subjects.append(subject)
+    return subjects
+
+
+def _draw_distractors(
+    dials: Dials, lottery: Lottery, subjects: list[Subject], rng: Random
+) -> list[Order]:
+    """Things that no word names: mostly of other kinds, never in a mentioned one's colour."""
+    named = {subject.parent for subject in subjects}
+    foreign = [parent for parent in SHARES if parent not in named]
+    orders: list[Order] = []
+    for _ in range(min(_poisson(dials.distractors, rng), 12)):
+        confusing = bool(named) and (not foreign or rng.random() < dials.confusers)
+        parent = rng.choice(sorted(named) if confusing else foreign)
+        for _ in range(20):
+            rival = lottery.draw(parent, rng)
+            alike = (rival.parent, rival.look.primary)
+            if all((s.parent, s.look.primary) != alike for s in subjects):
+                orders.append(Order(rival, 1))
+                break
+    return orders
+
+
+def _poisson(mean: float, rng: Random) -> int:
+    """A Poisson number by counting exponential waits."""
+    count, wait = 0, rng.expovariate(1.0)
+    while wait < mean:
+        count += 1
+        wait += rng.expovariate(1.0)
+    return count
