@@ -81,7 +81,7 @@ class Dials:
     quality: int = 88
     candidates: int = 10
     candidate_recall: float = 0.95
-    unseen: float = 0.3
+    unseen: float = 0.4
 
     def __post_init__(self) -> None:
         faults = [

@@ -57,6 +57,7 @@ def write_sentence(
     subjects: Sequence[Subject],
     *,
     pool: str,
+    roots: Sequence[str],
     vague: float,
     cues: Sequence[bool],
     max_words: int,
@@ -66,7 +67,8 @@ def write_sentence(
 
     Args:
         subjects: who is mentioned; the two of a pair that share a name stand side by side.
-        pool: where invented user names come from.
+        pool: where invented words come from.
+        roots: invented words of names, which user names borrow.
         vague: share of the phrases that say nothing about the type.
         cues: for each subject, whether the words tell its look.
         max_words: upper bound; ornaments (RT, hashtags, URL) are left out to keep it.
@@ -77,9 +79,9 @@ def write_sentence(
     """
     surfaces = _pick_surfaces(subjects, rng)
     writer = _Writer()
-    retweet = rng.random() < 0.25
-    if retweet:
-        writer.say(f"RT @ {_user(pool, rng)} :")
+    users = (invent(POOLS[pool], rng), rng.choice(roots))
+    if rng.random() < 0.25:
+        writer.say(f"RT @ {_user(users, rng)} :")
     elif rng.random() < 0.2:
         writer.say(rng.choice(OPENERS))
     if not subjects:
@@ -92,7 +94,7 @@ def write_sentence(
         if index:
             writer.say("," if tight else rng.choice(JOINERS))
         index += _write_clause(writer, subjects, surfaces, index, vague, cues, tight, rng)
-    _decorate(writer, pool, max_words, rng)
+    _decorate(writer, users, max_words, rng)
     if len(writer.words) > max_words:
         raise ValueError(f"{len(subjects)} names need {len(writer.words)} > {max_words} words")
     return Sentence(tuple(writer.words), tuple(writer.mentions))
@@ -156,7 +158,7 @@ def _pick_surfaces(subjects: Sequence[Subject], rng: Random) -> list[Surface]:
     return [picked[index] for index in range(len(subjects))]
 
 
-def _decorate(writer: _Writer, pool: str, max_words: int, rng: Random) -> None:
+def _decorate(writer: _Writer, users: Sequence[str], max_words: int, rng: Random) -> None:
     """Hashtags, closing words and a cut URL at the end, as far as there is room."""
     if rng.random() < 0.3 and len(writer.words) + 5 <= max_words:
         writer.say(rng.choice(CLOSERS))
@@ -164,13 +166,13 @@ def _decorate(writer: _Writer, pool: str, max_words: int, rng: Random) -> None:
         if len(writer.words) + 2 <= max_words:
             writer.say(f"# {rng.choice(HASHTAGS)}")
     if rng.random() < 0.1 and len(writer.words) + 2 <= max_words:
-        writer.say(f"@ {_user(pool, rng)}")
+        writer.say(f"@ {_user(users, rng)}")
     if rng.random() < 0.3 and len(writer.words) + 2 <= max_words:
         code = "".join(rng.choices("abcdefghjkmnpqrstuvwxyzABCDEFGHJKLM0123456789", k=10))
         writer.say(f"http://t. co/{code}")
 
 
-def _user(pool: str, rng: Random) -> str:
-    """A user name: an invented word that names nobody."""
-    word = invent(POOLS[pool], rng)
+def _user(users: Sequence[str], rng: Random) -> str:
+    """A user name: it may be somebody's name, and still it is no mention."""
+    word = rng.choice(users)
     return rng.choice((word, word.lower(), f"{word}{rng.randint(1, 99)}", f"The{word}"))

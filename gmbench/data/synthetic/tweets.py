@@ -55,6 +55,7 @@ class Lotteries:
     everyone: Lottery
     namesakes: tuple[tuple[Subject, Subject], ...]
     unseen_namesakes: tuple[tuple[Subject, Subject], ...]
+    roots: tuple[str, ...]
 
 
 def make_lotteries(cast: tuple[Subject, ...]) -> Lotteries:
@@ -66,6 +67,7 @@ def make_lotteries(cast: tuple[Subject, ...]) -> Lotteries:
         everyone=Lottery(cast),
         namesakes=tuple(pair for pair in pairs if not pair[0].held_out),
         unseen_namesakes=tuple(pair for pair in pairs if pair[0].held_out),
+        roots=tuple(subject.root for subject in cast if not subject.held_out),
     )
 
 
@@ -108,6 +110,7 @@ def plan_tweet(
     sentence = write_sentence(
         subjects,
         pool=dials.pool,
+        roots=lotteries.roots,
         vague=dials.vague,
         cues=[rng.random() < dials.cues for _ in subjects],
         max_words=dials.words_max,
