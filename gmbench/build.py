@@ -1,0 +1,191 @@
+"""Configuration -> built parts: the only place where nodes of the tree become objects."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from gmbench.data.cache import RegionFeatures, region_features
+from gmbench.data.datamodule import GroundedData, LoaderSettings
+from gmbench.data.dataset import Input
+from gmbench.data.pixels import PixelSettings
+from gmbench.data.source import DataSource, Split
+from gmbench.engine.module import GroundedModule
+from gmbench.engine.optim import OptimSettings
+from gmbench.nn.text import TextEncoder
+from gmbench.nn.vision import VisionEncoder
+from gmbench.scoring.metrics import GroundedF1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoders:
+    """The pretrained parts that a model may ask for by name.
+
+    Attributes:
+        text_encoder, tokenizer, vision_encoder: built.
+        pixels: how the vision encoder wants its pixels.
+    """
+
+    text_encoder: TextEncoder
+    tokenizer: PreTrainedTokenizerBase
+    vision_encoder: VisionEncoder
+    pixels: PixelSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything one run is made of.
+
+    Attributes:
+        source: where the data comes from.
+        data: loaders over the read splits.
+        module: model, loss, decoder and metrics.
+        saw_pixels: whether any example of any split has a picture.
+    """
+
+    source: DataSource
+    data: GroundedData
+    module: GroundedModule
+    saw_pixels: bool
+
+
+def build_source(cfg: DictConfig) -> DataSource:
+    """The data source of ``cfg.data``."""
+    source = instantiate(cfg.data, _convert_="all")
+    assert isinstance(source, DataSource)
+    return source
+
+
+def build_splits(cfg: DictConfig, source: DataSource, names: Sequence[str]) -> dict[str, Split]:
+    """Read splits, with candidate regions where the model wants them.
+
+    For the built-in world the regions lie in the folder that the world was built in.
+    """
+    regions = None
+    if "regions" in cfg.model.inputs and cfg.regions.source is not None:
+        node = OmegaConf.to_container(cfg.regions.source, resolve=True)
+        assert isinstance(node, dict)
+        if source.world is not None and "folder" in node:
+            node["folder"] = str(source.folder / Path(node["folder"]).name)
+        regions = instantiate(node)
+    return {name: source.read(name, regions) for name in names}
+
+
+def build_encoders(cfg: DictConfig) -> Encoders:
+    """Tokenizer and both encoders of ``cfg.encoders``, weights loaded."""
+    vision = instantiate(cfg.encoders.vision)
+    pixels = PixelSettings(
+        image_size=cfg.encoders.image_size,
+        crop_size=cfg.encoders.crop_size,
+        mean=tuple(vision.mean),
+        std=tuple(vision.std),
+    )
+    return Encoders(
+        text_encoder=instantiate(cfg.encoders.text),
+        tokenizer=instantiate(cfg.encoders.tokenizer),
+        vision_encoder=vision,
+        pixels=pixels,
+    )
+
+
+def build_model(cfg: DictConfig, encoders: Encoders, types: Mapping[str, str]) -> nn.Module:
+    """The network of ``cfg.model.network``, given whichever built parts its constructor names."""
+    offered = {
+        "text_encoder": encoders.text_encoder,
+        "tokenizer": encoders.tokenizer,
+        "vision_encoder": encoders.vision_encoder,
+        "type_names": tuple(types.values()),
+        "image_size": encoders.pixels.image_size,
+    }
+    wanted = inspect.signature(get_object(cfg.model.network._target_)).parameters
+    parts = {name: part for name, part in offered.items() if name in wanted}
+    settings = OmegaConf.to_container(cfg.model.network, resolve=True)
+    assert isinstance(settings, dict)
+    arguments: dict[str, Any] = {str(k): v for k, v in settings.items() if k != "_target_"}
+    model = get_object(cfg.model.network._target_)(**arguments, **parts)
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def build_run(cfg: DictConfig, folder: Path) -> Run:
+    """Read the data and build everything that trains.
+
+    Args:
+        cfg: the checked configuration.
+        folder: the run folder (unused by frozen features, which are shared between runs).
+    """
+    torch.manual_seed(cfg.seed)
+    source = build_source(cfg)
+    splits = build_splits(cfg, source, ("train", "dev", "test"))
+    encoders = build_encoders(cfg)
+    model = build_model(cfg, encoders, source.types)
+    inputs: frozenset[Input] = frozenset(cfg.model.inputs)
+    loader = LoaderSettings(
+        batch_size=cfg.trainer.batch_size,
+        eval_batch_size=cfg.trainer.eval_batch_size,
+        num_workers=cfg.trainer.num_workers,
+        seed=cfg.seed,
+        num_regions=cfg.regions.num,
+        eval_num_regions=cfg.regions.eval_num,
+        iou_threshold=cfg.regions.iou_threshold,
+    )
+    features = None
+    if "regions" in inputs and not _learns(encoders.vision_encoder):
+        features = _cached_features(splits, encoders, loader, source)
+    types = tuple(source.types)
+    data = GroundedData(
+        splits=splits,
+        types=types,
+        tokenizer=encoders.tokenizer,
+        inputs=inputs,
+        pixels=encoders.pixels,
+        loader=loader,
+        features=features,
+    )
+    saw_pixels = any(e.image is not None for split in splits.values() for e in split.examples)
+    module = GroundedModule(
+        model=model,
+        loss=instantiate(cfg.model.loss, matcher=instantiate(cfg.model.matcher)),
+        decoder=instantiate(cfg.model.decode, types=types),
+        optim=OptimSettings(**OmegaConf.to_container(cfg.optim, resolve=True)),  # type: ignore[arg-type]
+        metrics={name: GroundedF1(gold=data.gold(name), types=types) for name in ("dev", "test")},
+        select="gmner" if saw_pixels else "mner",
+    )
+    return Run(source=source, data=data, module=module, saw_pixels=saw_pixels)
+
+
+def _learns(module: nn.Module) -> bool:
+    return any(p.requires_grad for p in module.parameters())
+
+
+def _cached_features(
+    splits: Mapping[str, Split], encoders: Encoders, loader: LoaderSettings, source: DataSource
+) -> dict[str, RegionFeatures]:
+    """Vectors of the frozen encoder for every candidate, computed once and kept on disk."""
+    encoder = encoders.vision_encoder.eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    fingerprint = source.fingerprint()
+
+    @torch.inference_mode()
+    def encode(pixels: Tensor) -> Tensor:
+        return encoder.to(device).vector(pixels.to(device)).float().cpu()
+
+    return {
+        name: region_features(
+            split.examples,
+            encode=encode,
+            pixels=encoders.pixels,
+            num_regions=max(loader.num_regions, loader.eval_num_regions),
+            folder=source.cache_dir,
+            identity=f"{fingerprint}|{encoder.identity}",
+            label=name,
+        )
+        for name, split in splits.items()
+    }

@@ -1,0 +1,132 @@
+"""Splits, loaders and the gold of each split: one LightningDataModule for every data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import lightning
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase
+
+from gmbench.data.cache import RegionFeatures
+from gmbench.data.collate import Collate
+from gmbench.data.dataset import GroundedDataset, Input, Item
+from gmbench.data.pixels import PixelSettings
+from gmbench.data.sampler import LengthGroupedBatches
+from gmbench.data.source import Split
+from gmbench.data.tokens import tokenise
+from gmbench.structures import Entity
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderSettings:
+    """How batches are made.
+
+    Attributes:
+        batch_size: examples a training batch.
+        eval_batch_size: examples a dev or test batch.
+        num_workers: processes that load; 0 is best with cached features.
+        seed: of the order of training batches.
+        num_regions, eval_num_regions: first candidates kept in training and in evaluation.
+        iou_threshold: least IoU at which a candidate shows an entity.
+    """
+
+    batch_size: int
+    eval_batch_size: int
+    num_workers: int
+    seed: int
+    num_regions: int
+    eval_num_regions: int
+    iou_threshold: float = 0.5
+
+
+class GroundedData(lightning.LightningDataModule):
+    """Train, dev and test loaders over splits that were already read."""
+
+    def __init__(
+        self,
+        *,
+        splits: Mapping[str, Split],
+        types: tuple[str, ...],
+        tokenizer: PreTrainedTokenizerBase,
+        inputs: frozenset[Input],
+        pixels: PixelSettings,
+        loader: LoaderSettings,
+        features: Mapping[str, RegionFeatures] | None = None,
+    ) -> None:
+        """Tokenise every split and keep the parts.
+
+        Args:
+            splits: by name (``train``, ``dev``, ``test``).
+            types: names of classes 1..C.
+            tokenizer: a fast tokenizer.
+            inputs: what the model wants to see of an image.
+            pixels: how its vision encoder wants it.
+            loader: batch sizes, workers, numbers of candidates.
+            features: cached region vectors by split, in place of crops.
+        """
+        super().__init__()
+        self.splits = splits
+        self.types = types
+        self.inputs = inputs
+        self.pixels = pixels
+        self.loader = loader
+        self.features = features or {}
+        self.pad_id = int(tokenizer.pad_token_id)
+        self.tokens = {
+            name: tokenise(tokenizer, [e.words for e in split.examples])
+            for name, split in splits.items()
+        }
+
+    def gold(self, split: str) -> dict[str, tuple[Entity, ...]]:
+        """Gold entities of a split by example id."""
+        return {example.id: example.entities for example in self.splits[split].examples}
+
+    def dataset(self, split: str) -> GroundedDataset:
+        """Items of a split."""
+        training = split == "train"
+        return GroundedDataset(
+            self.splits[split].examples,
+            tokens=self.tokens[split],
+            inputs=self.inputs,
+            pixels=self.pixels,
+            num_regions=self.loader.num_regions if training else self.loader.eval_num_regions,
+            features=self.features.get(split),
+        )
+
+    def train_dataloader(self) -> DataLoader[Item]:
+        """Length-grouped, shuffled batches."""
+        return DataLoader(
+            self.dataset("train"),
+            batch_sampler=LengthGroupedBatches(
+                [len(row.ids) for row in self.tokens["train"]],
+                batch_size=self.loader.batch_size,
+                seed=self.loader.seed,
+            ),
+            num_workers=self.loader.num_workers,
+            collate_fn=self._collate(),
+            persistent_workers=self.loader.num_workers > 0,
+        )
+
+    def val_dataloader(self) -> DataLoader[Item]:
+        """Dev, in the file's order."""
+        return self._eval_loader("dev")
+
+    def test_dataloader(self) -> DataLoader[Item]:
+        """Test, in the file's order."""
+        return self._eval_loader("test")
+
+    def _eval_loader(self, split: str) -> DataLoader[Item]:
+        return DataLoader(
+            self.dataset(split),
+            batch_size=self.loader.eval_batch_size,
+            num_workers=self.loader.num_workers,
+            collate_fn=self._collate(),
+        )
+
+    def _collate(self) -> Collate:
+        return Collate(
+            classes={name: index for index, name in enumerate(self.types, start=1)},
+            pad_id=self.pad_id,
+            iou_threshold=self.loader.iou_threshold,
+            with_regions="regions" in self.inputs,
+        )

@@ -1,0 +1,90 @@
+"""Examples -> items: sub-words, pixels, crops or cached region features of one tweet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from gmbench.data.cache import RegionFeatures
+from gmbench.data.images import open_image
+from gmbench.data.pixels import PixelSettings, blank, crops, whole
+from gmbench.data.tokens import Tokens
+from gmbench.structures import Example
+
+Input = Literal["pixels", "regions"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One example as tensors, before padding."""
+
+    example: Example
+    tokens: Tokens
+    size: tuple[int, int]
+    boxes: Tensor  # [K + 1, 4] xyxy pixels, zeros in slot 0
+    pixels: Tensor | None
+    crops: Tensor | None
+    features: Tensor | None
+
+
+class GroundedDataset(Dataset[Item]):
+    """Examples with what a model wants to see of their images."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        *,
+        tokens: Sequence[Tokens],
+        inputs: frozenset[Input],
+        pixels: PixelSettings,
+        num_regions: int,
+        features: RegionFeatures | None = None,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            examples: what the reader read.
+            tokens: of each example.
+            inputs: ``pixels`` (the whole image), ``regions`` (candidates), or both.
+            pixels: how the vision encoder wants its pixels.
+            num_regions: first candidates to keep.
+            features: cached region vectors in place of crops, one row an example.
+        """
+        self.examples = examples
+        self.tokens = tokens
+        self.inputs = inputs
+        self.settings = pixels
+        self.num_regions = num_regions
+        self.features = features
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Item:
+        example = self.examples[index]
+        boxes = np.zeros((1, 4))
+        if "regions" in self.inputs and example.candidates is not None:
+            boxes = np.concatenate([boxes, example.candidates.boxes[: self.num_regions]])
+        features = crop = image = None
+        if self.features is not None:
+            features = self.features.row(index, len(boxes))
+        wants_crops = "regions" in self.inputs and self.features is None
+        if example.image is not None and (wants_crops or "pixels" in self.inputs):
+            picture = open_image(example.image, example.size)
+            image = whole(picture, self.settings) if "pixels" in self.inputs else None
+            crop = crops(picture, boxes[1:], self.settings) if wants_crops else None
+        elif wants_crops:
+            crop = blank(self.settings)[None]
+        return Item(
+            example=example,
+            tokens=self.tokens[index],
+            size=example.size or (1, 1),
+            boxes=torch.from_numpy(boxes).float(),
+            pixels=image,
+            crops=crop,
+            features=features,
+        )

@@ -1,0 +1,135 @@
+"""One-to-one matching between queries and gold entities: one cost matrix, scipy solves it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from gmbench.engine.costs import FORBIDDEN, CostTerm, total
+from gmbench.tensors import Outputs, Targets, TensorRecord
+
+
+class NonFiniteCost(ArithmeticError):
+    """A cost is NaN or infinite; the message names the term and the samples."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matching(TensorRecord):
+    """Which gold entity each query answers for.
+
+    Attributes:
+        gold: row of the gold entity, or -1 for *no entity*.
+        unmatched: gold entities that found no query (more golds than queries).
+    """
+
+    gold: Int[Tensor, "B Q"]
+    unmatched: int = 0
+
+
+class HungarianMatcher:
+    """Optimal assignment of gold entities to queries (MQSPN, bipartite matching loss; QGN eq. 4).
+
+    Invariants: a query answers for at most one gold entity; without repetition a gold entity has
+    at most one query; the total cost is minimal; with no gold nothing is matched; with more golds
+    than queries, as many golds as there are queries are matched and the rest is counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        terms: Mapping[str, CostTerm],
+        repeat_ratio: float = 0.0,
+        solver: Literal["hungarian", "order"] = "hungarian",
+    ) -> None:
+        """Keep the cost terms.
+
+        Args:
+            terms: named cost terms; at least one.
+            repeat_ratio: gold entities are repeated in turn until they fill this share of the
+                queries (MQSPN's *replicating Y*); 0 leaves every gold entity with one query.
+            solver: ``order`` gives the i-th gold entity (by position in the sentence) to the i-th
+                query without any search: the ablation *w/o BML*.
+
+        Raises:
+            ValueError: no terms, or a ratio outside 0..1.
+        """
+        if not terms:
+            raise ValueError("a matcher needs at least one cost term")
+        if not 0 <= repeat_ratio <= 1:
+            raise ValueError(f"repeat_ratio must lie in 0..1, not {repeat_ratio}")
+        self.terms = dict(terms)
+        self.repeat_ratio = repeat_ratio
+        self.solver = solver
+
+    def __call__(
+        self, layers: Sequence[Outputs], targets: Targets, ids: Sequence[str] = ()
+    ) -> tuple[Matching, ...]:
+        """Match every layer's queries to the gold entities of the batch.
+
+        All layers' costs travel to the host in one copy: the only synchronisation.
+
+        Args:
+            layers: outputs of the same queries at several depths.
+            targets: gold entities.
+            ids: examples' ids, for error messages.
+
+        Returns:
+            One matching a layer, on the outputs' device.
+
+        Raises:
+            NonFiniteCost: a cost is NaN or infinite.
+        """
+        costs = torch.stack([total(self.terms, layer, targets) for layer in layers])
+        counts = targets.mask.sum(dim=1)
+        packed = torch.cat([costs.flatten(), counts.to(costs.dtype)]).cpu().numpy()
+        matrix = packed[: costs.numel()].reshape(costs.shape)
+        golds = packed[costs.numel() :].astype(np.int64)
+
+        results = []
+        for layer, costs_of_layer in zip(layers, matrix, strict=True):
+            rows = np.full(costs_of_layer.shape[:2], -1, dtype=np.int64)
+            unmatched = 0
+            for b, count in enumerate(golds):
+                cost = costs_of_layer[b, :, :count]
+                if not np.isfinite(cost).all():
+                    raise NonFiniteCost(self._explain(layer, targets, b, ids))
+                queries, columns = self._solve(cost)
+                rows[b, queries] = columns
+                unmatched += int(count) - len(set(columns.tolist()))
+            gold = torch.from_numpy(rows).to(costs.device, non_blocking=True)
+            results.append(Matching(gold=gold, unmatched=unmatched))
+        return tuple(results)
+
+    def _solve(self, cost: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cost ``[Q, G]`` -> matched queries and their gold rows."""
+        num_queries, num_gold = cost.shape
+        if num_gold == 0:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        if self.solver == "order":
+            first = np.arange(min(num_queries, num_gold))
+            return first, first
+        slots = max(num_gold, math.floor(self.repeat_ratio * num_queries))
+        repeated = np.arange(slots) % num_gold
+        queries, columns = linear_sum_assignment(cost[:, repeated])
+        allowed = cost[queries, repeated[columns]] < FORBIDDEN / 2
+        return queries[allowed], repeated[columns][allowed]
+
+    def _explain(self, layer: Outputs, targets: Targets, b: int, ids: Sequence[str]) -> str:
+        count = int(targets.mask[b].sum())
+        bad = [
+            name
+            for name, term in self.terms.items()
+            if not total({name: term}, layer, targets)[b, :, :count].isfinite().all()
+        ]
+        where = ids[b] if ids else f"sample {b} of the batch"
+        return (
+            f"{where}: the matching cost is not finite (term {', '.join(bad) or 'unknown'}); "
+            "lower the learning rate or look at this example's boxes"
+        )

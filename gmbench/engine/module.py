@@ -1,0 +1,151 @@
+"""The LightningModule: one step, one optimiser, one way to validate, for every model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+
+from gmbench.engine.decode import Decoder
+from gmbench.engine.losses import SetLoss
+from gmbench.engine.optim import (
+    OptimSettings,
+    build_optimizer,
+    build_schedule,
+    pretrained_modules,
+)
+from gmbench.scoring.metrics import GroundedF1
+from gmbench.structures import Prediction
+from gmbench.tensors import Batch, Outputs
+
+
+class GroundedModule(lightning.LightningModule):
+    """Trains a model with a set loss and scores its decoded predictions.
+
+    Attributes:
+        model: ``Batch -> Outputs``.
+        predictions: of the last evaluated split, by example id.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        loss: SetLoss,
+        decoder: Decoder,
+        optim: OptimSettings,
+        metrics: Mapping[str, GroundedF1],
+        select: str = "gmner",
+    ) -> None:
+        """Keep the built parts.
+
+        Args:
+            model: ``Batch -> Outputs``; its parameters that do not require a gradient never learn.
+            loss: matcher and loss terms.
+            decoder: outputs to predictions.
+            optim: learning rates, schedule, freezing.
+            metrics: one a split (``dev``, ``test``), built on that split's gold.
+            select: the task whose dev micro F1 chooses the checkpoint; ``mner`` when no pixels
+                were seen.
+        """
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.decoder = decoder
+        self.optim = optim
+        self.metrics = nn.ModuleDict(metrics)
+        self.select = select
+        self.predictions: dict[str, tuple[Prediction, ...]] = {}
+        self.learns = frozenset(n for n, p in model.named_parameters() if p.requires_grad)
+
+    def forward(self, batch: Batch) -> Outputs:
+        """The model's outputs."""
+        outputs: Outputs = self.model(batch)
+        return outputs
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze the encoders for the first ``freeze_epochs`` epochs, then let them learn."""
+        frozen = self.current_epoch < self.optim.freeze_epochs
+        for module in pretrained_modules(self.model):
+            module.requires_grad_(not frozen)
+        for name, parameter in self.model.named_parameters():
+            if name not in self.learns:
+                parameter.requires_grad_(False)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        values = self.loss(self(batch), batch)
+        size = len(batch)
+        self.log("train/loss", values.total.detach(), prog_bar=True, batch_size=size)
+        for name, value in values.parts.items():
+            self.log(f"train/{name}", value, batch_size=size)
+        if values.matching.unmatched:
+            self.log("train/unmatched", float(values.matching.unmatched), batch_size=size)
+        return values.total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Decode and count one dev batch."""
+        self._evaluate(batch, "dev")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Decode and count one test batch."""
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: Batch, split: str) -> None:
+        answers = self.decoder(self(batch), batch)
+        self._metric(split).update(batch.ids, answers)
+        self.predictions.update(zip(batch.ids, answers, strict=True))
+
+    def _metric(self, split: str) -> GroundedF1:
+        metric = self.metrics[split]
+        assert isinstance(metric, GroundedF1)
+        return metric
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the predictions of the last round."""
+        self.predictions = {}
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the predictions of the last round."""
+        self.predictions = {}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log dev P, R, F1 of the three tasks, and the value that selects the checkpoint."""
+        self._log_scores("dev")
+
+    def on_test_epoch_end(self) -> None:
+        """Log test P, R, F1 of the three tasks."""
+        self._log_scores("test")
+
+    def _log_scores(self, split: str) -> None:
+        metric = self._metric(split)
+        scores = metric.scores().micro
+        metric.reset()
+        for task in ("gmner", "mner", "eeg"):
+            counts = getattr(scores, task)
+            for figure in ("precision", "recall", "f1"):
+                self.log(f"{split}/{task}_{figure}", float(getattr(counts, figure)))
+        value = getattr(scores, self.select).f1
+        self.log(f"{split}/select", float(value), prog_bar=split == "dev")
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Fused AdamW with two learning rates, linear warm-up and decay, stepped every batch."""
+        optimizer = build_optimizer(self.model, self.optim, self.learns)
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = build_schedule(optimizer, self.optim, steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move the whole record at once."""
+        return batch.to(device, non_blocking=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Nothing but plain containers and tensors: a checkpoint loads with weights_only=True."""
+        checkpoint.pop("hyper_parameters", None)

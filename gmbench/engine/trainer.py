@@ -1,0 +1,108 @@
+"""A Lightning trainer from typed settings: precision, checkpoints, progress, loggers."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """How long and on what to train.
+
+    Attributes:
+        epochs: passes over the training split.
+        precision: ``auto`` = bf16-mixed on a GPU that has it, otherwise 32-true.
+        accelerator, devices: Lightning's.
+        clip: largest gradient norm.
+        deterministic: refuse operations whose result differs from run to run.
+        progress: rich progress bars.
+        patience: epochs without a better dev score before training stops; None = never.
+        logger: ``csv`` or ``wandb`` (which writes beside the csv).
+        project, mode: of W&B.
+    """
+
+    epochs: int
+    clip: float
+    precision: Precision = "auto"
+    accelerator: str = "auto"
+    devices: int = 1
+    deterministic: bool = True
+    progress: bool = True
+    patience: int | None = None
+    logger: Literal["csv", "wandb"] = "csv"
+    project: str = "gmbench"
+    mode: Literal["offline", "online"] = "offline"
+
+
+def build_trainer(settings: TrainerSettings, folder: Path, name: str) -> lightning.Trainer:
+    """A trainer that keeps ``checkpoints/{best,last}.ckpt`` and ``metrics.csv`` in ``folder``.
+
+    The best checkpoint is chosen by ``dev/select``, which the module logs.
+    """
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+    checkpoint = ModelCheckpoint(
+        dirpath=folder / "checkpoints",
+        filename="best",
+        monitor="dev/select",
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    callbacks: list[Callback] = [checkpoint]
+    if settings.progress:
+        callbacks.append(RichProgressBar(leave=False))
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("dev/select", mode="max", patience=settings.patience))
+    return lightning.Trainer(
+        default_root_dir=folder,
+        max_epochs=settings.epochs,
+        precision=resolve_precision(settings.precision, settings.accelerator),
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        deterministic="warn" if settings.deterministic else False,
+        gradient_clip_val=settings.clip,
+        callbacks=callbacks,
+        logger=build_loggers(settings, folder, name),
+        log_every_n_steps=10,
+        enable_progress_bar=settings.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def build_loggers(settings: TrainerSettings, folder: Path, name: str) -> list[Logger]:
+    """metrics.csv always; W&B beside it on demand, offline unless asked otherwise."""
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
+    if settings.logger == "wandb":
+        loggers.append(
+            WandbLogger(
+                name=name,
+                project=settings.project,
+                save_dir=str(folder),
+                offline=settings.mode == "offline",
+            )
+        )
+    return loggers
+
+
+def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+    """bf16 where the device has it: a CUDA GPU from Ampere on; the CPU stays in float32."""
+    if precision != "auto":
+        return precision
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"

@@ -1,0 +1,176 @@
+"""Multimodal Set Prediction (MSP): span boundaries, candidate regions and entity types."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gmbench.tensors import MASKED
+
+CHUNK = 10
+"""Queries whose pair representation exists at once: half the time and a third of the memory of
+all 60 (PERFORMANCE.md)."""
+
+
+class PairScores(nn.Module):
+    """``ReLU(H_Q W_Q + H_K W_K) w``: one score (or more) for each pair of query and key.
+
+    The form of span boundary localisation (``S^b``) and candidate region matching (``S^r``).
+    """
+
+    def __init__(self, *, width: int, scores: int = 1, dropout: float = 0.0) -> None:
+        """Build the projections.
+
+        Args:
+            width: h.
+            scores: outputs a pair (2 for start and end from one shared ``S^b``).
+            dropout: on the pair representation.
+        """
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.score = nn.Linear(width, scores)
+
+    def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """Queries ``[B, u, h]``, keys ``[B, n, h]``, mask ``[B, n]`` -> logits ``[B, u, n, s]``."""
+        left, right = self.query(queries)[:, :, None], self.key(keys)[:, None]
+        logits = torch.cat(
+            [
+                self.score(self.dropout((part + right).relu()))  # [B, CHUNK, n, s]
+                for part in left.split(CHUNK, dim=1)
+            ],
+            dim=1,
+        )
+        return logits.masked_fill(~mask[:, None, :, None], MASKED)
+
+
+class EntityClassifier(nn.Module):
+    """``S^c = ReLU([H_Q W; P^s H_T; P^e H_T; P^r H_V])``, then types.
+
+    ``softmax`` answers over all types and *no entity*, which the paper's own loss needs;
+    ``existence`` is the paper's sentence read literally: one sigmoid says whether an entity of
+    the query's own type exists, every other type is impossible for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        num_types: int,
+        kind: Literal["softmax", "existence"] = "softmax",
+        dropout: float = 0.1,
+    ) -> None:
+        """Build the projections.
+
+        Args:
+            width: h.
+            num_types: p.
+            kind: see the class.
+            dropout: before the last projection.
+        """
+        super().__init__()
+        self.kind = kind
+        self.num_types = num_types
+        self.query = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+        self.score = nn.Linear(4 * width, num_types + 1 if kind == "softmax" else 1)
+
+    def forward(
+        self,
+        queries: Tensor,
+        words: Tensor,
+        regions: Tensor,
+        *,
+        start: Tensor,
+        end: Tensor,
+        region: Tensor,
+        type_of_query: Tensor,
+    ) -> Tensor:
+        """Type logits.
+
+        Args:
+            queries: ``[B, u, h]``.
+            words: ``[B, n, h]``.
+            regions: ``[B, k + 1, h]``.
+            start, end: P^s, P^e ``[B, u, n]``, 0 on padding.
+            region: P^r ``[B, u, k + 1]``, 0 on padding.
+            type_of_query: ``[u]`` class of each query, used by ``existence``.
+
+        Returns:
+            ``[B, u, p + 1]``; index 0 = no entity.
+        """
+        evidence = [self.query(queries), start @ words, end @ words, region @ regions]
+        logits = self.score(self.dropout(torch.cat(evidence, dim=-1).relu()))
+        if self.kind == "softmax":
+            return logits
+        own = nn.functional.one_hot(type_of_query, self.num_types + 1).bool()  # [u, p + 1]
+        answer = torch.where(own, logits, torch.full_like(logits, MASKED))
+        # sigmoid(x) = softmax([0, x])[1]: index 0 stays at 0
+        return torch.cat([torch.zeros_like(logits), answer[..., 1:]], dim=-1)
+
+
+class SetPrediction(nn.Module):
+    """All heads of MSP; the same weights answer for every fusion layer (deep supervision)."""
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        num_types: int,
+        entity_classifier: Literal["softmax", "existence"] = "softmax",
+        share_boundary: bool = True,
+        activation: Literal["sigmoid", "softmax"] = "sigmoid",
+        dropout: float = 0.1,
+    ) -> None:
+        """Build the heads.
+
+        Args:
+            width: h.
+            num_types: p.
+            entity_classifier: see EntityClassifier.
+            share_boundary: start and end read one ``S^b`` (paper) or two (released code).
+            activation: turns scores into P^s, P^e, P^r (paper: sigmoid); must be the matcher's
+                and the losses' own.
+            dropout: inside the heads.
+        """
+        super().__init__()
+        self.activation = activation
+        sizes = (2,) if share_boundary else (1, 1)
+        self.boundary = nn.ModuleList(
+            PairScores(width=width, scores=size, dropout=dropout) for size in sizes
+        )
+        self.region = PairScores(width=width, dropout=dropout)
+        self.type = EntityClassifier(
+            width=width, num_types=num_types, kind=entity_classifier, dropout=dropout
+        )
+
+    def forward(
+        self,
+        queries: Tensor,
+        words: Tensor,
+        regions: Tensor,
+        *,
+        word_mask: Tensor,
+        region_mask: Tensor,
+        type_of_query: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits of types ``[B, u, p + 1]``, starts and ends ``[B, u, n]``, regions
+        ``[B, u, k + 1]``.
+        """
+        pairs = torch.cat([head(queries, words, word_mask) for head in self.boundary], dim=-1)
+        start, end = pairs[..., 0], pairs[..., 1]
+        region = self.region(queries, regions, region_mask)[..., 0]
+        types = self.type(
+            queries,
+            words,
+            regions,
+            start=self._probability(start),
+            end=self._probability(end),
+            region=self._probability(region),
+            type_of_query=type_of_query,
+        )
+        return types, start, end, region
+
+    def _probability(self, logits: Tensor) -> Tensor:
+        return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(dim=-1)

@@ -1,0 +1,99 @@
+from itertools import permutations
+
+import pytest
+import torch
+
+from gmbench.engine.costs import RegionCost, SpanCost, TypeCost, total
+from gmbench.engine.matcher import HungarianMatcher, NonFiniteCost
+from gmbench.tensors import MASKED
+from tests.tensor_builders import make_outputs, make_targets
+
+TERMS = {"type": TypeCost(), "span": SpanCost(weight=2.0), "region": RegionCost()}
+
+
+def test_optimal_against_brute_force():
+    outputs, targets = make_outputs(5, queries=5, seed=3), make_targets([3, 0, 1, 4, 2], seed=4)
+    (matching,) = HungarianMatcher(terms=TERMS)([outputs], targets)
+    cost = total(TERMS, outputs, targets)
+    for b in range(5):
+        count = int(targets.mask[b].sum())
+        best = min(
+            (sum(float(cost[b, q, g]) for g, q in enumerate(order)) for order in permutations(range(5), count)),
+            default=0.0,
+        )
+        rows = matching.gold[b]
+        chosen = sum(float(cost[b, q, rows[q]]) for q in range(5) if rows[q] >= 0)
+        assert chosen == pytest.approx(best, abs=1e-12)
+        assert sorted(rows[rows >= 0].tolist()) == list(range(count))
+
+
+def test_no_gold_matches_nothing():
+    (matching,) = HungarianMatcher(terms=TERMS)([make_outputs(2)], make_targets([0, 0]))
+    assert (matching.gold == -1).all() and matching.unmatched == 0
+
+
+def test_more_golds_than_queries_are_counted():
+    (matching,) = HungarianMatcher(terms=TERMS)([make_outputs(1, queries=2)], make_targets([5]))
+    assert (matching.gold >= 0).all() and matching.unmatched == 3
+
+
+def test_repetition_fills_its_share_evenly():
+    matcher = HungarianMatcher(terms=TERMS, repeat_ratio=0.75)
+    (matching,) = matcher([make_outputs(1, queries=8)], make_targets([4]))
+    counts = torch.bincount(matching.gold[matching.gold >= 0], minlength=4)
+    assert counts.sum() == 6 and counts.min() >= 1 and counts.max() <= 2
+
+
+def test_order_needs_no_costs():
+    (matching,) = HungarianMatcher(terms=TERMS, solver="order")([make_outputs(1)], make_targets([3]))
+    assert matching.gold[0].tolist() == [0, 1, 2, -1, -1, -1]
+
+
+def test_each_layer_is_matched_on_its_own():
+    layers = [make_outputs(3, seed=1), make_outputs(3, seed=2)]
+    targets = make_targets([2, 3, 1])
+    matcher = HungarianMatcher(terms=TERMS)
+    together = matcher(layers, targets)
+    for layer, matching in zip(layers, together, strict=True):
+        assert torch.equal(matcher([layer], targets)[0].gold, matching.gold)
+
+
+def test_a_type_that_a_query_cannot_answer_is_never_matched():
+    outputs, targets = make_outputs(1, queries=3), make_targets([2])
+    logits = outputs.type_logits.detach().clone()
+    logits[0, :2, 1:] = MASKED  # only query 2 can answer with a type at all
+    outputs = type(outputs)(**{**vars(outputs), "type_logits": logits})
+    (matching,) = HungarianMatcher(terms=TERMS, repeat_ratio=1.0)([outputs], targets)
+    assert matching.gold[0, :2].tolist() == [-1, -1] and matching.gold[0, 2] >= 0
+
+
+def test_nan_names_term_and_example():
+    outputs, targets = make_outputs(2), make_targets([1, 2])
+    with torch.no_grad():
+        outputs.start_logits[1] = float("nan")
+    with pytest.raises(NonFiniteCost, match=r"tweet7: .*term span"):
+        HungarianMatcher(terms=TERMS)([outputs], targets, ids=["tweet3", "tweet7"])
+
+
+def test_costs_are_double_under_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cost = total(TERMS, make_outputs(1).map(lambda t: t.detach().bfloat16()), make_targets([2]))
+    assert cost.dtype == torch.float64
+
+
+def test_padding_of_golds_changes_nothing():
+    outputs = make_outputs(2, seed=5)
+    targets = make_targets([1, 4], seed=6)
+    (both,) = HungarianMatcher(terms=TERMS, repeat_ratio=0.5)([outputs], targets)
+    single = targets.map(lambda t: t[:1, :1])
+    (alone,) = HungarianMatcher(terms=TERMS, repeat_ratio=0.5)([outputs.map(lambda t: t[:1])], single)
+    assert torch.equal(both.gold[:1], alone.gold)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"terms": {}}, "at least one"), ({"terms": TERMS, "repeat_ratio": 1.5}, "repeat_ratio")],
+)
+def test_bad_settings(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        HungarianMatcher(**arguments)
