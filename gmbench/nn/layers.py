@@ -7,7 +7,6 @@ any key gets 0 from attention, not NaN.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import MLP
 
 
 class Attention(nn.Module):
@@ -39,31 +38,23 @@ class Attention(nn.Module):
             nn.init.xavier_uniform_(part.weight)
             nn.init.zeros_(part.bias)
 
-    def forward(
-        self,
-        query: Tensor,
-        keys: Tensor,
-        mask: Tensor | None = None,
-        prefix: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """Attend.
+    def forward(self, query: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attend. A prefix (as in prefix tuning) is a matter of more keys: concatenate them.
 
         Args:
             query: ``[B, Q, D]``.
             keys: ``[B, K, Dk]``, both keys and values.
             mask: True = may be attended, ``[B, K]`` or ``[B, Q, K]``; None = all.
-            prefix: further key states ``[B, P, Dk]`` and their mask ``[B, P]``, put before the
-                keys (prefix tuning); they share the keys' projections.
 
         Returns:
             ``[B, Q, D]``; 0 in a row that may attend to nothing.
         """
-        keys, allowed = self._joined(keys, mask, prefix)
-        any_key = None
+        allowed = _broadcast(mask)
+        some = None
         if allowed is not None:
-            any_key = allowed.any(dim=-1, keepdim=True)
+            some = allowed.any(dim=-1, keepdim=True)
             # Kernels differ on rows without keys: let such a row see all, then blank it.
-            allowed = allowed | ~any_key
+            allowed = allowed | ~some
         mixed = F.scaled_dot_product_attention(
             self._split(self.query(query)),
             self._split(self.key(keys)),
@@ -72,63 +63,54 @@ class Attention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
         )
         result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))  # [B, h, Q, d] -> [B, Q, D]
-        return result if any_key is None else result.masked_fill(~any_key[:, 0], 0.0)
+        return result if some is None else result.masked_fill(~some[:, 0], 0.0)
 
-    def weights(
-        self,
-        query: Tensor,
-        keys: Tensor,
-        mask: Tensor | None = None,
-        prefix: tuple[Tensor, Tensor] | None = None,
-    ) -> Tensor:
-        """The weights ``[B, heads, Q, P + K]`` with which :meth:`forward` attends, for pictures.
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The weights ``[B, heads, Q, K]`` with which :meth:`forward` attends, for pictures.
 
         A row sums to 1, or to 0 where it may attend to nothing. Without dropout.
         """
-        keys, allowed = self._joined(keys, mask, prefix)
         queries = self._split(self.query(query))
         scores = queries @ self._split(self.key(keys)).mT * queries.shape[-1] ** -0.5
+        allowed = _broadcast(mask)
         if allowed is None:
             return scores.softmax(dim=-1)
         lowest = torch.finfo(scores.dtype).min
         return scores.masked_fill(~allowed, lowest).softmax(dim=-1).masked_fill(~allowed, 0.0)
 
-    def _joined(
-        self, keys: Tensor, mask: Tensor | None, prefix: tuple[Tensor, Tensor] | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """All keys ``[B, P + K, Dk]`` and the mask ``[B, 1, 1 | Q, P + K]``."""
-        if mask is not None and mask.ndim == 2:
-            mask = mask[:, None]
-        if prefix is not None:
-            states, real = prefix
-            if mask is None:
-                mask = keys.new_ones(keys.shape[0], 1, keys.shape[1], dtype=torch.bool)
-            real = real[:, None].expand(-1, mask.shape[1], -1)
-            keys, mask = torch.cat([states, keys], dim=1), torch.cat([real, mask], dim=-1)
-        return keys, None if mask is None else mask[:, None]
-
     def _split(self, states: Tensor) -> Tensor:
         """``[B, N, D]`` -> ``[B, heads, N, D / heads]``."""
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        batch, number, width = states.shape
+        return states.view(batch, number, self.heads, width // self.heads).transpose(1, 2)
 
 
-class FeedForward(MLP):
+def _broadcast(mask: Tensor | None) -> Tensor | None:
+    """``[B, K]`` or ``[B, Q, K]`` -> ``[B, 1, 1 | Q, K]``."""
+    if mask is None:
+        return None
+    return mask[:, None, None] if mask.ndim == 2 else mask[:, None]
+
+
+class FeedForward(nn.Module):
     """Two linear layers with GELU between them, ``[..., D]`` -> ``[..., D]``.
 
     Args:
         width: of input and result.
         hidden: between the layers; 4 widths by default.
-        dropout: after each layer.
+        dropout: between the layers (what is added to a residual is the block's own to drop).
     """
 
     def __init__(self, *, width: int, hidden: int | None = None, dropout: float = 0.0) -> None:
-        super().__init__(
-            width,
-            [hidden or 4 * width, width],
-            activation_layer=nn.GELU,
-            dropout=dropout,
-            inplace=None,
+        super().__init__()
+        hidden = hidden or 4 * width
+        self.layers = nn.Sequential(
+            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width)
         )
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Each vector on its own."""
+        result: Tensor = self.layers(states)
+        return result
 
 
 class CrossBlock(nn.Module):
@@ -159,15 +141,10 @@ class CrossBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, query: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Queries ``[B, Q, D]``, keys ``[B, K, Dk]``, mask as in Attention -> ``[B, Q, D]``."""
+        """Queries ``[B, Q, D]``, keys ``[B, K, Dk]``, mask as in Attention -> ``[B, Q, D]``.
+
+        ``block(states, states, mask)`` is self-attention.
+        """
         query = self.attention_norm(query + self.dropout(self.attention(query, keys, mask)))
-        result: Tensor = self.feed_norm(query + self.feed_forward(query))
+        result: Tensor = self.feed_norm(query + self.dropout(self.feed_forward(query)))
         return result
-
-
-class SelfBlock(CrossBlock):
-    """Post-norm transformer block in which states attend to each other."""
-
-    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """States ``[B, N, D]``, mask ``[B, N]`` -> ``[B, N, D]``."""
-        return super().forward(states, states, mask)

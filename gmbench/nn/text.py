@@ -53,7 +53,7 @@ class TextEncoder(nn.Module):
         self.depth: int = config.num_hidden_layers
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """Sub-words ``[B, T]`` and their mask ``[B, T]`` (True = real) -> last states ``[B, T, D]``."""
+        """Sub-words ``[B, T]`` and their mask ``[B, T]`` (True = real) -> ``[B, T, D]``."""
         states: Tensor = self.model(input_ids=input_ids, attention_mask=mask).last_hidden_state
         return states
 
@@ -219,7 +219,7 @@ def named_tokenizer(name: str) -> PreTrainedTokenizerFast:
 
 
 def _wordpiece(file: Path, max_length: int) -> PreTrainedTokenizerFast:
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_file=str(file),
         unk_token="[UNK]",
         sep_token="[SEP]",
