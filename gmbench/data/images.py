@@ -1,0 +1,133 @@
+"""Pictures of strangers, safely: size before pixels, no bomb, no half image, no wrong orientation.
+
+No process-wide flag of Pillow is read or set: truncated files are errors whatever others configure.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from gmbench.data.errors import DataError, SizeMismatch, fault, located
+
+MAX_PIXELS = 40_000_000
+ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {  # the orientations that exchange width and height, and what undoes them
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def image_size(path: Path, expected_size: tuple[int, int] | None = None) -> tuple[int, int]:
+    """``(width, height)`` of a picture, from its header alone.
+
+    Args:
+        path: the file; its name's ending is not believed.
+        expected_size: the size its boxes were drawn on. Where the EXIF orientation turns the
+            picture to that size, that is its size; otherwise the picture is taken as stored.
+
+    Raises:
+        SizeMismatch: neither orientation has the expected size.
+        DataError: missing, empty, not a picture, or more than 40 million pixels.
+    """
+    with _opened(path) as image:
+        _turn(path, image, expected_size)
+        return expected_size or image.size
+
+
+def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode a picture in full: first frame, 8-bit RGB, transparency over white.
+
+    Args:
+        path: the file; its name's ending is not believed.
+        expected_size: as in :func:`image_size`.
+
+    Raises:
+        SizeMismatch: neither orientation has the expected size.
+        DataError: as in :func:`image_size`, or the file is truncated or damaged.
+    """
+    with _opened(path) as image:
+        turn = _turn(path, image, expected_size)
+        image.load()
+        picture = _rgb(image)
+        return picture if turn is None else picture.transpose(turn)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture with its header read; every way to fail becomes one DataError."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise fault(
+                    path,
+                    f"{width}x{height} is more than {MAX_PIXELS // 1_000_000} million pixels",
+                    "scale the picture down (and its boxes with it)",
+                )
+            yield image
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise fault(path, "missing image") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise fault(
+            path,
+            f"more than {MAX_PIXELS // 1_000_000} million pixels",
+            "scale the picture down (and its boxes with it)",
+        ) from None
+    except UnidentifiedImageError:
+        empty = path.stat().st_size == 0
+        raise fault(path, "0 bytes" if empty else "not an image", "fetch the file again") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        raise fault(path, f"damaged image ({error})", "fetch the file again") from None
+
+
+def _turn(
+    path: Path, image: Image.Image, expected: tuple[int, int] | None
+) -> Image.Transpose | None:
+    """The turn that EXIF asks for, if and only if it gives the picture the expected size."""
+    if expected is None or image.size == expected:
+        return None
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    if turn is not None and image.size == expected[::-1]:
+        return turn
+    width, height = image.size
+    raise SizeMismatch(
+        located(
+            path,
+            f"the image is {width}x{height} but its boxes were drawn on "
+            f"{expected[0]}x{expected[1]}",
+            "get the original image, or correct <size> and the boxes in the xml",
+        )
+    )
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any mode to RGB; a copy, also where it is RGB already."""
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: Pillow would cut, not scale
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        canvas = Image.new("RGB", image.size, "white")
+        canvas.paste(layers, mask=layers.getchannel("A"))
+        return canvas
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey of 16 bits to its upper 8; floats are taken as 0..1, or 0..255 where one is above 1."""
+    if values.dtype.kind == "f":
+        scale = 255.0 if np.nanmax(values, initial=0.0) <= 1.0 else 1.0
+        values = np.nan_to_num(values) * scale
+    else:
+        values = values >> 8
+    return np.clip(values, 0, 255).astype(np.uint8)

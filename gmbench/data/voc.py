@@ -1,0 +1,234 @@
+"""Pascal-VOC xml -> named boxes: which entity is where in the image.
+
+A document type is refused, files are capped at 1 MB and elements at 20 levels, so no hostile file
+costs time or memory. Coordinates are kept as they stand: 1-based integer pixels, xyxy.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.sax import SAXException, SAXParseException
+from xml.sax.handler import ContentHandler
+
+from defusedxml import DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden
+from defusedxml.sax import parseString
+
+from gmbench.data.errors import DataError, fault, nearest
+from gmbench.structures import Box
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 20
+INTEGER = re.compile(r"[+-]?\d{1,9}")
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True, slots=True)
+class VocObject:
+    """One ``<object>``: a name and the box that shows it, with its line in the file."""
+
+    name: str
+    box: Box
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What an xml file says.
+
+    Attributes:
+        size: ``(width, height)`` of ``<size>``, or None where it is absent.
+        objects: those without fault, in the file's order.
+        faults: one error for each object that had to be left out.
+    """
+
+    size: tuple[int, int] | None
+    objects: tuple[VocObject, ...]
+    faults: tuple[DataError, ...] = ()
+
+
+def read_voc(path: Path) -> Annotation:
+    """Read one file; objects with a fault are left out and their errors handed back.
+
+    Raises:
+        DataError: the file as a whole cannot be read: empty, cut, too large, with a document type,
+            or not an ``<annotation>``.
+    """
+    handler = _Collector()
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if not data:
+            raise fault(path, "0 bytes", "fetch the file again")
+        if len(data) > MAX_BYTES:
+            raise fault(path, "more than 1 MB", "no annotation is that large: fetch it again")
+        parseString(data, handler, forbid_dtd=True)
+    except OSError as error:
+        raise fault(path, f"cannot be read ({error.strerror})") from None
+    except (DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden):
+        raise fault(
+            path, "has a document type or entity", "remove it: none is allowed", line=handler.line
+        ) from None
+    except SAXParseException as error:
+        raise fault(
+            path,
+            f"not well-formed ({error.getMessage()})",
+            "the file is cut or damaged: fetch it again",
+            line=error.getLineNumber(),
+        ) from None
+    except (SAXException, LookupError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise fault(path, f"not xml ({error})", "fetch the file again") from None
+    if handler.root != "annotation":
+        raise fault(path, f"opens with <{handler.root}>", "expected <annotation>", line=1)
+    return _annotation(path, handler)
+
+
+def check_names(
+    path: Path, objects: Iterable[VocObject], names: Collection[str]
+) -> list[DataError]:
+    """One error for each object whose name is none of ``names``, the tweet's entities."""
+    return [
+        fault(
+            path,
+            f"the text has no entity named {item.name!r}",
+            f"{nearest(item.name, names)} a name is the entity's words joined by one space",
+            line=item.line,
+        )
+        for item in objects
+        if item.name not in names
+    ]
+
+
+def outside(path: Path, item: VocObject, size: tuple[int, int]) -> DataError | None:
+    """The error of a box that leaves an image of ``size``; touching its border is inside."""
+    x1, y1, x2, y2 = item.box
+    if x1 >= 0 and y1 >= 0 and x2 <= size[0] and y2 <= size[1]:
+        return None
+    return fault(
+        path,
+        f"box {_show(item.box)} of {item.name!r} leaves the image of {size[0]}x{size[1]}",
+        "correct the box or <size>",
+        line=item.line,
+    )
+
+
+def _annotation(path: Path, handler: "_Collector") -> Annotation:
+    faults: list[DataError] = []
+    size = _size(path, handler, faults)
+    objects: list[VocObject] = []
+    seen: set[tuple[str, Box]] = set()
+    for raw in handler.objects:
+        made = _object(path, raw)
+        if isinstance(made, VocObject):
+            wrong = outside(path, made, size) if size else None
+            if (made.name, made.box) in seen:
+                wrong = fault(
+                    path,
+                    f"{made.name!r} has the box {_show(made.box)} twice",
+                    "remove one",
+                    line=made.line,
+                )
+            seen.add((made.name, made.box))
+            made = wrong or made
+        if isinstance(made, VocObject):
+            objects.append(made)
+        else:
+            faults.append(made)
+    return Annotation(size=size, objects=tuple(objects), faults=tuple(faults))
+
+
+def _size(path: Path, handler: "_Collector", faults: list[DataError]) -> tuple[int, int] | None:
+    sides = [handler.size.get(name, "").strip() for name in ("width", "height")]
+    if not any(sides):
+        return None
+    if all(INTEGER.fullmatch(side) and int(side) > 0 for side in sides):
+        return int(sides[0]), int(sides[1])
+    faults.append(fault(path, f"<size> is {sides[0]!r} x {sides[1]!r}", "two whole numbers > 0"))
+    return None
+
+
+def _object(path: Path, raw: "_Raw") -> VocObject | DataError:
+    """The object, or what is wrong with it."""
+
+    def wrong(what: str, todo: str) -> DataError:
+        return fault(path, f"object {raw.name!r} {what}", todo, line=raw.line)
+
+    if not raw.name:
+        return wrong("has no <name>", "name the entity it shows")
+    if raw.bndboxes != 1:
+        return wrong(f"has {raw.bndboxes} <bndbox>", "give it one")
+    texts = {side: raw.sides.get(side, "").strip() for side in SIDES}
+    for side, text in texts.items():
+        if not INTEGER.fullmatch(text):
+            return wrong(f"has <{side}> {text!r}", "boxes are whole pixels")
+    x1, y1, x2, y2 = (float(texts[side]) for side in SIDES)
+    if x2 <= x1 or y2 <= y1:
+        return wrong(
+            f"has no area: xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}",
+            "xmin < xmax and ymin < ymax",
+        )
+    return VocObject(name=raw.name, box=(x1, y1, x2, y2), line=raw.line)
+
+
+def _show(box: Box) -> str:
+    return ",".join(f"{side:g}" for side in box)
+
+
+@dataclass(slots=True)
+class _Raw:
+    """An object while its element is being read."""
+
+    line: int
+    name: str = ""
+    bndboxes: int = 0
+    sides: dict[str, str] = field(default_factory=dict)
+
+
+class _Collector(ContentHandler):
+    """Keeps the texts of ``size/*``, ``object/name`` and ``object/bndbox/*`` with line numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root: str | None = None
+        self.size: dict[str, str] = {}
+        self.objects: list[_Raw] = []
+        self._locator: Any = None
+        self._path: list[str] = []
+        self._text: list[str] = []
+
+    @property
+    def line(self) -> int | None:
+        """Where the parser stands."""
+        return None if self._locator is None else self._locator.getLineNumber()
+
+    def setDocumentLocator(self, locator: Any) -> None:
+        self._locator = locator
+
+    def startElement(self, name: str, attrs: Any) -> None:
+        self.root = self.root or name
+        self._path.append(name)
+        self._text = []
+        if len(self._path) > MAX_DEPTH:
+            raise SAXException(f"more than {MAX_DEPTH} levels of elements")
+        if self._path[1:] == ["object"]:
+            self.objects.append(_Raw(line=self.line or 0))
+        elif self._path[1:] == ["object", "bndbox"]:
+            self.objects[-1].bndboxes += 1
+
+    def characters(self, content: str) -> None:
+        self._text.append(content)
+
+    def endElement(self, name: str) -> None:
+        text = "".join(self._text)
+        match self._path[1:]:
+            case ["size", side]:
+                self.size[side] = text
+            case ["object", "name"]:
+                self.objects[-1].name = text
+            case ["object", "bndbox", side]:
+                self.objects[-1].sides[side] = text
+        self._path.pop()
+        self._text = []
