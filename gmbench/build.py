@@ -114,12 +114,11 @@ def build_model(cfg: DictConfig, encoders: Encoders, types: Mapping[str, str]) -
     return model
 
 
-def build_run(cfg: DictConfig, folder: Path) -> Run:
+def build_run(cfg: DictConfig) -> Run:
     """Read the data and build everything that trains.
 
     Args:
         cfg: the checked configuration.
-        folder: the run folder (unused by frozen features, which are shared between runs).
     """
     torch.manual_seed(cfg.seed)
     source = build_source(cfg)
@@ -138,7 +137,7 @@ def build_run(cfg: DictConfig, folder: Path) -> Run:
     )
     features = None
     if "regions" in inputs and not _learns(encoders.vision_encoder):
-        features = _cached_features(splits, encoders, loader, source)
+        features = _cached_features(splits, encoders, loader, source, Path(cfg.cache))
     types = tuple(source.types)
     data = GroundedData(
         splits=splits,
@@ -166,7 +165,11 @@ def _learns(module: nn.Module) -> bool:
 
 
 def _cached_features(
-    splits: Mapping[str, Split], encoders: Encoders, loader: LoaderSettings, source: DataSource
+    splits: Mapping[str, Split],
+    encoders: Encoders,
+    loader: LoaderSettings,
+    source: DataSource,
+    folder: Path,
 ) -> dict[str, RegionFeatures]:
     """Vectors of the frozen encoder for every candidate, computed once and kept on disk."""
     encoder = encoders.vision_encoder.eval()
@@ -183,7 +186,7 @@ def _cached_features(
             encode=encode,
             pixels=encoders.pixels,
             num_regions=max(loader.num_regions, loader.eval_num_regions),
-            folder=source.cache_dir,
+            folder=folder,
             identity=f"{fingerprint}|{encoder.identity}",
             label=name,
         )

@@ -1,0 +1,67 @@
+"""Train, test and report one configuration: ``python -m gmbench.run model=mqspn``.
+
+``mode=check`` looks at data, weights and one batch without training; ``mode=test ckpt=...`` scores
+a checkpoint. Exit codes: 0 done, 2 bad configuration or input, 1 a failure in the run itself.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gmbench.config import check, conf_dir, friendly, shadowed_models
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
+def _task(cfg: DictConfig) -> float | None:
+    check(cfg)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    overrides = tuple(HydraConfig.get().overrides.task)
+    # Only now: --help and every configuration error come without waiting for torch.
+    from rich.console import Console
+
+    from gmbench.checkup import check_up
+    from gmbench.training import execute
+
+    console = Console()
+    if cfg.mode == "check":
+        check_up(cfg, console)
+        return None
+    return execute(cfg, folder, overrides, console)
+
+
+def main() -> int:
+    """Run the verb with the command line's arguments."""
+    if (shadow := shadowed_models()) is not None:
+        print(shadow, file=sys.stderr)
+        return 2
+    # Hydra would print its own traceback and leave; with this it hands the exception to us.
+    asked_for_tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        _task()
+    except Exception as error:
+        line = _input_error(error)
+        if asked_for_tracebacks or line is None:
+            raise
+        print(line, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _input_error(error: Exception) -> str | None:
+    """What the user can mend, one line a problem; None for a failure of the run itself."""
+    known = friendly(error, [a for a in sys.argv[1:] if not a.startswith("-")])
+    if known is not None:
+        return known
+    from gmbench.data.errors import DataError
+    from gmbench.nn.carriers import WeightsError
+
+    return str(error) if isinstance(error, DataError | WeightsError) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
