@@ -1,0 +1,119 @@
+"""What a configuration may hold: one dataclass a group of conf/.
+
+A field without default must stand in the configuration; one with a default may. Any further key is
+unknown, unless an interpolation reads it (``model.activation`` in ``${model.activation}``). Nodes
+with a ``_target_`` are compared with the constructor's signature instead (signatures.py).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from gmbench.config.compare import Range, Target
+
+Count = Annotated[int, Range(1)]
+NotNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+
+
+@dataclass(frozen=True)
+class Model:
+    """conf/model: a network with its objective and its reading of the outputs."""
+
+    name: str
+    inputs: list[Literal["regions", "pixels"]]
+    network: Target
+    loss: Target
+    decode: Target
+    matcher: Target | None = None
+    freeze_vision: bool = False
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """conf/encoders: pretrained parts, the sizes they see and the rates that suit them."""
+
+    name: str
+    text: Target
+    tokenizer: Target
+    vision: Target
+    image_size: Count
+    crop_size: Count
+    lr_encoder: NotNegative
+    lr_head: NotNegative
+
+
+@dataclass(frozen=True)
+class Regions:
+    """conf/regions: where candidate regions come from; no source, no candidates."""
+
+    name: str
+    source: Target | None
+    num: Count = 15
+    eval_num: Count = 15
+    iou_threshold: Annotated[float, Range(0, 1, above=True)] = 0.5
+
+
+@dataclass(frozen=True)
+class Optim:
+    """conf/optim: AdamW with linear warm-up (a share of all steps) and staged freezing."""
+
+    lr_encoder: NotNegative
+    lr_head: Annotated[float, Range(0, above=True)]
+    weight_decay: NotNegative
+    warmup: Share
+    clip: NotNegative | None
+    freeze_epochs: Annotated[int, Range(0)]
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """conf/trainer: how long, how much at once, on what."""
+
+    epochs: Count
+    batch_size: Count
+    eval_batch_size: Count
+    num_workers: Annotated[int, Range(0)]
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
+    devices: Count | list[Annotated[int, Range(0)]] | Literal["auto"]
+    num_threads: Count | None = None
+    deterministic: bool = True
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """conf/callbacks."""
+
+    progress: bool = True
+    patience: Count | None = None
+
+
+@dataclass(frozen=True)
+class Logger:
+    """conf/logger: metrics.csv is always written; wandb beside it."""
+
+    name: Literal["csv", "wandb"]
+    project: str = "gmbench"
+    mode: Literal["online", "offline", "disabled"] = "offline"
+
+
+@dataclass(frozen=True)
+class Root:
+    """The whole configuration."""
+
+    name: str
+    mode: Literal["train", "test", "check"]
+    seed: Annotated[int, Range(0, 2**32 - 1)]
+    ckpt: str | None
+    runs: str
+    force: bool
+    cache: str
+    force: bool
+    model: Model
+    data: Target
+    encoders: Encoders
+    regions: Regions | None
+    optim: Optim
+    trainer: Trainer
+    callbacks: Callbacks
+    logger: Logger
