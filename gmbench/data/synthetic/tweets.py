@@ -107,7 +107,31 @@ def plan_tweet(
     rivals = _draw_distractors(dials, lotteries.everyone, subjects, rng)
     placed = arrange([*orders, *rivals], size=size, overlap=dials.overlap, rng=rng)
     scene = Scene(size, placed, rng.getrandbits(48))
-    sentence = write_sentence(
+    sentence = _speak(subjects, dials, lotteries, rng)
+    shown = tuple(
+        tuple(thing for thing in placed if thing.subject is mention.subject)
+        for mention in sentence.mentions
+    )
+    return Tweet(name, sentence, scene, shown)
+
+
+def plan_sentence(
+    *, dials: Dials, lotteries: Lotteries, unseen: float, rng: Random
+) -> Sentence:
+    """A tweet's words without a picture, for what learns from text alone."""
+    return _speak(_draw_subjects(dials, lotteries, unseen, rng), dials, lotteries, rng)
+
+
+def gold_box(box: IntBox) -> IntBox:
+    """As annotated: integer pixels counted from 1, both corners inside the thing."""
+    x0, y0, x1, y1 = box
+    return x0 + 1, y0 + 1, x1, y1
+
+
+def _speak(
+    subjects: list[Subject], dials: Dials, lotteries: Lotteries, rng: Random
+) -> Sentence:
+    return write_sentence(
         subjects,
         pool=dials.pool,
         roots=lotteries.roots,
@@ -116,17 +140,6 @@ def plan_tweet(
         max_words=dials.words_max,
         rng=rng,
     )
-    shown = tuple(
-        tuple(thing for thing in placed if thing.subject is mention.subject)
-        for mention in sentence.mentions
-    )
-    return Tweet(name, sentence, scene, shown)
-
-
-def gold_box(box: IntBox) -> IntBox:
-    """As annotated: integer pixels counted from 1, both corners inside the thing."""
-    x0, y0, x1, y1 = box
-    return x0 + 1, y0 + 1, x1, y1
 
 
 def _draw_subjects(

@@ -70,9 +70,10 @@ class World(Dials):
 
     def plan(self, split: str) -> list[Tweet]:
         """The tweets of a split, before anything is drawn."""
-        return self._plan(split, self._lotteries())
+        return self._plan(split, self.lotteries())
 
-    def _lotteries(self) -> Lotteries:
+    def lotteries(self) -> Lotteries:
+        """The world's cast, by who may be named where."""
         rng = Random(f"{self.seed}/cast")
         return make_lotteries(
             draw_cast(
@@ -98,7 +99,7 @@ class World(Dials):
         ]
 
     def _build(self, folder: Path) -> None:
-        lotteries = self._lotteries()
+        lotteries = self.lotteries()
         for name in ("txt", "txt_fine", "xml", "images", "vinvl"):
             (folder / name).mkdir()
         with Progress(transient=True) as progress:
