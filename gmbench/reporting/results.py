@@ -1,0 +1,157 @@
+"""The schema of ``result.json``: all that one finished run has to say, and how it is stored.
+
+The file is written last and whole, so its presence means *finished*. Rows that differ in protocol,
+data fingerprint, split or limit must never be ranked together. Change a field's meaning, and
+``SCHEMA`` goes up.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gmbench.reporting.figures import FloorFigures, Metrics
+from gmbench.reporting.provenance import GitState, redact
+from gmbench.reporting.records import RecordError, from_plain, to_plain
+from gmbench.scoring.atomic import write_atomically
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolUsed:
+    """The counting rules; two protocols never share a table."""
+
+    name: str
+    version: str
+    iou_threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataUsed:
+    """The examples that were scored."""
+
+    name: str
+    synthetic: bool  # the built-in world: never ranked with real data
+    fingerprint: str  # sha256 over the files and settings that make the data set
+    split: str
+    n: int  # examples scored
+    limit: int | None  # the run was told to use at most so many; None = the whole split
+    saw_pixels: bool  # False: every picture was blank, grounding is not reported
+    blanked: int  # examples whose picture was missing or bad and was left blank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigUsed:
+    """What was asked for."""
+
+    model: str
+    sha: str  # sha256 of the resolved configuration without its volatile keys
+    overrides: tuple[str, ...]  # as typed, credentials hidden
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What it ran on."""
+
+    device: str  # a name a person knows, say "cpu" or "NVIDIA H200"
+    processes: int
+    threads: int  # of one process; changes the last digits of a loss on a CPU
+    precision: str  # say "32-true" or "bf16-mixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The parameters of one part of the model."""
+
+    name: str
+    total: int
+    trainable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What it took; None where it was not measured."""
+
+    seconds: float  # the whole run
+    peak_memory_mib: float | None  # of the device, or of the process on a CPU
+    samples_per_second: float | None  # in training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """How the checkpoint was chosen."""
+
+    rule: str  # say "gmner_f1": micro F1 of that task
+    split: str
+    value: float | None  # None: nothing was chosen, the last state was used
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of the run folder."""
+
+    path: str  # relative to the run folder
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """One finished run."""
+
+    protocol: ProtocolUsed
+    data: DataUsed
+    config: ConfigUsed
+    code: GitState
+    versions: Mapping[str, str]
+    machine: Machine
+    parameters: tuple[Part, ...]
+    cost: Cost
+    selection: Selection
+    checkpoint: StoredFile | None
+    predictions: StoredFile | None
+    metrics: Metrics
+    floors: tuple[FloorFigures, ...]
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        grounded = (self.metrics.gmner is not None, self.metrics.eeg is not None)
+        if grounded != (self.data.saw_pixels,) * 2:
+            raise ValueError("gmner and eeg are reported exactly when the run saw pixels")
+
+
+def write_result(path: Path, result: RunResult) -> None:
+    """Write ``result.json`` whole or not at all, credentials hidden.
+
+    Raises:
+        ValueError: a number is not finite.
+        OSError: the file cannot be written; what was there before still is.
+    """
+    plain = redact(to_plain(result))
+    try:
+        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as fault:
+        raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_result(path: Path) -> RunResult:
+    """Read and check a ``result.json``.
+
+    Raises:
+        RecordError: not JSON, another schema, a key missing, unknown or of the wrong type, or
+            figures that do not follow from their counts; file and key are named.
+        OSError: the file cannot be read.
+    """
+    try:
+        plain = json.loads(path.read_bytes())
+    except ValueError as fault:
+        raise RecordError(f"{path}: not JSON: {fault}") from fault
+    if isinstance(plain, dict) and plain.get("schema", SCHEMA) != SCHEMA:
+        raise RecordError(
+            f"{path}: schema {plain['schema']!r}, but this version reads {SCHEMA}; run it again "
+            "or read it with the version that wrote it"
+        )
+    return from_plain(RunResult, plain, str(path))
