@@ -136,11 +136,15 @@ def from_hub(auto: Any, name: str, files: str) -> Any:
         return auto.from_pretrained(name)
     except (OSError, ValueError) as error:
         where = "lacks files or holds wrong ones" if Path(name).is_dir() else "is no local folder"
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
             f"{name!r} {where}, and no hub gave it; name a folder that holds {files} as the hub "
-            f"lays them out ({type(error).__name__}: {reason})"
+            f"lays them out ({one_line(error)})"
         ) from error
+
+
+def one_line(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
 
 
 def fingerprint(module: nn.Module) -> str:

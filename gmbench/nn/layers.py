@@ -71,12 +71,13 @@ class Attention(nn.Module):
         A row sums to 1, or to 0 where it may attend to nothing. Without dropout.
         """
         queries = self._split(self.query(query))
-        scores = queries @ self._split(self.key(keys)).mT * queries.shape[-1] ** -0.5
+        scores: Tensor = queries @ self._split(self.key(keys)).mT * queries.shape[-1] ** -0.5
         allowed = _broadcast(mask)
         if allowed is None:
             return scores.softmax(dim=-1)
         lowest = torch.finfo(scores.dtype).min
-        return scores.masked_fill(~allowed, lowest).softmax(dim=-1).masked_fill(~allowed, 0.0)
+        scores = scores.masked_fill(~allowed, lowest)
+        return scores.softmax(dim=-1).masked_fill(~allowed, 0.0)
 
     def _split(self, states: Tensor) -> Tensor:
         """``[B, N, D]`` -> ``[B, heads, N, D / heads]``."""

@@ -1,0 +1,202 @@
+"""A ViT of the DINOv2 architecture out of the initialisers of an ONNX file.
+
+Reads the few protobuf fields it needs by itself, so that no ONNX package is needed to train: of
+a ModelProto the graph (field 7); of the graph its nodes (1) and initialisers (5); of a node its
+inputs (1) and name (3); of a tensor its sizes (1), type (2), name (8) and raw values (9).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gmbench.nn.carriers import WeightsError
+
+FLOAT = 1
+"""TensorProto.DataType of float32."""
+
+LAYER = "backbone/encoder/layer.{}"
+PATCH_POSITIONS = "/backbone/embeddings/Reshape_1"  # node whose first input is [1, g * g, D]
+CLASS_POSITION = "/backbone/embeddings/Concat_6"  # node whose first input is [1, 1, D]
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxGraph:
+    """What a converter needs of an ONNX graph.
+
+    Attributes:
+        tensors: float32 initialisers by name (others are left out).
+        inputs: input names of each named node, in order.
+    """
+
+    tensors: dict[str, Tensor]
+    inputs: dict[str, tuple[str, ...]]
+
+
+def read_onnx(file: Path) -> OnnxGraph:
+    """Initialisers and node inputs of an ONNX file that holds its weights itself.
+
+    Raises:
+        WeightsError: the file is cut off, or keeps float32 values elsewhere than in ``raw_data``.
+    """
+    tensors: dict[str, Tensor] = {}
+    inputs: dict[str, tuple[str, ...]] = {}
+    try:
+        content = memoryview(file.read_bytes())
+        for graph in _chosen(content, 7):
+            for field, value in _fields(graph):
+                if field == 1 and isinstance(value, memoryview):
+                    (name,) = [*_chosen(value, 3), memoryview(b"")][:1]
+                    inputs[_text(name)] = tuple(_text(part) for part in _chosen(value, 1))
+                elif field == 5 and isinstance(value, memoryview):
+                    _read_tensor(value, tensors)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{file} cannot be read as ONNX: {error}") from None
+    except ValueError as error:
+        raise WeightsError(f"{file}: {error}") from None
+    return OnnxGraph(tensors, inputs)
+
+
+def dinov2_state(graph: OnnxGraph, depth: int, grid: int) -> dict[str, Tensor]:
+    """The graph's weights under the names of timm's VisionTransformer.
+
+    Args:
+        graph: of a Dinov2Model of transformers, exported with its module names.
+        depth: how many blocks to take, from the first.
+        grid: patches a side for which the position embeddings are resampled (bicubic without
+            anti-aliasing, as the exported graph itself does).
+
+    Raises:
+        WeightsError: the graph lacks a part.
+    """
+    try:
+        positions = graph.tensors[graph.inputs[PATCH_POSITIONS][0]]
+        class_position = graph.tensors[graph.inputs[CLASS_POSITION][0]]
+        state = {
+            "cls_token": graph.tensors["backbone.embeddings.cls_token"],
+            "pos_embed": torch.cat([class_position, _resample(positions, grid)], dim=1),
+            "norm.weight": graph.tensors["backbone.layernorm.weight"],
+            "norm.bias": graph.tensors["backbone.layernorm.bias"],
+        }
+        for end in ("weight", "bias"):
+            name = f"backbone.embeddings.patch_embeddings.projection.{end}"
+            state[f"patch_embed.proj.{end}"] = graph.tensors[name]
+        for number in range(depth):
+            state |= _block(graph, number)
+    except KeyError as error:
+        raise WeightsError(f"the ONNX graph is no exported Dinov2Model: it lacks {error}") from None
+    return state
+
+
+def _block(graph: OnnxGraph, number: int) -> dict[str, Tensor]:
+    source, target = LAYER.format(number), f"blocks.{number}"
+
+    def linear(part: str) -> tuple[Tensor, Tensor]:
+        # Weights were renamed at export: the MatMul that bears the module's name knows them.
+        # They lie [in, out].
+        matrix = graph.tensors[graph.inputs[f"/{source}/{part}/MatMul"][1]]
+        return matrix.T, graph.tensors[f"{source}/{part}/bias".replace("/", ".")]
+
+    def plain(part: str) -> Tensor:
+        return graph.tensors[f"{source}/{part}".replace("/", ".")]
+
+    qkv = [linear(f"attention/attention/{part}") for part in ("query", "key", "value")]
+    state = {
+        f"{target}.attn.qkv.weight": torch.cat([weight for weight, _ in qkv]),
+        f"{target}.attn.qkv.bias": torch.cat([bias for _, bias in qkv]),
+        f"{target}.ls1.gamma": plain("layer_scale1/lambda1"),
+        f"{target}.ls2.gamma": plain("layer_scale2/lambda1"),
+    }
+    for ours, theirs in (
+        ("attn.proj", "attention/output/dense"),
+        ("mlp.fc1", "mlp/fc1"),
+        ("mlp.fc2", "mlp/fc2"),
+    ):
+        state[f"{target}.{ours}.weight"], state[f"{target}.{ours}.bias"] = linear(theirs)
+    for norm in ("norm1", "norm2"):
+        for end in ("weight", "bias"):
+            state[f"{target}.{norm}.{end}"] = plain(f"{norm}/{end}")
+    return state
+
+
+def _resample(positions: Tensor, grid: int) -> Tensor:
+    """``[1, g * g, D]`` -> ``[1, grid * grid, D]``."""
+    side = round(positions.shape[1] ** 0.5)
+    if side == grid:
+        return positions
+    square = positions.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # type: ignore[no-untyped-call]
+    square = F.interpolate(square, size=(grid, grid), mode="bicubic", align_corners=False)
+    return square.flatten(2).transpose(1, 2)
+
+
+def _read_tensor(message: memoryview, tensors: dict[str, Tensor]) -> None:
+    sizes: list[int] = []
+    name, kind, raw = "", 0, None
+    for field, value in _fields(message):
+        if field == 1:
+            sizes.extend([value] if isinstance(value, int) else _varints(value))
+        elif field == 2 and isinstance(value, int):
+            kind = value
+        elif field == 8 and isinstance(value, memoryview):
+            name = _text(value)
+        elif field == 9 and isinstance(value, memoryview):
+            raw = value
+    if kind != FLOAT:
+        return
+    if raw is None:
+        raise ValueError(f"the values of {name} are not in raw_data; export it with them inside")
+    # bytearray: torch wants memory it may write to.
+    tensors[name] = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(sizes)
+
+
+def _chosen(message: memoryview, field: int) -> Iterator[memoryview]:
+    for number, value in _fields(message):
+        if number == field and isinstance(value, memoryview):
+            yield value
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Field number and value of each field: varints as int, everything else as bytes."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        wire = key & 7
+        if wire == 0:
+            number, at = _varint(message, at)
+            yield key >> 3, number
+            continue
+        if wire == 2:
+            length, at = _varint(message, at)
+        else:
+            length = {1: 8, 5: 4}.get(wire, -1)
+        if length < 0 or at + length > len(message):
+            raise IndexError("a field is cut off or of an unknown kind")
+        yield key >> 3, message[at : at + length]
+        at += length
+
+
+def _varints(packed: memoryview) -> list[int]:
+    values, at = [], 0
+    while at < len(packed):
+        value, at = _varint(packed, at)
+        values.append(value)
+    return values
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A base-128 number at a position, and the position after it."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _text(part: memoryview) -> str:
+    return bytes(part).decode()
