@@ -106,7 +106,6 @@ class Root:
     seed: Annotated[int, Range(0, 2**32 - 1)]
     ckpt: str | None
     runs: str
-    force: bool
     cache: str
     force: bool
     model: Model

@@ -42,6 +42,8 @@ def friendly(
         return str(error)
     if isinstance(error, InstantiationException):
         return _instantiation(error)
+    if str(error).startswith("Config group override must be a string"):  # a plain ValueError
+        return f"{error}; name a file of that folder, as in model=mqspn"
     if not isinstance(error, CompactHydraException | yaml.YAMLError):
         return None
     overrides, config_dir = _parse(argv)
@@ -121,14 +123,19 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 def _elsewhere(name: str, node: DictConfig) -> str:
     """The same name at the root or in another group."""
     root = OmegaConf.to_container(node._get_root(), resolve=False)
-    groups = {str(k): v for k, v in root.items() if k != "hydra"} if isinstance(root, dict) else {}
+    groups: dict[str, object] = {}
+    if isinstance(root, dict):
+        groups = {str(k): v for k, v in root.items() if k != "hydra"}
     if name in groups:
         return f"; did you mean {name}?"
-    for group, inside in groups.items():
-        match = near(name, map(str, inside)) if isinstance(inside, dict) else None
-        if match:
-            return f"; did you mean {group}.{match}?"
-    return ""
+    inside = {
+        f"{group}.{key}": str(key)
+        for group, node in groups.items()
+        if isinstance(node, dict)
+        for key in node
+    }
+    match = near(name, inside.values())
+    return next((f"; did you mean {p}?" for p, key in inside.items() if key == match), "")
 
 
 def _culprit(error: BaseException, overrides: Sequence[str]) -> str | None:

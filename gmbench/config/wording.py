@@ -15,8 +15,11 @@ class ConfigError(ValueError):
 def near(word: str, choices: Iterable[str]) -> str | None:
     """The choice that ``word`` probably meant, letter case aside."""
     by_lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    found = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)
+    if not found:
+        return None
+    swapped = [match for match in found if sorted(match) == sorted(word.lower())]
+    return by_lower[(swapped or found)[0]]
 
 
 def hint(word: str, choices: Iterable[str], prefix: str = "") -> str:
