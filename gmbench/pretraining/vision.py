@@ -8,14 +8,14 @@ heads are thrown away.
 import torch
 import torch.nn.functional as F
 from rich.progress import Progress
-from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from gmbench.boxes import giou
 from gmbench.data.synthetic.cast import TYPES
 from gmbench.data.synthetic.looks import PATTERNS
-from gmbench.nn.vision import tiny_vision_architecture
+from gmbench.nn.vision import tiny_vision
+from gmbench.nn.vision_encoder import VisionEncoder
 from gmbench.pretraining.pictures import ABSENT, Pictures, draw_pictures
 from gmbench.pretraining.recipe import Recipe
 from gmbench.pretraining.schedule import make_optimizer
@@ -111,12 +111,12 @@ def assign(pictures: Pictures, patches: int) -> tuple[Tensor, Tensor]:
     return torch.where(holds.any(-1), smallest, ABSENT), centres
 
 
-def pretrain_vision(recipe: Recipe) -> tuple[VisionTransformer, dict[str, float]]:
+def pretrain_vision(recipe: Recipe) -> tuple[VisionEncoder, dict[str, float]]:
     """Train; the model and the mean losses of the last tenth of the steps."""
     settings = recipe.vision
     torch.manual_seed(recipe.seed)
-    model = tiny_vision_architecture()
-    heads = Heads(model.embed_dim)
+    model = tiny_vision(pretrained=False)
+    heads = Heads(model.width)
     parts = nn.ModuleList([model, heads])
     optimizer, schedule = make_optimizer(parts, settings.rate, settings.steps)
     generator = torch.Generator().manual_seed(recipe.seed)
@@ -134,7 +134,7 @@ def pretrain_vision(recipe: Recipe) -> tuple[VisionTransformer, dict[str, float]
             ):
                 batch = pictures.take(torch.randint(len(pictures), (count,), generator=generator))
                 batch = _flip(batch, generator)
-                tokens = model.forward_features(normalise(batch.pixels))
+                tokens = model(normalise(batch.pixels))
                 found = heads.losses(tokens, batch)
                 losses |= {f"{name}_{key}": value for key, value in found.items()}
             optimizer.zero_grad()
