@@ -15,6 +15,25 @@ from gmbench.reporting.provenance import GitState, redact
 from gmbench.reporting.records import RecordError, from_plain, to_plain
 from gmbench.scoring.atomic import write_atomically
 
+__all__ = [
+    "SCHEMA",
+    "ConfigUsed",
+    "Cost",
+    "DataUsed",
+    "FloorFigures",
+    "GitState",
+    "Machine",
+    "Metrics",
+    "Part",
+    "ProtocolUsed",
+    "RecordError",
+    "RunResult",
+    "Selection",
+    "StoredFile",
+    "read_result",
+    "write_result",
+]
+
 SCHEMA = 1
 
 

@@ -99,9 +99,9 @@ def _table(title: str) -> Table:
     )
 
 
-def _heads(task: str) -> str:
+def _heads(task: str) -> Text:
     """The task above its three columns, which line up with ``_cell``."""
-    return f"{task:^20}\n{'P':>6} {'R':>6} {'F1':>6}"
+    return Text(f"{task}\n{'P':>6} {'R':>6} {'F1':>6}", justify="center")
 
 
 def _cell(figures: TaskFigures | None, absent: str, best: bool = False) -> Text:

@@ -163,7 +163,7 @@ class Tally:
             for p in guesses
         ]
         self.eeg_tp += maximum_matching(right)
-        for name in {entity.type for entity in entities}:
+        for name in dict.fromkeys(entity.type for entity in entities):
             own = {g for g, e in enumerate(entities) if e.type == name}
             named = [p for p, guess in enumerate(guesses) if guess.type == name]
             row = self.types[name]

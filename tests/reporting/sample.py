@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from gmbench.reporting.figures import FloorFigures, Metrics
 from gmbench.reporting.provenance import GitState
 from gmbench.reporting.results import (
@@ -17,13 +19,19 @@ from gmbench.reporting.results import (
 )
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, score_corpus
 from gmbench.scoring.floors import floors
-from gmbench.structures import Box, Entity, Example, Prediction
+from gmbench.structures import Box, Candidates, Entity, Example, Prediction
 
 BOX: Box = (0.0, 0.0, 10.0, 10.0)
 TRAIN = [Example("t", ("York", "Kevin"), (Entity(0, 0, "LOC"), Entity(1, 1, "PER", (BOX,))))]
 GOLD = [
     Example("a", ("York", "wins"), (Entity(0, 0, "LOC"),), size=(10, 10)),
-    Example("b", ("Kevin", "Durant"), (Entity(0, 1, "PER", (BOX,)),), size=(10, 10)),
+    Example(
+        "b",
+        ("Kevin", "Durant"),
+        (Entity(0, 1, "PER", (BOX,)),),
+        size=(10, 10),
+        candidates=Candidates(boxes=np.array([BOX])),
+    ),
 ]
 PREDICTIONS = {
     "a": (Prediction(0, 0, "LOC"),),

@@ -25,6 +25,7 @@ def test_model_and_floors() -> None:
     assert "66.67 100.00  80.00" in row(table, "mqspn")
     assert "2/3/2" in table
     assert "Protocol strict 1.0, IoU >= 0.5" in table
+    assert "random" in table
     assert row(table, "gold text, no box").count("given") == 1
     assert row(table, "gold text, whole image").count("100.00 100.00 100.00") == 2
     assert "not reported" not in table
