@@ -287,6 +287,21 @@ def test_the_nearest_checkpoint_is_named(make: Compose, tmp_path: Path) -> None:
     assert found == [f"ckpt: no file {tmp_path}/bets.ckpt; did you mean {tmp_path}/best.ckpt?"]
 
 
+@pytest.mark.parametrize("first", ["", "# python -m gmbench.run +experiment=mine\n"])
+def test_a_global_file_needs_its_header_in_the_first_line(
+    tree: Path, make: Compose, first: str
+) -> None:
+    (tree / "experiment").mkdir()
+    header = "# @package _global_\n"
+    (tree / "experiment" / "mine.yaml").write_text(f"{first}{header}seed: 77\n")
+    cfg = make("+experiment=mine")
+    if first:
+        assert any("very first line" in line for line in problems(cfg))
+    else:
+        check(cfg)
+        assert cfg.seed == 77
+
+
 def test_a_built_in_world_needs_no_folder(make: Compose) -> None:
     check(make("data.root=no_such_folder", "data.world={size: 3}"))
 

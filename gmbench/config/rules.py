@@ -61,6 +61,15 @@ def _checkpoint(tree: object) -> Iterator[str]:
         yield f"ckpt: no file {ckpt}{hint(Path(ckpt).name, beside, f'{folder}/')}"
 
 
+def _package_header(tree: object) -> Iterator[str]:
+    for group in ("experiment", "debug"):
+        if isinstance(_get(tree, group), dict):
+            yield (
+                f"{group}: the file of conf/{group} needs '# @package _global_' as its very first "
+                f"line; behind another comment Hydra does not see it"
+            )
+
+
 def _run_folder(tree: object) -> Iterator[str]:
     runs = _get(tree, "runs")
     if isinstance(runs, str) and Path(runs).exists() and not Path(runs).is_dir():
@@ -143,6 +152,7 @@ def _one_device_a_job(tree: object) -> Iterator[str]:
 
 
 RULES: tuple[Rule, ...] = (
+    _package_header,
     _checkpoint,
     _run_folder,
     _data_folder,
