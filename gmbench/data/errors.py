@@ -9,8 +9,8 @@ TEXT_ORIGIN = (
     "txt_fine/ is in github.com/NUSTM/FMNERG, folder Twitter10000v2"
 )
 IMAGE_ORIGIN = (
-    "Twitter-GMNER: the README of github.com/NUSTM/GMNER (and of NUSTM/FMNERG) links the archive of "
-    "the tweets' images"
+    "Twitter-GMNER: the archive of the tweets' images is linked in the README of "
+    "github.com/NUSTM/GMNER (and of NUSTM/FMNERG)"
 )
 REGION_ORIGIN = (
     "Twitter-GMNER: VinVL's files <id>.jpg.npz come from github.com/NUSTM/FMNERG, or from running "

@@ -4,6 +4,7 @@ No process-wide flag of Pillow is read or set: truncated files are errors whatev
 """
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from gmbench.data.errors import DataError, SizeMismatch, fault, located
 
 MAX_PIXELS = 40_000_000
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # none that runs another program
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {  # the orientations that exchange width and height, and what undoes them
     5: Image.Transpose.TRANSPOSE,
@@ -65,7 +67,7 @@ def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Imag
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The picture with its header read; every way to fail becomes one DataError."""
     try:
-        with Image.open(path) as image:
+        with _header(path) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise fault(
@@ -89,6 +91,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise fault(path, "0 bytes" if empty else "not an image", "fetch the file again") from None
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise fault(path, f"damaged image ({error})", "fetch the file again") from None
+
+
+def _header(path: Path) -> Image.Image:
+    with warnings.catch_warnings():  # Pillow only warns of what is over half of its own limit
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(path, formats=FORMATS)
 
 
 def _turn(
@@ -130,4 +138,4 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
         values = np.nan_to_num(values) * scale
     else:
         values = values >> 8
-    return np.clip(values, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(values, 0, 255), dtype=np.uint8)

@@ -1,0 +1,125 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gmbench.data.errors import DataError
+from gmbench.data.voc import check_names, read_voc
+from tests.data.files import thing, voc
+
+
+def read(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "7.xml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
+    return read_voc(path)
+
+
+def test_boxes_are_kept_as_they_stand(tmp_path):
+    found = read(tmp_path, voc(thing("Ada Byron", (1, 1, 100, 80)) + thing("Ada Byron")))
+    assert found.size == (100, 80)
+    assert [item.box for item in found.objects] == [(1, 1, 100, 80), (10, 10, 50, 40)]
+    assert all(isinstance(side, float) for item in found.objects for side in item.box)
+    assert found.faults == ()
+
+
+def test_no_size_and_no_object_are_allowed(tmp_path):
+    assert read(tmp_path, voc(size=None)) == read(tmp_path, "<annotation/>")
+
+
+def test_broken_html_of_the_tokens_survives(tmp_path):
+    found = read(tmp_path, voc(thing("AT &amp ; T")))
+    assert found.objects[0].name == "AT &amp ; T"
+
+
+def test_utf_16_with_a_byte_order_mark(tmp_path):
+    text = '<?xml version="1.0" encoding="utf-16"?>' + voc(thing("Beyoncé ✨"))
+    assert read(tmp_path, text, "utf-16").objects[0].name == "Beyoncé ✨"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "0 bytes"),
+        (voc(thing("Ada"))[:-40], "not well-formed"),
+        ("\x00\x01\x02 no xml", "not well-formed"),
+        ("<html></html>", "expected <annotation>"),
+        ('<?xml version="1.0" encoding="no-such"?><annotation/>', "not"),
+        ("<annotation>" + "<a>" * 40 + "</a>" * 40 + "</annotation>", "levels"),
+        ("<annotation>" + "x" * 1_000_001 + "</annotation>", "1 MB"),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path, text, why):
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / '7.xml'}:")
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("objects", "why"),
+    [
+        ("<object><name>Ada</name></object>", "0 <bndbox>"),
+        (thing("Ada", (50, 10, 10, 40)), "no area"),
+        (thing("Ada", (10, 10, 10, 40)), "no area"),
+        (thing("Ada", (10, 10, 101, 40)), "leaves the image of 100x80"),
+        (thing("Ada", (-1, 10, 50, 40)), "leaves the image"),
+        (thing("Ada", (1.5, 10, 50, 40)), "<xmin> '1.5'"),
+        (thing("Ada", ("ten", 10, 50, 40)), "whole pixels"),
+        (thing("Ada", ("9" * 5000, 10, 50, 40)), "whole pixels"),
+        (thing("Ada", (10, 10, 50, "")), "<ymax> ''"),
+        (thing("Ada", (1, 2, 3, 4)) + thing("Ada", (1, 2, 3, 4)), "twice"),
+        (thing(""), "no <name>"),
+    ],
+)
+def test_objects_with_a_fault_are_left_out_and_told(tmp_path, objects, why):
+    good = thing("Bob", (5, 5, 9, 9))
+    found = read(tmp_path, voc("\n\n" + objects + "\n" + good))
+    assert found.objects[-1].name == "Bob"
+    assert len(found.faults) == 1
+    assert str(found.faults[0]).startswith(f"{tmp_path / '7.xml'}:3: ")
+    assert why in str(found.faults[0])
+
+
+def test_a_name_that_the_text_does_not_have(tmp_path):
+    found = read(tmp_path, voc(thing("Ada  Byron") + thing("Bob")))
+    (wrong,) = check_names(tmp_path / "7.xml", found.objects, {"Ada Byron", "Bob"})
+    assert "no entity named 'Ada Byron'" in " ".join(str(wrong).split())
+    assert "did you mean 'Ada Byron'?" in str(wrong)
+
+
+BOMBS = {
+    "laughs": '<!DOCTYPE a [<!ENTITY a "ha">'
+    + "".join(
+        f'<!ENTITY {n} "{f"&{p};" * 10}">' for p, n in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    + "]><annotation>&i;</annotation>",
+    "quadratic": f'<!DOCTYPE a [<!ENTITY a "{"x" * 50_000}">]><annotation>{"&a;" * 2000}</annotation>',
+    "file": '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&a;</annotation>',
+    "dtd": '<!DOCTYPE annotation SYSTEM "http://127.0.0.1/x.dtd"><annotation/>',
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_document_type_is_refused_at_once(tmp_path, bomb):
+    began = time.perf_counter()
+    with pytest.raises(DataError, match=r"7.xml:1: has a document type"):
+        read(tmp_path, BOMBS[bomb])
+    assert time.perf_counter() - began < 0.1
+
+
+def test_bombs_cost_no_memory(tmp_path):
+    for name, text in BOMBS.items():
+        (tmp_path / f"{name}.xml").write_text(text)
+    code = (
+        "import resource, sys; from pathlib import Path; from gmbench.data.voc import read_voc\n"
+        "used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = used()\n"
+        "for path in Path(sys.argv[1]).glob('*.xml'):\n"
+        "    try: read_voc(path)\n"
+        "    except ValueError: pass\n"
+        "    else: raise SystemExit(path)\n"
+        "assert used() - before < 20_000, used() - before\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
