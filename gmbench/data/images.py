@@ -1,6 +1,6 @@
 """Pictures of strangers, safely: size before pixels, no bomb, no half image, no wrong orientation.
 
-No process-wide flag of Pillow is read or set: truncated files are errors whatever others configure.
+No process-wide flag of Pillow is set here, and none that others set lets half an image through.
 """
 
 import struct
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from gmbench.data.errors import DataError, SizeMismatch, fault, located
 
@@ -55,7 +55,13 @@ def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Imag
     Raises:
         SizeMismatch: neither orientation has the expected size.
         DataError: as in :func:`image_size`, or the file is truncated or damaged.
+        RuntimeError: other code made Pillow fill truncated images with grey in this process.
     """
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on: half an image would pass as a whole one; "
+            "find the code that sets it and remove that line"
+        )
     with _opened(path) as image:
         turn = _turn(path, image, expected_size)
         image.load()

@@ -67,7 +67,7 @@ def dataset(
     xmls: Mapping[str, str] | None = None,
     images: Sequence[str] = ("1", "2"),
 ) -> Path:
-    """A data set whose three splits have the same sentences under other ids (``1``, ``d1``, ``t1``).
+    """A data set whose splits have the same sentences, dev as ``d<id>`` and test as ``t<id>``.
 
     Args:
         root: where to write.

@@ -95,7 +95,8 @@ BOMBS = {
         f'<!ENTITY {n} "{f"&{p};" * 10}">' for p, n in zip("abcdefgh", "bcdefghi", strict=True)
     )
     + "]><annotation>&i;</annotation>",
-    "quadratic": f'<!DOCTYPE a [<!ENTITY a "{"x" * 50_000}">]><annotation>{"&a;" * 2000}</annotation>',
+    "quadratic": f'<!DOCTYPE a [<!ENTITY a "{"x" * 50_000}">]>'
+    f"<annotation>{'&a;' * 2000}</annotation>",
     "file": '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&a;</annotation>',
     "dtd": '<!DOCTYPE annotation SYSTEM "http://127.0.0.1/x.dtd"><annotation/>',
 }

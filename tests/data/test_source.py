@@ -1,0 +1,318 @@
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gmbench.data.errors import DataError, MissingRegions
+from gmbench.data.regions import Grid, VinVL
+from gmbench.data.source import SPLITS, DataSource
+from gmbench.structures import Entity
+from tests.data.files import COARSE, dataset, picture, source, thing, voc
+
+SENTENCES = {
+    "1": "Ada/B-PER meets Ada/B-PER in Rome/B-LOC",
+    "2": "AT/B-ORG &amp/I-ORG ;/I-ORG T/I-ORG",
+    "3": "no name here",
+}
+XMLS = {
+    "1": voc(thing("Ada", (1, 1, 100, 80)) + thing("Ada", (5, 5, 20, 20))),
+    "2": voc(thing("AT &amp ; T")),
+}
+
+
+def test_a_sound_data_set(tmp_path):
+    split = source(dataset(tmp_path, SENTENCES, XMLS, images=["1", "2", "3"])).read("train")
+    first, second, third = split.examples
+    both = ((1.0, 1.0, 100.0, 80.0), (5.0, 5.0, 20.0, 20.0))
+    assert first.entities == (
+        Entity(0, 0, "PER", both), Entity(2, 2, "PER", both), Entity(4, 4, "LOC"),
+    )  # fmt: skip
+    assert second.entities == (Entity(0, 3, "ORG", ((10, 10, 50, 40),)),)
+    assert third.entities == ()
+    assert [e.size for e in split.examples] == [(100, 80)] * 3
+    assert first.image == tmp_path / "images" / "1.jpg"
+    assert all(e.candidates is None for e in split.examples)
+    counts = {name: n for name, n in split.report.counts().items() if n}
+    assert counts == {"tweets": 3, "repeated_surfaces": 1}
+
+
+def test_missing_images_are_an_error_with_count_names_and_origin(tmp_path):
+    many = {str(i): "word" for i in range(25)}
+    data = source(dataset(tmp_path, many, {}, images=["3"]))
+    with pytest.raises(DataError) as caught:
+        data.read("train")
+    message = str(caught.value)
+    assert "24 of 25 images of split 'train' are missing" in message
+    assert "(0.jpg, 1.jpg, 2.jpg, 4.jpg, 5.jpg, 6.jpg, 7.jpg, 8.jpg, 9.jpg, 10.jpg, ...)" in message
+    assert "NUSTM/GMNER" in message
+    assert "data.missing_image=blank" in message
+
+
+def test_blank_goes_without_and_asks_no_source(tmp_path):
+    class Angry:
+        def __call__(self, *, id, image, size):
+            raise AssertionError(id)
+
+    root = dataset(tmp_path, SENTENCES, XMLS, images=[])
+    split = source(root, missing_image="blank").read("train", Angry())
+    assert [e.image for e in split.examples] == [None] * 3
+    assert [e.candidates for e in split.examples] == [None] * 3
+    assert [e.size for e in split.examples] == [(100, 80), (100, 80), None]
+    assert split.report.missing_images == split.report.bad_images == 3
+    assert split.examples[0].entities[0].groundable
+
+
+def test_no_image_folder_is_the_same_as_no_image(tmp_path):
+    root = dataset(tmp_path, images=[])
+    (root / "images").rmdir()
+    assert source(root, missing_image="blank").read("dev").report.missing_images == 2
+
+
+def bad_images(root: Path) -> Path:
+    """The bad and the odd files of RELIABILITY.md R6."""
+    names = ["truncated", "empty", "text", "missing", "turned", "cmyk", "deep", "moving"]
+    dataset(root, {name: "Ada/B-PER" for name in names}, {"turned": voc(thing("Ada"))}, images=[])
+    images = root / "images"
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down: no turn by 90 degrees explains the size
+    whole = picture(images / "truncated.jpg").read_bytes()
+    (images / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (images / "empty.jpg").write_bytes(b"")
+    (images / "text.jpg").write_text("<html>404</html>")
+    picture(images / "turned.jpg", (80, 100), exif=exif)
+    picture(images / "cmyk.jpg", mode="CMYK")
+    Image.fromarray(np.full((80, 100), 40_000, np.uint16)).save(images / "deep.png")
+    (images / "deep.png").rename(images / "deep.jpg")
+    picture(images / "moving.gif", save_all=True, append_images=[Image.new("RGB", (100, 80))])
+    (images / "moving.gif").rename(images / "moving.jpg")
+    return root
+
+
+def test_five_bad_images_are_masked_and_counted_three_odd_ones_accepted(tmp_path):
+    data = source(bad_images(tmp_path), missing_image="blank", bad_input="mask")
+    split = data.read("train", verify_images=True)
+    seen = {e.id for e in split.examples if e.image is not None}
+    assert seen == {"cmyk", "deep", "moving"}
+    report = split.report
+    assert (report.missing_images, report.masked_images, report.size_mismatches) == (1, 4, 1)
+    assert report.bad_images == 5
+    reasons = {Path(line.split(":")[0]).stem: line for line in report.problems}
+    assert "damaged" in reasons["truncated"]
+    assert "0 bytes" in reasons["empty"]
+    assert "not an image" in reasons["text"]
+    assert "80x100 but its boxes were drawn on 100x80" in reasons["turned"]
+    assert split.examples[4].size == (100, 80)
+
+
+def test_a_header_does_not_tell_that_a_file_is_cut(tmp_path):
+    data = source(bad_images(tmp_path), missing_image="blank", bad_input="mask")
+    assert data.read("train").report.masked_images == 3
+
+
+def test_bad_images_are_one_error_by_default(tmp_path):
+    data = source(bad_images(tmp_path), missing_image="blank")
+    with pytest.raises(DataError) as caught:
+        data.read("train", verify_images=True)
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "images" / "truncated.jpg"))
+    assert "and 3 more" in message
+    assert "data.bad_input=mask" in message
+    assert "\n" not in message
+
+
+def test_an_image_that_exif_turns_to_the_xml_size(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    root = dataset(tmp_path, {"1": "Ada/B-PER"}, {"1": voc(thing("Ada"))}, images=["1"])
+    picture(root / "images" / "1.jpg", (80, 100), exif=exif)
+    for verify in (False, True):
+        assert source(root).read("train", verify_images=verify).examples[0].size == (100, 80)
+
+
+BAD_XML = {
+    "empty": "",
+    "cut": voc(thing("Ada"))[:50],
+    "dtd": "<!DOCTYPE a []>" + voc(thing("Ada")),
+    "nobox": voc("<object><name>Ada</name></object>"),
+    "turned": voc(thing("Ada", (50, 1, 10, 9))),
+    "outside": voc(thing("Ada", (1, 1, 101, 9))),
+    "float": voc(thing("Ada", (1.5, 1, 10, 9))),
+    "absent": voc(thing("Eve")),
+    "twice": voc(thing("Ada", (1, 1, 5, 5)) * 2),
+}
+
+
+@pytest.mark.parametrize("case", BAD_XML)
+def test_bad_xml_is_an_error_or_is_dropped_and_counted(tmp_path, case):
+    root = dataset(tmp_path, {"1": "Ada/B-PER", "2": "x"}, {"1": BAD_XML[case]})
+    with pytest.raises(DataError, match=r"1\.xml.*data\.bad_input=mask"):
+        source(root).read("train")
+    split = source(root, bad_input="mask").read("train")
+    files = case in {"empty", "cut", "dtd"}
+    assert split.report.dropped_files == files
+    assert split.report.dropped_objects == (not files)
+    assert len(split.report.problems) == 1
+    assert len(split.examples[0].entities[0].boxes) == (case == "twice")
+
+
+def test_without_a_size_in_the_xml_the_image_tells_what_is_outside(tmp_path):
+    xml = voc(thing("Ada", (1, 1, 101, 9)), size=None)
+    root = dataset(tmp_path, {"1": "Ada/B-PER", "2": "x"}, {"1": xml})
+    with pytest.raises(DataError, match="leaves the image of 100x80"):
+        source(root).read("train")
+
+
+def test_folders_that_are_not_there(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere: no such folder; set data\.root; .*NUSTM/GMNER"):
+        source(tmp_path / "nowhere").read("train")
+    root = dataset(tmp_path)
+    (root / "txt" / "dev.txt").unlink()
+    (root / "xml" / "1.xml").unlink()
+    (root / "xml").rmdir()
+    with pytest.raises(DataError) as caught:
+        source(root).read("dev")
+    message = str(caught.value)
+    assert f"{root / 'txt'}: lacks dev.txt; " in message
+    assert f"{root / 'xml'}: no such folder" in message
+    assert "Twitter10000_v2.0" in message
+    assert "NUSTM/FMNERG" in message
+    with pytest.raises(DataError, match="no split 'valid'; there are train, dev, test"):
+        source(root).read("valid")
+
+
+def test_limit_and_leaks(tmp_path):
+    root = dataset(tmp_path)
+    (root / "txt" / "test.txt").write_text("IMGID:t1\nsomething\tO\nnew\tO\n\nIMGID:t2\nAda\tO\n"
+                                           "Byron\tO\nsings\tO\n\nIMGID:t3\nlast\tO\n")  # fmt: skip
+    lenient = source(root, missing_image="blank")
+    assert len(lenient.read("test")) == 3
+    assert [e.id for e in source(root, missing_image="blank", limit=2).read("test").examples] == [
+        "t1", "t2",
+    ]  # fmt: skip
+    dropping = source(root, missing_image="blank", drop_leaked=True)
+    clean = dropping.read("dev")
+    assert (len(clean), clean.report.leaked_dropped) == (0, 2)
+    assert len(dropping.read("train")) == 2
+    assert dropping.read("test").report.leaked_dropped == 0  # "RT Ada Byron" names nobody: kept
+    assert dropping.fingerprint() != lenient.fingerprint()
+
+
+def test_a_limit_spares_the_rest_of_the_images(tmp_path):
+    assert len(source(dataset(tmp_path, images=["1"]), limit=1).read("train")) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"missing_image": "none"}, {"bad_input": "skip"}, {"limit": 0}, {"tag_column": 0},
+     {"types": {}}],
+)  # fmt: skip
+def test_settings_are_checked(tmp_path, wrong):
+    with pytest.raises(ValueError, match=rf"data\.{next(iter(wrong))}"):
+        source(tmp_path, **wrong)
+
+
+def test_candidates(tmp_path):
+    root = dataset(tmp_path)
+    for example in source(root).read("train", Grid(rows=2, cols=2)).examples:
+        assert len(example.candidates) == 5
+    folder = root / "vinvl"
+    folder.mkdir()
+    np.savez(folder / "2.jpg.npz", bounding_boxes=np.array([[1, 2, 3, 4.0]]))
+    with pytest.raises(MissingRegions, match=r"1\.jpg\.npz: missing candidates"):
+        source(root).read("train", VinVL(folder=folder))
+    first, second = source(root).read("train", VinVL(folder=folder, missing="none")).examples
+    assert first.candidates is None
+    assert second.candidates.boxes.tolist() == [[1, 2, 3, 4]]
+    with pytest.raises(MissingRegions, match=r"\(2 of 2 images of split 'dev'\)"):
+        source(root).read("dev", VinVL(folder=folder))
+    (folder / "1.jpg.npz").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"1\.jpg\.npz: not an npz file"):
+        source(root).read("train", VinVL(folder=folder))
+    masked = source(root, bad_input="mask").read("train", VinVL(folder=folder))
+    assert masked.report.masked_regions == 1
+
+
+def test_the_fingerprint_knows_content_not_place(tmp_path):
+    first, second = dataset(tmp_path / "a"), dataset(tmp_path / "b")
+    mark = source(first).fingerprint()
+    assert mark == source(second).fingerprint()
+    assert len(mark) == 64
+    (second / "txt").rename(second / "texts")
+    (second / "xml" / "stranger.xml").write_text("not of this data set")
+    assert source(second, text_dir="texts", limit=1, missing_image="blank").fingerprint() == mark
+    changed = {
+        source(first, types={**COARSE, "MISC": "misc"}).fingerprint(),
+        source(second, text_dir="texts", name="other name").fingerprint(),
+    }
+    (first / "xml" / "1.xml").write_text(voc(thing("Ada Byron", (10, 10, 50, 41))))
+    changed.add(source(first).fingerprint())
+    (first / "images" / "2.jpg").unlink()
+    changed.add(source(first).fingerprint())
+    assert len(changed) == 4
+    assert mark in changed
+
+
+@dataclass
+class SmallWorld:
+    calls: int = 0
+
+    def ensure(self, root: Path) -> Path:
+        self.calls += 1
+        return dataset(root / "small-1")
+
+
+def test_a_built_in_world_is_made_and_read_by_the_same_reader(tmp_path):
+    world = SmallWorld()
+    data = source(tmp_path, world=world)
+    assert data.synthetic
+    assert not source(tmp_path).synthetic
+    assert world.calls == 0
+    assert [len(data.read(split)) for split in SPLITS] == [2, 2, 2]
+    assert data.folder == tmp_path / "small-1"
+    assert data.missing() == ()
+    assert world.calls == 1
+
+
+def test_reading_writes_nothing(tmp_path):
+    root = bad_images(tmp_path)
+
+    def listing():
+        return sorted((str(p), p.stat().st_mtime_ns) for p in root.rglob("*"))
+
+    before = listing()
+    data = source(root, missing_image="blank", bad_input="mask")
+    data.read("train", Grid(), verify_images=True)
+    data.fingerprint()
+    with pytest.raises(DataError):
+        source(root).read("train")
+    assert listing() == before
+
+
+def test_errors_survive_the_way_out_of_a_worker(tmp_path):
+    import pickle
+
+    with pytest.raises(DataError) as caught:
+        source(tmp_path).read("train")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (DataError, str(caught.value))
+
+
+def test_no_torch_in_the_data_that_is_read():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, gmbench.prepare, gmbench.data.summary\n"
+        "assert not {'torch', 'transformers', 'lightning'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
+
+
+def test_keywords_of_the_constructor_are_the_ones_configuration_uses():
+    assert list(DataSource.__dataclass_fields__) == [
+        "name", "root", "text_dir", "xml_dir", "image_dir", "tag_column", "types",
+        "missing_image", "bad_input", "drop_leaked", "limit", "world",
+    ]  # fmt: skip

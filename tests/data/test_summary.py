@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from gmbench.data.iou import pairwise_iou
+from gmbench.data.leakage import leaked, normalised
+from gmbench.data.records import ReadReport, Split
+from gmbench.data.summary import (
+    Counts,
+    Coverage,
+    Leakage,
+    count_rows,
+    is_invisible,
+    summarise,
+    type_rows,
+)
+from gmbench.structures import Candidates, Entity, Example
+
+BOX = (0.0, 0.0, 10.0, 10.0)
+NEAR = (0.0, 0.0, 10.0, 9.0)
+
+
+def test_iou():
+    found = pairwise_iou([BOX, (5, 5, 5, 9), (9, 9, 2, 2)], [BOX, (0, 0, 10, 5), (20, 20, 30, 30)])
+    assert found.tolist() == [[1.0, 0.5, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    assert pairwise_iou([], [BOX]).shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("RT @ ada _ : Hello , World !", "hello world"),
+        ("RT @ ada : Hello # World", "hello world"),
+        ("Hello RT @ ada", "hello rt ada"),
+        ("! ! !", ""),
+    ],
+)
+def test_normalised(text, form):
+    assert normalised(text.split()) == form
+
+
+def test_leaked():
+    train = [["RT", "@", "x", ":", "Hi", "you"], ["!"], ["a", "b"]]
+    other = [["hi", "you"], ["?"], ["a", "b"], ["ab"], ["a b"]]
+    assert leaked(train, other) == (0, 2, 4)
+    assert leaked(train, other, exactly=True) == (2,)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("\ufe0f", True), ("\u200d", True), ("\x92", True), ("a\ufe0f", False), ("😀", False)],
+)
+def test_invisible(word, expected):
+    assert is_invisible(word) is expected
+
+
+def split(name: str, *examples: Example) -> Split:
+    return Split(name=name, examples=examples, report=ReadReport(tweets=len(examples)))
+
+
+def test_everything_is_counted():
+    first = Example(
+        id="1",
+        words=("Ada", "and", "Ada", "in", "Rome", "\ufe0f"),
+        entities=(
+            Entity(0, 0, "PER", (BOX, (50, 50, 60, 60))),
+            Entity(2, 2, "PER", (BOX, (50, 50, 60, 60))),
+            Entity(4, 4, "LOC", (NEAR,)),
+        ),
+        candidates=Candidates(boxes=np.array([[0, 0, 10, 5.0]])),
+    )
+    second = Example(id="2", words=("hi",))
+    third = Example(id="2", words=("HI", "!"), entities=(Entity(0, 0, "LOC"),))
+    summary = summarise([split("train", first, second), split("dev", third)], types=("PER", "LOC"))
+    assert summary.counts["train"] == Counts(
+        tweets=2, tokens=7, entities=3, groundable=3, images=1, boxes=3, pairs=5, empty=1,
+        repeated=1, overlaps=1, invisible=1,
+    )  # fmt: skip
+    assert summary.counts["dev"] == Counts(tweets=1, tokens=2, entities=1)
+    assert summary.counts["all"] == summary.counts["train"] + summary.counts["dev"]
+    assert summary.leakage == {"dev": Leakage(ids=1, exact=0, normalised=1)}
+    assert summary.coverage["train"] == Coverage(images=1, candidates=1, groundable=3, covered=3)
+    assert summary.coverage["dev"].images == 0
+    assert list(type_rows(summary)) == [("PER", "2 (2)", "0 (0)", "2 (2)"),
+                                        ("LOC", "1 (1)", "1 (0)", "2 (1)")]  # fmt: skip
+    rows = list(count_rows(summary))
+    assert rows[0] == ("tweets", "2", "1", "3")
+    assert {len(row) for row in rows} == {4}
