@@ -206,7 +206,7 @@ def test_fingerprints_of_coarse_and_fine_differ(shared):
 
 
 def test_real_tweets_with_their_real_pictures(shared, tmp_path):
-    """Pictures put back to their true size: boxes fit, VinVL's candidates cover what they should."""
+    """Pictures put back to their true size: boxes fit and candidates cover them."""
     folder = shared / "data" / "real_images"
     index = json.loads((folder / "index.json").read_text())
     (tmp_path / "images").mkdir()

@@ -74,7 +74,7 @@ def test_no_image_folder_is_the_same_as_no_image(tmp_path):
 def bad_images(root: Path) -> Path:
     """The bad and the odd files of RELIABILITY.md R6."""
     names = ["truncated", "empty", "text", "missing", "turned", "cmyk", "deep", "moving"]
-    dataset(root, {name: "Ada/B-PER" for name in names}, {"turned": voc(thing("Ada"))}, images=[])
+    dataset(root, dict.fromkeys(names, "Ada/B-PER"), {"turned": voc(thing("Ada"))}, images=[])
     images = root / "images"
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down: no turn by 90 degrees explains the size
