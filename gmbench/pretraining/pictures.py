@@ -96,7 +96,7 @@ def draw_pictures(recipe: Recipe, steps: Iterable[int] | None = None) -> tuple[P
 def _crop_boxes(tweet: Tweet, rng: Random) -> list[IntBox]:
     """What a detector might propose: things a little off, and places without any thing."""
     width, height = tweet.scene.size
-    boxes = []
+    boxes: list[tuple[float, ...]] = []
     for thing in tweet.scene.things[:6]:
         x0, y0, x1, y1 = thing.box
         w, h = x1 - x0, y1 - y0
@@ -104,9 +104,9 @@ def _crop_boxes(tweet: Tweet, rng: Random) -> list[IntBox]:
             a, b, c, d = (rng.gauss(0, spread) for _ in range(4))
             boxes.append((x0 + a * w, y0 + b * h, x1 + c * w, y1 + d * h))
     for _ in range(2):
-        w, h = width * rng.uniform(0.1, 0.7), height * rng.uniform(0.1, 0.7)
-        x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-        boxes.append((x, y, x + w, y + h))
+        wide, high = width * rng.uniform(0.1, 0.7), height * rng.uniform(0.1, 0.7)
+        x, y = rng.uniform(0, width - wide), rng.uniform(0, height - high)
+        boxes.append((x, y, x + wide, y + high))
     clipped = [
         (int(max(0, x0)), int(max(0, y0)), int(min(width, x1)), int(min(height, y1)))
         for x0, y0, x1, y1 in boxes

@@ -82,6 +82,8 @@ def check(folder: Path) -> list[str]:
         if not file.is_file():
             faults.append(f"{file}: not there; run python -m gmbench.pretrain")
         elif digests.get(name) != (found := sha256(file)):
-            faults.append(f"{file}: sha256 {found[:12]}..., but {RECIPE} says "
-                          f"{str(digests.get(name))[:12]}...")
+            faults.append(
+                f"{file}: sha256 {found[:12]}..., but {RECIPE} says "
+                f"{str(digests.get(name))[:12]}..."
+            )
     return faults

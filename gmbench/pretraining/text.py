@@ -53,7 +53,7 @@ def pretrain_text(recipe: Recipe, tokenizer: Tokenizer) -> tuple[TextEncoder, di
     settings = recipe.text
     torch.manual_seed(recipe.seed)
     rows = text_data(recipe, tokenizer)
-    size, mask_id = tokenizer.get_vocab_size(), tokenizer.token_to_id("[MASK]")
+    size, mask_id = tokenizer.get_vocab_size(), tokenizer.get_vocab()["[MASK]"]
     encoder = build_text(size)
     bert: Any = encoder.model
     width = encoder.width
@@ -68,8 +68,10 @@ def pretrain_text(recipe: Recipe, tokenizer: Tokenizer) -> tuple[TextEncoder, di
         task = progress.add_task("Text encoder", total=settings.steps)
         for step in range(settings.steps):
             chosen = torch.randint(len(rows), (settings.batch,), generator=generator).tolist()
-            ids, words, labels = (_pad([rows[i][k] for i in chosen], fill)
-                                  for k, fill in ((0, 0), (1, -1), (2, IGNORED)))
+            ids, words, labels = (
+                _pad([rows[i][k] for i in chosen], fill)
+                for k, fill in ((0, 0), (1, -1), (2, IGNORED))
+            )
             hidden_ids, hidden = _mask(ids, words, mask_id, settings.masked, generator)
             states = bert(
                 input_ids=hidden_ids,
@@ -81,7 +83,7 @@ def pretrain_text(recipe: Recipe, tokenizer: Tokenizer) -> tuple[TextEncoder, di
             tags = tagger(states)
             types = F.cross_entropy(tags.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
             optimizer.zero_grad()
-            (masked + types).backward()
+            (masked + types).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
             optimizer.step()
             schedule.step()

@@ -56,9 +56,7 @@ class Heads(nn.Module):
         reach = F.softplus(sides[hit])
         guess = torch.cat([centre - reach[:, :2], centre + reach[:, 2:]], dim=-1)
         truth = pictures.boxes[row, thing]
-        overlap = giou(
-            box_convert(guess, "xyxy", "cxcywh"), box_convert(truth, "xyxy", "cxcywh")
-        )
+        overlap = giou(box_convert(guess, "xyxy", "cxcywh"), box_convert(truth, "xyxy", "cxcywh"))
         present = F.one_hot(pictures.kinds + 1, KINDS + 1).amax(dim=1)[:, 1:].float()
         found = {
             "inside": F.binary_cross_entropy_with_logits(on.squeeze(-1), hit.float()),
@@ -66,16 +64,17 @@ class Heads(nn.Module):
             "giou": (1 - overlap).mean(),
             "kind": F.cross_entropy(kind[hit], pictures.kinds[row, thing]),
             "pattern": 0.5 * F.cross_entropy(pattern[hit], pictures.patterns[row, thing]),
-            "colours": (torch.sigmoid(tones[hit]) - pictures.colours[row, thing]).abs().sum(-1).mean(),
+            "colours": (torch.sigmoid(tones[hit]) - pictures.colours[row, thing])
+            .abs()
+            .sum(-1)
+            .mean(),
             "present": F.binary_cross_entropy_with_logits(self.present(pooled), present),
         }
         about = pictures.main >= 0
         if about.any():
             index = torch.arange(len(about))[about]
             main = pictures.main[about]
-            kind, pattern, tones = self.about(pooled).split(
-                (KINDS + 1, len(PATTERNS), 6), dim=-1
-            )
+            kind, pattern, tones = self.about(pooled).split((KINDS + 1, len(PATTERNS), 6), dim=-1)
             wanted = torch.zeros(len(about), dtype=torch.long)
             wanted[about] = pictures.kinds[index, main] + 1
             colours = pictures.colours[index, main]
@@ -124,7 +123,9 @@ def pretrain_vision(recipe: Recipe) -> tuple[VisionEncoder, dict[str, float]]:
     last = max(1, settings.steps // 10)
     with Progress(transient=True) as progress:
         drawing = progress.add_task("Drawing scenes", total=settings.scenes)
-        scenes, crops = draw_pictures(recipe, progress.track(range(settings.scenes), task_id=drawing))
+        scenes, crops = draw_pictures(
+            recipe, progress.track(range(settings.scenes), task_id=drawing)
+        )
         task = progress.add_task("Vision encoder", total=settings.steps)
         for step in range(settings.steps):
             losses: dict[str, Tensor] = {}
@@ -138,7 +139,7 @@ def pretrain_vision(recipe: Recipe) -> tuple[VisionEncoder, dict[str, float]]:
                 found = heads.losses(tokens, batch)
                 losses |= {f"{name}_{key}": value for key, value in found.items()}
             optimizer.zero_grad()
-            torch.stack(tuple(losses.values())).sum().backward()
+            torch.stack(tuple(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parts.parameters(), 1.0)
             optimizer.step()
             schedule.step()

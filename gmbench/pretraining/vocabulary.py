@@ -19,7 +19,8 @@ from gmbench.data.synthetic import phrases
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOWELS = "aeiouy"
-EXTRA = "…’“”–£€é"
+EXTRA = "\u2026\u2019\u201c\u201d\u2013\u00a3\u20ac\u00e9"
+"""Ellipsis, curly quotes, dash, pound, euro, e acute."""
 
 
 def plain_texts() -> Iterable[str]:

@@ -77,7 +77,9 @@ class Look:
         return (self.primary, pattern) if pattern else (self.primary,)
 
 
-def draw_look(parent: str, subtype: str, letters: str, colours: tuple[str, ...], rng: Random) -> Look:
+def draw_look(
+    parent: str, subtype: str, letters: str, colours: tuple[str, ...], rng: Random
+) -> Look:
     """A look at random; the two colours differ."""
     primary, secondary = rng.sample(colours, 2)
     pattern = "plain" if rng.random() < 0.5 else rng.choice(tuple(PATTERNS)[1:])

@@ -40,10 +40,14 @@ class Surface:
     hashtag: bool = False
 
 
+def _words(text: str) -> Words:
+    return tuple(text.split())
+
+
 BENCH = NamePool(
-    syllables=tuple(
-        "bal cor dri fen gul hax jor kel lum mar nev oth pra qui ros tav ulb vel wen yor zan "
-        "bre cas dun fal gor hel jas kir lor mil nor pel rud sor tim vin wyl zed ash".split()
+    syllables=_words(
+        "bal cor dri fen gul hax jor kel lum mar nev oth pra qui ros tav ulb vel wen yor "
+        "zan bre cas dun fal gor hel jas kir lor mil nor pel rud sor tim vin wyl zed ash"
     ),
     endings=("", "", "a", "o", "en", "is", "ett", "y"),
     suffixes={
@@ -56,14 +60,15 @@ BENCH = NamePool(
         "other": ("Award", "Prize", "Medal", "Trophy"),
     },
     institutes=(("Trade", "Cricket", "National"), ("Union", "Academy", "Network")),
-    adjectives=tuple("Silent Golden Broken Paper Hidden Winter Velvet Lonely Burning Last".split()),
-    nouns=tuple("River Garden Letters Crown Mirror Highway Island Orchard Engine Harvest".split()),
+    adjectives=_words("Silent Golden Broken Paper Hidden Winter Velvet Lonely Burning Last"),
+    nouns=_words("River Garden Letters Crown Mirror Highway Island Orchard Engine Harvest"),
 )
 
 PRETRAIN = NamePool(
-    syllables=tuple(
-        "bem cil dov fyr gam hib jun kov lis mun nad orl pim quo rek sab tol urs vam wox yal zir "
-        "bok cem dag fip gys hob jit kun lev mov nix pon rab sul tug vok wim zol eld".split()
+    syllables=_words(
+        "bem cil dov fyr gam hib jun kov lis mun nad orl pim quo rek sab tol urs vam wox "
+        "yal zir bok cem dag fip gys hob jit kun lev mov nix pon rab sul tug vok wim zol "
+        "eld"
     ),
     endings=("", "", "e", "u", "an", "or", "ick", "i"),
     suffixes={
@@ -76,8 +81,8 @@ PRETRAIN = NamePool(
         "other": ("Ribbon", "Title", "Shield", "Honour"),
     },
     institutes=(("Rail", "Football", "Science"), ("League", "Office", "Group")),
-    adjectives=tuple("Distant Silver Crooked Glass Secret Summer Cotton Wild Frozen First".split()),
-    nouns=tuple("Mountain Kitchen Stories Throne Window Station Desert Forest Machine Storm".split()),
+    adjectives=_words("Distant Silver Crooked Glass Secret Summer Cotton Wild Frozen First"),
+    nouns=_words("Mountain Kitchen Stories Throne Window Station Desert Forest Machine Storm"),
 )
 
 POOLS = {"bench": BENCH, "pretrain": PRETRAIN}
@@ -107,7 +112,7 @@ def name_thing(pool: NamePool, parent: str, root: str, rng: Random) -> tuple[Sur
     style = rng.random()
     if parent == "art" and style < 0.6:
         title = (rng.choice(pool.adjectives), rng.choice(pool.nouns), root)
-        words = title[: 2 if style < 0.2 else 3]
+        words: Words = title[: 2 if style < 0.2 else 3]
         if style < 0.4:
             words = ("The", *words)
         return (Surface(words, 0.8), Surface(("".join(words),), 0.2, hashtag=True))
@@ -115,8 +120,10 @@ def name_thing(pool: NamePool, parent: str, root: str, rng: Random) -> tuple[Sur
         words = (root, rng.choice(pool.institutes[0]), rng.choice(pool.institutes[1]))
         acronym = "".join(word[0] for word in words)
         return (Surface(words, 0.4), Surface((acronym,), 0.6))
-    bare = {"location": 0.75, "organization": 0.6, "product": 0.3, "building": 0.2}.get(parent, 0.15)
-    full = (root, suffix)
+    bare = {"location": 0.75, "organization": 0.6, "product": 0.3, "building": 0.2}.get(
+        parent, 0.15
+    )
+    full: Words = (root, suffix)
     if parent == "location" and style < 0.6:
         full = (root,)
     if parent == "product" and rng.random() < 0.4:

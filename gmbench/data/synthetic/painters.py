@@ -41,7 +41,9 @@ def _person(c: Canvas, look: Look) -> None:
         c.line(((0.5 + side * 0.24, 0.32), (0.5 + side * 0.38, 0.56)), c.first, 0.06)
         x = 0.5 + side * 0.38
         c.ellipse(x - 0.08, 0.55, x + 0.08, 0.62, skin)
-    c.polygon(((0.22, 0.28), (0.38, 0.24), (0.62, 0.24), (0.78, 0.28), (0.74, 0.66), (0.26, 0.66)), None)
+    c.polygon(
+        ((0.22, 0.28), (0.38, 0.24), (0.62, 0.24), (0.78, 0.28), (0.74, 0.66), (0.26, 0.66)), None
+    )
     c.rectangle(0.43, 0.2, 0.57, 0.26, skin)
     if look.build >= 3:  # long hair behind the head
         c.ellipse(0.24, 0.0, 0.76, 0.3, hair)
@@ -90,7 +92,9 @@ def _location(c: Canvas, look: Look) -> None:
     """A country is a flag on its pole, a city a road sign, a park a landscape."""
     if look.subtype == "country":
         c.line(((0.04, 0.0), (0.04, 1.0)), (110, 110, 116), 0.04)
-        c.polygon(((0.06, 0.03), (0.5, 0.1), (0.98, 0.03), (0.98, 0.66), (0.5, 0.74), (0.06, 0.66)), None)
+        c.polygon(
+            ((0.06, 0.03), (0.5, 0.1), (0.98, 0.03), (0.98, 0.66), (0.5, 0.74), (0.06, 0.66)), None
+        )
         if look.build % 2:
             c.polygon(((0.06, 0.03), (0.45, 0.36), (0.06, 0.66)), c.second)
         else:
@@ -126,13 +130,23 @@ def _product(c: Canvas, look: Look) -> None:
     """A branded shoe, or a gadget's box with its lid."""
     if look.subtype == "brand_name_products":
         c.polygon(
-            ((0.02, 0.04), (0.3, 0.0), (0.4, 0.28), (0.72, 0.44), (0.96, 0.58), (1.0, 0.8), (0.02, 0.8)),
+            (
+                (0.02, 0.04),
+                (0.3, 0.0),
+                (0.4, 0.28),
+                (0.72, 0.44),
+                (0.96, 0.58),
+                (1.0, 0.8),
+                (0.02, 0.8),
+            ),
             None,
         )
         c.polygon(((0.0, 0.78), (1.0, 0.78), (0.96, 1.0), (0.03, 1.0)), PALE)
         c.line(((0.12, 0.62), (0.36, 0.66), (0.66, 0.46)), c.second, 0.07)
         for i in range(3):
-            c.line(((0.36 + i * 0.1, 0.42 + i * 0.05), (0.46 + i * 0.1, 0.3 + i * 0.06)), PALE, 0.025)
+            c.line(
+                ((0.36 + i * 0.1, 0.42 + i * 0.05), (0.46 + i * 0.1, 0.3 + i * 0.06)), PALE, 0.025
+            )
     else:
         c.polygon(((0.0, 0.25), (0.22, 0.0), (1.0, 0.0), (0.8, 0.25)), shade(c.first, 1.25))
         c.polygon(((0.8, 0.25), (1.0, 0.0), (1.0, 0.75), (0.8, 1.0)), shade(c.first, 0.65))

@@ -115,9 +115,7 @@ def plan_tweet(
     return Tweet(name, sentence, scene, shown)
 
 
-def plan_sentence(
-    *, dials: Dials, lotteries: Lotteries, unseen: float, rng: Random
-) -> Sentence:
+def plan_sentence(*, dials: Dials, lotteries: Lotteries, unseen: float, rng: Random) -> Sentence:
     """A tweet's words without a picture, for what learns from text alone."""
     return _speak(_draw_subjects(dials, lotteries, unseen, rng), dials, lotteries, rng)
 
@@ -128,9 +126,7 @@ def gold_box(box: IntBox) -> IntBox:
     return x0 + 1, y0 + 1, x1, y1
 
 
-def _speak(
-    subjects: list[Subject], dials: Dials, lotteries: Lotteries, rng: Random
-) -> Sentence:
+def _speak(subjects: list[Subject], dials: Dials, lotteries: Lotteries, rng: Random) -> Sentence:
     return write_sentence(
         subjects,
         pool=dials.pool,
@@ -142,9 +138,7 @@ def _speak(
     )
 
 
-def _draw_subjects(
-    dials: Dials, lotteries: Lotteries, unseen: float, rng: Random
-) -> list[Subject]:
+def _draw_subjects(dials: Dials, lotteries: Lotteries, unseen: float, rng: Random) -> list[Subject]:
     """Distinct subjects; a pair that shares a name stands side by side."""
     wanted = 0
     if rng.random() >= dials.empty or dials.entities_min:

@@ -12,8 +12,8 @@ from random import Random
 
 from rich.progress import Progress
 
-from gmbench.data.synthetic.cast import draw_cast
 from gmbench.data.synthetic.candidates import choose_covered
+from gmbench.data.synthetic.cast import draw_cast
 from gmbench.data.synthetic.dials import Dials
 from gmbench.data.synthetic.files import write_annotations, write_picture
 from gmbench.data.synthetic.tweets import Lotteries, Tweet, make_lotteries, plan_tweet
