@@ -21,7 +21,8 @@ def to_unit(boxes: Tensor, sizes: Tensor) -> Tensor:
     Returns:
         ``[..., 4]`` cxcywh in 0..1 of the image.
     """
-    return box_convert(boxes / _twice(sizes), "xyxy", "cxcywh")
+    unit: Tensor = box_convert(boxes / _twice(sizes), "xyxy", "cxcywh")
+    return unit
 
 
 def to_pixels(boxes: Tensor, sizes: Tensor, clip: bool = True) -> Tensor:
@@ -35,7 +36,7 @@ def to_pixels(boxes: Tensor, sizes: Tensor, clip: bool = True) -> Tensor:
     Returns:
         ``[..., 4]`` xyxy in pixels.
     """
-    xyxy = box_convert(boxes, "cxcywh", "xyxy")
+    xyxy: Tensor = box_convert(boxes, "cxcywh", "xyxy")
     if clip:
         xyxy = xyxy.clamp(0, 1)
     return xyxy * _twice(sizes)
@@ -43,7 +44,8 @@ def to_pixels(boxes: Tensor, sizes: Tensor, clip: bool = True) -> Tensor:
 
 def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
     """IoU of every pair: xyxy ``[N, 4]`` and ``[M, 4]`` -> ``[N, M]``; 0 where an area is 0."""
-    return box_iou(first, second).nan_to_num(0.0)
+    iou: Tensor = box_iou(first, second)
+    return iou.nan_to_num(0.0)
 
 
 def giou(first: Tensor, second: Tensor) -> Tensor:

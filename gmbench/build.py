@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from gmbench.data.cache import RegionFeatures, region_features
 from gmbench.data.datamodule import GroundedData, LoaderSettings
@@ -34,7 +34,7 @@ class Encoders:
     """
 
     text_encoder: TextEncoder
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: PreTrainedTokenizerFast
     vision_encoder: VisionEncoder
     pixels: PixelSettings
 
@@ -56,9 +56,29 @@ class Run:
     saw_pixels: bool
 
 
+def construct(node: Any, **parts: Any) -> Any:
+    """The object that a node describes: ``_target_`` called with the other keys, innermost first.
+
+    Hydra's own ``instantiate`` puts built parts back into the tree, which refuses dataclasses
+    whose fields it cannot type; here parts never touch the configuration.
+
+    Args:
+        node: a node of the tree, or plain containers.
+        parts: further arguments of the outermost constructor.
+    """
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node, resolve=True)
+    if isinstance(node, list):
+        return [construct(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    arguments = {key: construct(value) for key, value in node.items() if key != "_target_"}
+    return get_object(node["_target_"])(**arguments, **parts) if "_target_" in node else arguments
+
+
 def build_source(cfg: DictConfig) -> DataSource:
     """The data source of ``cfg.data``."""
-    source = instantiate(cfg.data, _convert_="all")
+    source = construct(cfg.data)
     assert isinstance(source, DataSource)
     return source
 
@@ -74,13 +94,13 @@ def build_splits(cfg: DictConfig, source: DataSource, names: Sequence[str]) -> d
         assert isinstance(node, dict)
         if source.world is not None and "folder" in node:
             node["folder"] = str(source.folder / Path(node["folder"]).name)
-        regions = instantiate(node)
+        regions = construct(node)
     return {name: source.read(name, regions) for name in names}
 
 
 def build_encoders(cfg: DictConfig) -> Encoders:
     """Tokenizer and both encoders of ``cfg.encoders``, weights loaded."""
-    vision = instantiate(cfg.encoders.vision)
+    vision = construct(cfg.encoders.vision)
     pixels = PixelSettings(
         image_size=cfg.encoders.image_size,
         crop_size=cfg.encoders.crop_size,
@@ -88,8 +108,8 @@ def build_encoders(cfg: DictConfig) -> Encoders:
         std=tuple(vision.std),
     )
     return Encoders(
-        text_encoder=instantiate(cfg.encoders.text),
-        tokenizer=instantiate(cfg.encoders.tokenizer),
+        text_encoder=construct(cfg.encoders.text),
+        tokenizer=construct(cfg.encoders.tokenizer),
         vision_encoder=vision,
         pixels=pixels,
     )
@@ -106,10 +126,7 @@ def build_model(cfg: DictConfig, encoders: Encoders, types: Mapping[str, str]) -
     }
     wanted = inspect.signature(get_object(cfg.model.network._target_)).parameters
     parts = {name: part for name, part in offered.items() if name in wanted}
-    settings = OmegaConf.to_container(cfg.model.network, resolve=True)
-    assert isinstance(settings, dict)
-    arguments: dict[str, Any] = {str(k): v for k, v in settings.items() if k != "_target_"}
-    model = get_object(cfg.model.network._target_)(**arguments, **parts)
+    model = construct(cfg.model.network, **parts)
     assert isinstance(model, nn.Module)
     return model
 
@@ -151,9 +168,9 @@ def build_run(cfg: DictConfig) -> Run:
     saw_pixels = any(e.image is not None for split in splits.values() for e in split.examples)
     module = GroundedModule(
         model=model,
-        loss=instantiate(cfg.model.loss, matcher=instantiate(cfg.model.matcher)),
-        decoder=instantiate(cfg.model.decode, types=types),
-        optim=OptimSettings(**OmegaConf.to_container(cfg.optim, resolve=True)),  # type: ignore[arg-type]
+        loss=construct(cfg.model.loss, matcher=construct(cfg.model.matcher)),
+        decoder=construct(cfg.model.decode, types=types),
+        optim=OptimSettings(**construct(cfg.optim)),
         metrics={name: GroundedF1(gold=data.gold(name), types=types) for name in ("dev", "test")},
         select="gmner" if saw_pixels else "mner",
     )

@@ -36,7 +36,7 @@ def check_up(cfg: DictConfig, console: Console) -> None:
     console.print(_tensors(batch))
     module = run.module.train()
     values = module.loss(module.model(batch), batch)
-    values.total.backward()
+    values.total.backward()  # type: ignore[no-untyped-call]
     terms = ", ".join(f"{name} {float(value):.3f}" for name, value in values.parts.items())
     console.print(f"One training step: loss {float(values.total):.3f} (last layer: {terms})")
     silent = [

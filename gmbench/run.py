@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from gmbench.config import check, conf_dir, friendly, shadowed_models
@@ -17,6 +18,17 @@ from gmbench.config import check, conf_dir, friendly, shadowed_models
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def _task(cfg: DictConfig) -> float | None:
+    try:
+        return _run(cfg)
+    except Exception as error:
+        line = _input_error(error)
+        if line is None or _tracebacks_wanted() or HydraConfig.get().mode is RunMode.MULTIRUN:
+            raise
+        print(line, file=sys.stderr)
+        raise SystemExit(2) from None  # past Hydra, which would add lines of its own
+
+
+def _run(cfg: DictConfig) -> float | None:
     check(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     overrides = tuple(HydraConfig.get().overrides.task)
@@ -39,17 +51,20 @@ def main() -> int:
         print(shadow, file=sys.stderr)
         return 2
     # Hydra would print its own traceback and leave; with this it hands the exception to us.
-    asked_for_tracebacks = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ.setdefault("HYDRA_FULL_ERROR", "2")
     try:
         _task()
     except Exception as error:
         line = _input_error(error)
-        if asked_for_tracebacks or line is None:
+        if line is None or _tracebacks_wanted():
             raise
         print(line, file=sys.stderr)
         return 2
     return 0
+
+
+def _tracebacks_wanted() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def _input_error(error: Exception) -> str | None:

@@ -1,4 +1,4 @@
-"""Plain records that travel between modules: no torch, no configuration, no behaviour beyond checks.
+"""Plain records that travel between modules: no torch, no configuration, no behaviour.
 
 Spans are word indices, both ends **inclusive**, as in the papers. Boxes are ``x1, y1, x2, y2`` in
 pixels of the original image, neither rounded nor clipped.

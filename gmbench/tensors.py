@@ -24,7 +24,7 @@ class TensorRecord:
     """A frozen dataclass of tensors: checked shapes, and moved as a whole."""
 
     def __post_init__(self) -> None:
-        with jaxtyped("context"):  # type: ignore[no-untyped-call]
+        with jaxtyped("context"):
             for name, hint in get_type_hints(type(self)).items():
                 value = getattr(self, name)
                 if not isinstance(value, Tensor):
@@ -115,7 +115,7 @@ class Batch(TensorRecord):
     word_index: Int[Tensor, "B T"]
     word_mask: Bool[Tensor, "B W"]
     image_sizes: Float[Tensor, "B 2"]
-    image_mask: Bool[Tensor, "B"]  # noqa: F821 (a jaxtyping dimension)
+    image_mask: Bool[Tensor, "B"]
     pixels: Float[Tensor, "B 3 H V"] | None = None
     region_mask: Bool[Tensor, "B K1"] | None = None
     region_boxes: Float[Tensor, "B K1 4"] | None = None

@@ -5,7 +5,7 @@ import logging
 import resource
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,7 @@ from gmbench.reporting.tables import run_table, type_table
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
 from gmbench.scoring.files import write_predictions
-from gmbench.scoring.floors import (
-    NameLookup,
-    gold_text_with_none,
-    lookup_with_none,
-    lookup_with_random_candidate,
-)
+from gmbench.scoring.floors import Predictions, floors
 
 log = logging.getLogger("gmbench")
 
@@ -209,9 +204,7 @@ def _result(
             saw_pixels=run.saw_pixels,
             blanked=sum(example.image is None for example in test.examples),
         ),
-        config=ConfigUsed(
-            model=cfg.model.name, sha=sha, overrides=overrides, seed=cfg.seed
-        ),
+        config=ConfigUsed(model=cfg.model.name, sha=sha, overrides=overrides, seed=cfg.seed),
         code=git_state(Path(__file__).parent),
         versions=library_versions(),
         machine=Machine(
@@ -239,19 +232,13 @@ def _result(
 
 def _floors(run: Run) -> tuple[FloorFigures, ...]:
     """What needs no learning, on the same split."""
-    test = run.data.splits["test"].examples
     gold = run.data.gold("test")
-    lookup = NameLookup(run.data.splits["train"].examples)
-    floors = (
-        lookup_with_none(lookup, test),
-        lookup_with_random_candidate(lookup, test),
-        gold_text_with_none(test),
-    )
+    train, test = (run.data.splits[name].examples for name in ("train", "test"))
 
-    def scored(predictions: Any) -> CorpusScores:
+    def scored(predictions: Predictions) -> CorpusScores:
         return score_corpus((gold[id_], found) for id_, found in predictions.items())
 
-    return tuple(FloorFigures.of(floor, scored(floor.predictions)) for floor in floors)
+    return tuple(FloorFigures.of(f, scored(f.predictions)) for f in floors(train, test))
 
 
 def _finished(folder: Path, sha: str) -> RunResult | None:

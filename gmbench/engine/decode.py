@@ -61,7 +61,9 @@ class Decoder:
 
         host = [t.cpu() for t in (keep, types, starts, ends, score, regions, boxes, no_target)]
         proposal_free = outputs.boxes is not None
-        order = torch.argsort(host[4].masked_fill(~host[0], -1), dim=1, descending=True, stable=True)
+        order = torch.argsort(
+            host[4].masked_fill(~host[0], -1), dim=1, descending=True, stable=True
+        )
         kept, *columns = [t.gather(1, order).tolist() for t in host[:6]]
         boxes_list = host[6].gather(1, order[..., None].expand(-1, -1, 4)).tolist()
         no_target_list = host[7].gather(1, order).tolist()
@@ -105,7 +107,7 @@ class Decoder:
         return flat // words, flat % words, best
 
     def _regions(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Slot ``[B, Q]`` (0 = not in the image), xyxy pixels ``[B, Q, 4]``, P(not in the image)."""
+        """Slot ``[B, Q]`` (0 = not in the image), xyxy pixels ``[B, Q, 4]``, P(slot 0)."""
         if outputs.boxes is not None and outputs.no_target_logits is not None:
             no_target = outputs.no_target_logits.sigmoid()
             slot = (no_target < self.no_target_threshold).long()

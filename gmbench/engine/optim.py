@@ -73,8 +73,9 @@ def build_schedule(
     optimizer: torch.optim.Optimizer, settings: OptimSettings, steps: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """Linear warm-up over ``warmup * steps`` steps, then linear decay to 0 at ``steps``."""
-    return get_linear_schedule_with_warmup(
+    schedule: torch.optim.lr_scheduler.LambdaLR = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]
         optimizer,
         num_warmup_steps=round(settings.warmup * steps),
         num_training_steps=max(1, steps),
     )
+    return schedule

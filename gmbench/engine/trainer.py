@@ -100,7 +100,9 @@ def build_loggers(settings: TrainerSettings, folder: Path, name: str) -> list[Lo
     return loggers
 
 
-def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+def resolve_precision(
+    precision: Precision, accelerator: str
+) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     """bf16 where the device has it: a CUDA GPU from Ampere on; the CPU stays in float32."""
     if precision != "auto":
         return precision

@@ -51,7 +51,8 @@ class QueryTextCrossAttention(nn.Module):
         placed = place(queries, position)
         found = self.cross(placed, words, word_mask) if self.text else self.cross(placed, placed)
         queries = self.cross_norm(queries + self.dropout(found))
-        return self.feed_norm(queries + self.dropout(self.feed_forward(queries)))
+        result: Tensor = self.feed_norm(queries + self.dropout(self.feed_forward(queries)))
+        return result
 
 
 def place(queries: Tensor, position: Tensor | None) -> Tensor:
@@ -91,10 +92,10 @@ class QueryRegionPrefix(nn.Module):
         if self.prefix is not None:
             keys = torch.cat([self.prefix(source), regions], dim=1)
             mask = torch.cat([source_mask, region_mask], dim=1)
-        regions = self.attention_norm(
-            regions + self.dropout(self.attention(regions, keys, mask))
-        )
-        return self.feed_norm(regions + self.dropout(self.feed_forward(regions)))
+        found = self.attention(regions, keys, mask)
+        regions = self.attention_norm(regions + self.dropout(found))
+        result: Tensor = self.feed_norm(regions + self.dropout(self.feed_forward(regions)))
+        return result
 
 
 class SimilarityAwareAggregator(nn.Module):
@@ -147,7 +148,8 @@ class SimilarityAwareAggregator(nn.Module):
         vision = self.weights(queries, regions, region_mask) @ regions
         mixed = self.lambda_visual * vision + (1 - self.lambda_visual) * text
         fused = self.second(torch.tanh(self.first(queries) + mixed))
-        return self.norm(queries + self.dropout(fused))
+        result: Tensor = self.norm(queries + self.dropout(fused))
+        return result
 
 
 class QFNetLayer(nn.Module):

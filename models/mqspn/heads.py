@@ -93,7 +93,8 @@ class EntityClassifier(nn.Module):
             queries: ``[B, u, h]``.
             words: ``[B, n, h]``.
             regions: ``[B, k + 1, h]``.
-            start, end: P^s, P^e ``[B, u, n]``, 0 on padding.
+            start: P^s ``[B, u, n]``, 0 on padding.
+            end: P^e ``[B, u, n]``, 0 on padding.
             region: P^r ``[B, u, k + 1]``, 0 on padding.
             type_of_query: ``[u]`` class of each query, used by ``existence``.
 
@@ -101,7 +102,7 @@ class EntityClassifier(nn.Module):
             ``[B, u, p + 1]``; index 0 = no entity.
         """
         evidence = [self.query(queries), start @ words, end @ words, region @ regions]
-        logits = self.score(self.dropout(torch.cat(evidence, dim=-1).relu()))
+        logits: Tensor = self.score(self.dropout(torch.cat(evidence, dim=-1).relu()))
         if self.kind == "softmax":
             return logits
         own = nn.functional.one_hot(type_of_query, self.num_types + 1).bool()  # [u, p + 1]
@@ -141,7 +142,7 @@ class SetPrediction(nn.Module):
             PairScores(width=width, scores=size, dropout=dropout) for size in sizes
         )
         self.region = PairScores(width=width, dropout=dropout)
-        self.type = EntityClassifier(
+        self.entity_type = EntityClassifier(
             width=width, num_types=num_types, kind=entity_classifier, dropout=dropout
         )
 
@@ -161,7 +162,7 @@ class SetPrediction(nn.Module):
         pairs = torch.cat([head(queries, words, word_mask) for head in self.boundary], dim=-1)
         start, end = pairs[..., 0], pairs[..., 1]
         region = self.region(queries, regions, region_mask)[..., 0]
-        types = self.type(
+        types = self.entity_type(
             queries,
             words,
             regions,

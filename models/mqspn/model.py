@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from gmbench.nn.text import TextEncoder, pool_words
 from gmbench.nn.vision import VisionEncoder
@@ -27,7 +27,7 @@ class MQSPN(nn.Module):
         *,
         text_encoder: TextEncoder,
         vision_encoder: VisionEncoder,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerFast,
         type_names: Sequence[str],
         num_queries: int = 60,
         layers: int = 3,
@@ -90,7 +90,8 @@ class MQSPN(nn.Module):
         )
         self.position = None
         if query_pos == "avg":
-            self.position = nn.Parameter(torch.randn(num_queries, width) * query_init_std)
+            # N(0, 1) as released: it is what tells the queries of one type apart from the start.
+            self.position = nn.Parameter(torch.randn(num_queries, width))
         self.qfnet = nn.ModuleList(
             QFNetLayer(
                 width=width,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from gmbench.nn.text import TextEncoder, mask_states
 
@@ -28,12 +28,13 @@ class MultiGrainedQueries(nn.Module):
 
     type_of_query: Tensor
     type_states: Tensor
+    entity: Tensor
 
     def __init__(
         self,
         *,
         text_encoder: TextEncoder,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerFast,
         type_names: Sequence[str],
         num_queries: int,
         type_queries: bool = True,
@@ -86,5 +87,5 @@ class MultiGrainedQueries(nn.Module):
 
     def forward(self, batch_size: int) -> Tensor:
         """``[B, u, h]`` queries, the same for every sentence of the batch."""
-        queries = self.norm(self.entity + self.type_states[self.type_of_query - 1])
+        queries: Tensor = self.norm(self.entity + self.type_states[self.type_of_query - 1])
         return queries[None].expand(batch_size, -1, -1)
