@@ -58,6 +58,14 @@ def test_what_is_no_image(tmp_path, data, why):
             read(path)
 
 
+@pytest.mark.parametrize("ending", ["eps", "ppm", "pcx"])
+def test_formats_that_no_tweet_has_are_refused(tmp_path, ending):
+    """EPS would start another program; each format less is a decoder less for hostile files."""
+    path = picture(tmp_path / f"1.{ending}").rename(tmp_path / "1.jpg")
+    with pytest.raises(DataError, match="not an image"):
+        open_image(path)
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"1\.jpg: missing image"):
         open_image(tmp_path / "1.jpg")

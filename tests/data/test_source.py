@@ -251,6 +251,11 @@ def test_the_fingerprint_knows_content_not_place(tmp_path):
     changed.add(source(first).fingerprint())
     (first / "images" / "2.jpg").unlink()
     changed.add(source(first).fingerprint())
+    texts = [second / "texts" / f"{split}.txt" for split in SPLITS]
+    for path in texts:
+        path.write_text("IMGID:" + path.stem + "\nAda\tB-PER\tO\n")
+    columns = {source(second, text_dir="texts", tag_column=n).fingerprint() for n in (1, 2)}
+    assert len(columns) == 2
     assert len(changed) == 4
     assert mark in changed
 

@@ -16,7 +16,7 @@ from gmbench.data.summary import (
 from gmbench.structures import Candidates, Entity, Example
 
 BOX = (0.0, 0.0, 10.0, 10.0)
-NEAR = (0.0, 0.0, 10.0, 9.0)
+NEAR = (0.0, 0.0, 10.0, 5.0)  # IoU with BOX exactly 0.5
 
 
 def test_iou():
