@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants, get_session
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -121,25 +122,43 @@ def load(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     module.load_state_dict(tensors)
 
 
-def from_hub(auto: Any, name: str, files: str) -> Any:
-    """``auto.from_pretrained(name)`` of transformers, with one clear line where it fails.
+def from_hub(auto: Any, name: str, files: str, **settings: Any) -> Any:
+    """``auto.from_pretrained(name, **settings)`` of transformers; one clear line where it fails.
 
     Args:
         auto: a class with ``from_pretrained``.
-        name: on the hub, or a local folder.
+        name: on the hub, or a local folder. Where the hub does not answer, its cache may do.
         files: what such a folder has to hold, in words.
+        settings: further arguments of ``from_pretrained``.
 
     Raises:
-        WeightsError: no such folder, and the hub does not answer or does not know the name.
+        WeightsError: no such folder, and neither hub nor cache has it; or wrong files.
     """
+    local = Path(name).is_dir() or not hub_answers()
     try:
-        return auto.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        where = "lacks files or holds wrong ones" if Path(name).is_dir() else "is no local folder"
+        return auto.from_pretrained(name, local_files_only=local, **settings)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if Path(name).is_dir():
+            raise WeightsError(
+                f"folder {name!r} cannot be used; it needs {files}, as the hub lays them out "
+                f"({one_line(error)})"
+            ) from error
+        hub = "the hub is not reached and its cache has none" if local else "the hub gave none"
         raise WeightsError(
-            f"{name!r} {where}, and no hub gave it; name a folder that holds {files} as the hub "
-            f"lays them out ({one_line(error)})"
+            f"{name!r} is no local folder, and {hub}; name a folder that holds {files}, as the "
+            f"hub lays them out ({one_line(error)})"
         ) from error
+
+
+def hub_answers(seconds: float = 5.0) -> bool:
+    """Whether the hub can be asked: one request, where its client would retry for a minute."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=seconds)
+    except Exception:  # the hub's client changed its HTTP library, and so the errors, twice
+        return False
+    return True
 
 
 def one_line(error: Exception) -> str:

@@ -208,13 +208,18 @@ def named_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """The fast tokenizer of a hub name or a local folder.
 
     Raises:
-        WeightsError: neither is reached, or the tokenizer has no fast form (no ``word_ids``).
+        WeightsError: neither is reached, the tokenizer has no fast form (no ``word_ids``) or
+            no vocabulary.
     """
-    tokenizer: Any = from_hub(AutoTokenizer, name, "tokenizer.json (or vocab.txt)")
+    files = "tokenizer.json (or vocab.txt)"
+    tokenizer: Any = from_hub(AutoTokenizer, name, files)
     if not tokenizer.is_fast:
         raise WeightsError(f"{name}: only a slow tokenizer; add a tokenizer.json to its folder")
-    if getattr(tokenizer, "add_prefix_space", None) is False:  # byte-level BPE reads words so
-        tokenizer = AutoTokenizer.from_pretrained(name, add_prefix_space=True)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one
+        raise WeightsError(f"{name}: the tokenizer has no vocabulary; add its tokenizer.json")
+    if getattr(tokenizer, "add_prefix_space", None) is False:
+        # Byte-level BPE knows most words with a space before them: give it to split words too.
+        tokenizer = from_hub(AutoTokenizer, name, files, add_prefix_space=True)
     return tokenizer  # type: ignore[no-any-return]
 
 

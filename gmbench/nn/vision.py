@@ -3,6 +3,7 @@
 from typing import Any
 
 import timm
+from huggingface_hub import try_to_load_from_cache
 from timm.data import (
     IMAGENET_DEFAULT_MEAN,
     IMAGENET_DEFAULT_STD,
@@ -19,6 +20,7 @@ from gmbench.nn.carriers import (
     digest,
     fingerprint,
     from_hub,
+    hub_answers,
     load,
     locate,
     one_line,
@@ -127,25 +129,43 @@ def named_vision(name: str) -> VisionEncoder:
     Raises:
         WeightsError: nothing of that name is reached, or it is no plain ViT.
     """
-    if timm.is_model(name) or name.startswith(("hf-hub:", "hf_hub:")):
+    if timm.is_model(name):
         return _named_timm(name)
-    tower = from_hub(CLIPVisionModel, name, "a CLIP model: config.json and model.safetensors")
-    encoder = from_clip(tower, identity="")
+    files = "config.json and model.safetensors of a CLIP model"
+    encoder = from_clip(from_hub(CLIPVisionModel, name, files), identity="")
     encoder.identity = f"{name} {fingerprint(encoder)}"
     return encoder
 
 
 def _named_timm(name: str) -> VisionEncoder:
+    overlay = {}
+    if not hub_answers():
+        config: Any = timm.get_pretrained_cfg(name)
+        cached = config.hf_hub_id and try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
+        if not isinstance(cached, str):
+            raise WeightsError(
+                f"{name!r}: the hub is not reached and its cache has no weights of this timm "
+                "model; name a local folder that holds config.json and model.safetensors of a "
+                "CLIP model"
+            )
+        overlay["file"] = cached
     try:
-        vit: Any = timm.create_model(name, pretrained=True, num_classes=0, dynamic_img_size=True)
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        vit: Any = timm.create_model(
+            name,
+            pretrained=True,
+            pretrained_cfg_overlay=overlay,
+            num_classes=0,
+            dynamic_img_size=True,
+        )
+    except TypeError as error:
         raise WeightsError(
-            f"{name!r}: timm cannot build it with pretrained weights; without a hub, name a local "
-            f"folder of a CLIP model with config.json and model.safetensors ({one_line(error)})"
+            f"{name!r} is no plain vision transformer of timm ({one_line(error)})"
         ) from error
-    if not isinstance(vit, VisionTransformer):
-        raise WeightsError(f"{name!r} is a {type(vit).__name__} of timm, not a VisionTransformer")
-    config: Any = vit.pretrained_cfg
-    encoder = from_timm(vit, mean=config["mean"], std=config["std"], identity="")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise WeightsError(f"{name!r}: timm cannot load it ({one_line(error)})") from error
+    if type(vit) is not VisionTransformer:
+        raise WeightsError(f"{name!r} is a {type(vit).__name__} of timm, no VisionTransformer")
+    pixels: Any = vit.pretrained_cfg
+    encoder = from_timm(vit, mean=pixels["mean"], std=pixels["std"], identity="")
     encoder.identity = f"{name} {fingerprint(encoder)}"
     return encoder

@@ -2,7 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer
 
 from gmbench.nn import carriers, text
 from gmbench.nn.carriers import WeightsError
@@ -192,6 +192,25 @@ def test_no_hub_and_no_folder_is_one_line(build, monkeypatch):
         build("no-such/model")
     assert "\n" not in str(caught.value)
     assert "name a folder that holds" in str(caught.value)
+
+
+def test_a_tokenizer_without_vocabulary_is_refused(tmp_path):
+    BertConfig().save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match="no vocabulary"):
+        text.named_tokenizer(str(tmp_path))
+
+
+def test_byte_level_words_get_their_space(tmp_path):
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", "a", "b", "\u0120", "ab", "\u0120ab"]
+    tokenizer = RobertaTokenizer(
+        vocab={piece: number for number, piece in enumerate(pieces)},
+        merges=[("a", "b"), ("\u0120", "ab")],
+    )
+    tokenizer.save_pretrained(tmp_path)
+    loaded = text.named_tokenizer(str(tmp_path))
+    words = loaded([["ab", "ab"]], is_split_into_words=True, add_special_tokens=False)
+    assert words["input_ids"] == [[9, 9]]
+    assert words.word_ids(0) == [0, 1]
 
 
 def test_small_tells_paraphrases_from_unrelated_sentences(minilm):

@@ -159,19 +159,37 @@ def test_a_whole_clip_model_in_a_local_folder(tmp_path):
     assert carriers.fingerprint(encoder) in encoder.identity
 
 
-@pytest.mark.parametrize("name", ["no-such/model", "vit_tiny_patch16_224"])
-def test_no_hub_and_no_folder_is_one_line(name, monkeypatch):
+@pytest.fixture
+def offline(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.parametrize("name", ["no-such/model", "vit_tiny_patch16_224"])
+def test_no_hub_and_no_folder_is_one_line(name, offline):
     with pytest.raises(WeightsError, match=f"'{name}'") as caught:
         vision.named_vision(name)
     assert "\n" not in str(caught.value)
     assert "config.json and model.safetensors" in str(caught.value)
 
 
-def test_a_timm_model_that_is_no_vit(monkeypatch):
-    resnet = timm.create_model("resnet10t", pretrained=False)
-    monkeypatch.setattr(timm, "create_model", lambda *_, **__: resnet)
-    with pytest.raises(WeightsError, match="'resnet10t' is a ResNet"):
+def test_a_folder_without_weights_is_named(tmp_path, offline):
+    CLIPVisionConfig(**TOWER).save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match=f"folder '{tmp_path}' cannot be used; it needs config"):
+        vision.named_vision(str(tmp_path))
+
+
+def test_a_timm_name_from_the_cache(tmp_path, monkeypatch, offline):
+    torch.manual_seed(0)
+    model = timm.create_model("test_vit", pretrained=False).eval()
+    file = tmp_path / "model.safetensors"
+    save_file(model.state_dict(), file)
+    monkeypatch.setattr(vision, "try_to_load_from_cache", lambda *_: str(file))
+    encoder = vision.named_vision("test_vit").eval()
+    pixels = torch.randn(1, 3, 160, 160)
+    wanted = model.forward_head(model.forward_features(pixels), pre_logits=True)
+    torch.testing.assert_close(encoder.vector(pixels), wanted, atol=1e-6, rtol=0)
+    assert encoder.mean == model.pretrained_cfg["mean"]
+    with pytest.raises(WeightsError, match="'resnet10t' is no plain vision transformer"):
         vision.named_vision("resnet10t")
 
 
