@@ -1,22 +1,22 @@
-"""Configuration -> built parts: the only place where nodes of the tree become objects."""
+"""Configuration -> built parts of a run: data, encoders, model, loss, training module."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from gmbench.construct import build_regions, build_source, construct
 from gmbench.data.cache import RegionFeatures, region_features
 from gmbench.data.datamodule import GroundedData, LoaderSettings
 from gmbench.data.dataset import Input
 from gmbench.data.pixels import PixelSettings
-from gmbench.data.source import DataSource, Split
+from gmbench.data.source import SPLITS, DataSource, Split
 from gmbench.engine.module import GroundedModule
 from gmbench.engine.optim import OptimSettings
 from gmbench.nn.text import TextEncoder
@@ -54,48 +54,6 @@ class Run:
     data: GroundedData
     module: GroundedModule
     saw_pixels: bool
-
-
-def construct(node: Any, **parts: Any) -> Any:
-    """The object that a node describes: ``_target_`` called with the other keys, innermost first.
-
-    Hydra's own ``instantiate`` puts built parts back into the tree, which refuses dataclasses
-    whose fields it cannot type; here parts never touch the configuration.
-
-    Args:
-        node: a node of the tree, or plain containers.
-        parts: further arguments of the outermost constructor.
-    """
-    if OmegaConf.is_config(node):
-        node = OmegaConf.to_container(node, resolve=True)
-    if isinstance(node, list):
-        return [construct(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    arguments = {key: construct(value) for key, value in node.items() if key != "_target_"}
-    return get_object(node["_target_"])(**arguments, **parts) if "_target_" in node else arguments
-
-
-def build_source(cfg: DictConfig) -> DataSource:
-    """The data source of ``cfg.data``."""
-    source = construct(cfg.data)
-    assert isinstance(source, DataSource)
-    return source
-
-
-def build_splits(cfg: DictConfig, source: DataSource, names: Sequence[str]) -> dict[str, Split]:
-    """Read splits, with candidate regions where the model wants them.
-
-    For the built-in world the regions lie in the folder that the world was built in.
-    """
-    regions = None
-    if "regions" in cfg.model.inputs and cfg.regions.source is not None:
-        node = OmegaConf.to_container(cfg.regions.source, resolve=True)
-        assert isinstance(node, dict)
-        if source.world is not None and "folder" in node:
-            node["folder"] = str(source.folder / Path(node["folder"]).name)
-        regions = construct(node)
-    return {name: source.read(name, regions) for name in names}
 
 
 def build_encoders(cfg: DictConfig) -> Encoders:
@@ -139,10 +97,11 @@ def build_run(cfg: DictConfig) -> Run:
     """
     torch.manual_seed(cfg.seed)
     source = build_source(cfg)
-    splits = build_splits(cfg, source, ("train", "dev", "test"))
+    inputs: frozenset[Input] = frozenset(cfg.model.inputs)
+    regions = build_regions(cfg, source) if "regions" in inputs else None
+    splits = {name: source.read(name, regions) for name in SPLITS}
     encoders = build_encoders(cfg)
     model = build_model(cfg, encoders, source.types)
-    inputs: frozenset[Input] = frozenset(cfg.model.inputs)
     loader = LoaderSettings(
         batch_size=cfg.trainer.batch_size,
         eval_batch_size=cfg.trainer.eval_batch_size,

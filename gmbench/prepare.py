@@ -1,5 +1,10 @@
-"""Check a data set: what is missing and where to get it, counts, leakage, fingerprint."""
+"""Check a data set: what is missing and where to get it, counts, leakage, fingerprint.
 
+``python -m gmbench.prepare data=twitter_gmner data.root=FOLDER`` takes the overrides of
+gmbench.run. Exit codes: 0 a run would start, 1 it would not, 2 bad configuration.
+"""
+
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -7,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gmbench.config import compose, friendly
+from gmbench.construct import build_regions, build_source
 from gmbench.data.errors import IMAGE_ORIGIN, REGION_ORIGIN, DataError
 from gmbench.data.records import Split
 from gmbench.data.regions import RegionSource
@@ -118,3 +125,30 @@ def _faults(splits: Sequence[Split], source: DataSource, console: Console) -> bo
         and (not images or source.missing_image == "blank")
         and (not regions or forgiven)
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb.
+
+    Args:
+        arguments: overrides; the command line's by default.
+    """
+    overrides = list(sys.argv[1:] if arguments is None else arguments)
+    if {"-h", "--help"} & set(overrides):
+        print(__doc__)
+        return 0
+    try:
+        cfg = compose(overrides)
+        source = build_source(cfg)
+        regions = build_regions(cfg, source) if "regions" in cfg.model.inputs else None
+        return prepare(source, regions, Console())
+    except Exception as error:
+        line = str(error) if isinstance(error, DataError) else friendly(error, overrides)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

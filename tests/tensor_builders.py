@@ -69,7 +69,9 @@ def make_batch(targets: Targets | None, *, rows: int, words: int = 7, slots: int
     )
 
 
-def perfect_outputs(targets: Targets, *, queries: int = 8, words: int = 7, types: int = 3) -> Outputs:
+def perfect_outputs(
+    targets: Targets, *, queries: int = 8, words: int = 7, types: int = 3
+) -> Outputs:
     """Outputs that say exactly what the targets hold: query g answers for gold g."""
     rows, golds = targets.mask.shape
     slots = targets.regions.shape[-1] if targets.regions is not None else 1

@@ -67,7 +67,9 @@ def region_features(
     return RegionFeatures(values=np.load(path, mmap_mode="r"), offsets=offsets)
 
 
-def _key(examples: Sequence[Example], pixels: PixelSettings, num_regions: int, identity: str) -> str:
+def _key(
+    examples: Sequence[Example], pixels: PixelSettings, num_regions: int, identity: str
+) -> str:
     digest = sha256(f"{CACHE_VERSION}|{identity}|{pixels}|{num_regions}".encode())
     for example in examples:
         digest.update(f"|{example.id}|{example.image is not None}".encode())

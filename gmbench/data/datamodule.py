@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import lightning
 from torch.utils.data import DataLoader
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from gmbench.data.cache import RegionFeatures
 from gmbench.data.collate import Collate
@@ -47,7 +47,7 @@ class GroundedData(lightning.LightningDataModule):
         *,
         splits: Mapping[str, Split],
         types: tuple[str, ...],
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: PreTrainedTokenizerFast,
         inputs: frozenset[Input],
         pixels: PixelSettings,
         loader: LoaderSettings,

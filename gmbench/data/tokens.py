@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Tokens:
 
 
 def tokenise(
-    tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sequence[str]]
+    tokenizer: PreTrainedTokenizerFast, sentences: Sequence[Sequence[str]]
 ) -> list[Tokens]:
     """Tokenise sentences that are already split into words.
 

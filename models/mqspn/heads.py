@@ -156,8 +156,18 @@ class SetPrediction(nn.Module):
         region_mask: Tensor,
         type_of_query: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits of types ``[B, u, p + 1]``, starts and ends ``[B, u, n]``, regions
-        ``[B, u, k + 1]``.
+        """Logits of types, starts, ends and regions.
+
+        Args:
+            queries: ``[B, u, h]``.
+            words: ``[B, n, h]``.
+            regions: ``[B, k + 1, h]``.
+            word_mask: ``[B, n]``.
+            region_mask: ``[B, k + 1]``.
+            type_of_query: ``[u]`` class of each query.
+
+        Returns:
+            ``[B, u, p + 1]``, ``[B, u, n]``, ``[B, u, n]``, ``[B, u, k + 1]``.
         """
         pairs = torch.cat([head(queries, words, word_mask) for head in self.boundary], dim=-1)
         start, end = pairs[..., 0], pairs[..., 1]

@@ -61,12 +61,21 @@ class MQSPN(nn.Module):
             layers: L of QFNet.
             heads: attention heads of QFNet.
             dropout: in QFNet and the heads.
-            type_queries, entity_queries, human_queries, repeat, query_init_std: see
-                MultiGrainedQueries.
+            type_queries: prompt-based type-grained part; false = *w/o PTQ*.
+            entity_queries: learned, or one written question a type (*w/o LEQ*).
+            human_queries: those questions, in class order.
+            repeat: how types are spread over queries.
+            query_init_std: of the learned part (the paper: 0.02).
             query_pos: learned query position, averaged into attention queries, or none.
-            query_self_attention, qct, prefix_source, aggregator, lambda_visual,
-                aggregator_scale: see QFNetLayer.
-            entity_classifier, share_boundary, activation: see SetPrediction.
+            query_self_attention: queries attend to each other before they see the words.
+            qct: query-text cross-attention; false = *w/o QCT*.
+            prefix_source: what prefixes the regions' attention; ``none`` = *w/o QPI*.
+            aggregator: similarity-aware aggregator; ``none`` = *w/o SAG*.
+            lambda_visual: its weight of the regions against the words.
+            aggregator_scale: of its dot products.
+            entity_classifier: types and *no entity*, or the query's own type only.
+            share_boundary: one pair representation for start and end, or two.
+            activation: turns scores into probabilities; the matcher's and the losses' own.
             train_vision: let the vision encoder learn (the paper freezes it).
         """
         super().__init__()

@@ -1,6 +1,4 @@
-"""Multi-grained Query Set (MQS): what each query asks for (MQSPN, "Multi-grained Query Set
-Construction").
-"""
+"""Multi-grained Query Set (MQS): what each query asks for."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -18,6 +16,7 @@ PROMPT = "{} is an entity type about [MASK]"
 class MultiGrainedQueries(nn.Module):
     """``H_Q = H_Q^e + [H_Q^o]^d``: learnable entity-grained plus prompt-based type-grained queries.
 
+    MQSPN, section "Multi-grained Query Set Construction".
     The type-grained part is computed once with the text encoder as it came (frozen, "vanilla
     BERT") and kept as a buffer. Query i asks for type ``i mod p`` (``tile``), which is balanced
     for any u and p; ``block`` gives runs of equal type instead.

@@ -34,7 +34,12 @@ def test_a_perfect_output_decodes_to_exactly_the_gold():
         gold = {
             (int(s), int(e), TYPES[int(t) - 1], None if r[0] else int(r.int().argmax()))
             for s, e, t, r, m in zip(
-                targets.starts[b], targets.ends[b], targets.types[b], targets.regions[b], targets.mask[b], strict=True
+                targets.starts[b],
+                targets.ends[b],
+                targets.types[b],
+                targets.regions[b],
+                targets.mask[b],
+                strict=True,
             )
             if m
         }

@@ -87,7 +87,8 @@ def test_every_gold_count_is_finite_with_finite_gradients(counts, ratio):
     values.total.backward()
     assert values.total.isfinite()
     for logits in (outputs.type_logits, outputs.start_logits, outputs.region_logits):
-        assert logits.grad is not None and logits.grad.isfinite().all()
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all()
 
 
 def test_perfect_outputs_cost_nothing():

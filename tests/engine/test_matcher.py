@@ -18,7 +18,10 @@ def test_optimal_against_brute_force():
     for b in range(5):
         count = int(targets.mask[b].sum())
         best = min(
-            (sum(float(cost[b, q, g]) for g, q in enumerate(order)) for order in permutations(range(5), count)),
+            (
+                sum(float(cost[b, q, g]) for g, q in enumerate(order))
+                for order in permutations(range(5), count)
+            ),
             default=0.0,
         )
         rows = matching.gold[b]
@@ -29,23 +32,29 @@ def test_optimal_against_brute_force():
 
 def test_no_gold_matches_nothing():
     (matching,) = HungarianMatcher(terms=TERMS)([make_outputs(2)], make_targets([0, 0]))
-    assert (matching.gold == -1).all() and matching.unmatched == 0
+    assert (matching.gold == -1).all()
+    assert matching.unmatched == 0
 
 
 def test_more_golds_than_queries_are_counted():
     (matching,) = HungarianMatcher(terms=TERMS)([make_outputs(1, queries=2)], make_targets([5]))
-    assert (matching.gold >= 0).all() and matching.unmatched == 3
+    assert (matching.gold >= 0).all()
+    assert matching.unmatched == 3
 
 
 def test_repetition_fills_its_share_evenly():
     matcher = HungarianMatcher(terms=TERMS, repeat_ratio=0.75)
     (matching,) = matcher([make_outputs(1, queries=8)], make_targets([4]))
     counts = torch.bincount(matching.gold[matching.gold >= 0], minlength=4)
-    assert counts.sum() == 6 and counts.min() >= 1 and counts.max() <= 2
+    assert counts.sum() == 6
+    assert counts.min() >= 1
+    assert counts.max() <= 2
 
 
 def test_order_needs_no_costs():
-    (matching,) = HungarianMatcher(terms=TERMS, solver="order")([make_outputs(1)], make_targets([3]))
+    (matching,) = HungarianMatcher(terms=TERMS, solver="order")(
+        [make_outputs(1)], make_targets([3])
+    )
     assert matching.gold[0].tolist() == [0, 1, 2, -1, -1, -1]
 
 
@@ -64,7 +73,8 @@ def test_a_type_that_a_query_cannot_answer_is_never_matched():
     logits[0, :2, 1:] = MASKED  # only query 2 can answer with a type at all
     outputs = type(outputs)(**{**vars(outputs), "type_logits": logits})
     (matching,) = HungarianMatcher(terms=TERMS, repeat_ratio=1.0)([outputs], targets)
-    assert matching.gold[0, :2].tolist() == [-1, -1] and matching.gold[0, 2] >= 0
+    assert matching.gold[0, :2].tolist() == [-1, -1]
+    assert matching.gold[0, 2] >= 0
 
 
 def test_nan_names_term_and_example():
@@ -86,7 +96,9 @@ def test_padding_of_golds_changes_nothing():
     targets = make_targets([1, 4], seed=6)
     (both,) = HungarianMatcher(terms=TERMS, repeat_ratio=0.5)([outputs], targets)
     single = targets.map(lambda t: t[:1, :1])
-    (alone,) = HungarianMatcher(terms=TERMS, repeat_ratio=0.5)([outputs.map(lambda t: t[:1])], single)
+    (alone,) = HungarianMatcher(terms=TERMS, repeat_ratio=0.5)(
+        [outputs.map(lambda t: t[:1])], single
+    )
     assert torch.equal(both.gold[:1], alone.gold)
 
 

@@ -1,0 +1,195 @@
+"""From examples to batches: tokens, pixels, targets, order, cached features."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gmbench.data.cache import region_features
+from gmbench.data.collate import Collate
+from gmbench.data.dataset import GroundedDataset
+from gmbench.data.pixels import BLANK, PixelSettings, letterbox, whole
+from gmbench.data.sampler import LengthGroupedBatches
+from gmbench.data.tokens import tokenise
+from gmbench.nn.text import tiny_tokenizer
+from gmbench.structures import Candidates, Entity, Example
+
+PIXELS = PixelSettings(image_size=16, crop_size=8, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+CLASSES = {"PER": 1, "LOC": 2}
+
+
+def picture(folder: Path, name: str, size=(40, 20)) -> Path:
+    path = folder / f"{name}.jpg"
+    Image.new("RGB", size, (255, 0, 0)).save(path)
+    return path
+
+
+@pytest.fixture
+def examples(tmp_path):
+    candidates = Candidates(np.array([[0.0, 0, 20, 20], [20.0, 0, 40, 20], [0.0, 0, 4, 4]]))
+    return [
+        Example(
+            "one",
+            ("Ann", "sees", "Rome"),
+            (
+                Entity(0, 0, "PER", ((0.0, 0.0, 20.0, 20.0), (21.0, 0.0, 40.0, 20.0))),
+                Entity(2, 2, "LOC"),
+            ),
+            picture(tmp_path, "one"),
+            (40, 20),
+            candidates,
+        ),
+        Example("two", ("nothing",), (), None, None, None),
+        Example(
+            "three",
+            ("Bo",),
+            (Entity(0, 0, "PER", ((30.0, 15.0, 40.0, 20.0),)),),
+            picture(tmp_path, "three"),
+            (40, 20),
+            candidates.top(1),
+        ),
+    ]
+
+
+def dataset(examples, inputs, **more):
+    tokens = tokenise(tiny_tokenizer(), [e.words for e in examples])
+    return GroundedDataset(
+        examples,
+        tokens=tokens,
+        inputs=frozenset(inputs),
+        pixels=PIXELS,
+        num_regions=more.pop("num_regions", 15),
+        **more,
+    )
+
+
+def batch_of(data, with_regions=True):
+    collate = Collate(classes=CLASSES, pad_id=0, with_regions=with_regions)
+    return collate([data[i] for i in range(len(data))])
+
+
+def test_regions_and_targets(examples):
+    batch = batch_of(dataset(examples, ["regions"]))
+    assert batch.region_mask.sum(dim=1).tolist() == [4, 1, 2]
+    assert batch.region_pixels.shape == (3, 4, 3, 8, 8)
+    targets = batch.targets
+    assert targets.mask.sum(dim=1).tolist() == [2, 0, 1]
+    assert targets.types[0].tolist() == [1, 2]
+    # both boxes of Ann have a candidate; Rome is not in the image; Bo is not covered
+    assert targets.regions[0].tolist() == [[False, True, True, False], [True, False, False, False]]
+    assert not targets.regions[2].any()
+    assert targets.groundable.tolist() == [[True, False], [False, False], [True, False]]
+    torch.testing.assert_close(targets.boxes[0, 0, 0], torch.tensor([0.25, 0.5, 0.5, 1.0]))
+
+
+def test_pixels_of_a_missing_image_are_zero_and_masked(examples):
+    batch = batch_of(dataset(examples, ["pixels"]), with_regions=False)
+    assert batch.image_mask.tolist() == [True, False, True]
+    assert batch.pixels.shape == (3, 3, 16, 16)
+    assert (batch.pixels[1] == 0).all()
+    assert batch.region_mask is None
+    assert batch.targets.regions is None
+
+
+def test_num_regions_keeps_the_first(examples):
+    batch = batch_of(dataset(examples, ["regions"], num_regions=1))
+    assert batch.region_mask.shape[1] == 2
+
+
+def test_every_word_has_a_piece():
+    words = ("hello", "\ufe0f", "Velxqar", "\u200d", "&amp")
+    (tokens,) = tokenise(tiny_tokenizer(), [words])
+    assert set(range(5)) <= set(tokens.words)
+    assert tokens.words[0] == tokens.words[-1] == -1
+    assert tokens.ids[tokens.words.index(1)] == tiny_tokenizer().unk_token_id
+    assert tokenise(tiny_tokenizer(), []) == []
+
+
+def test_a_squash_cuts_nothing_and_a_letterbox_keeps_both_ends():
+    image = Image.new("RGB", (100, 10), (0, 0, 0))
+    image.paste((255, 255, 255), (0, 0, 3, 10))
+    image.paste((255, 255, 255), (97, 0, 100, 10))
+    squashed = whole(image, PIXELS)
+    assert squashed[:, :, 0].mean() > squashed[:, :, 8].mean()
+    assert squashed[:, :, -1].mean() > squashed[:, :, 8].mean()
+    boxed = np.asarray(letterbox(image, (0, 0, 100, 10), 50))[:, :, 0]
+    assert boxed[0, 0] == BLANK
+    assert boxed[25, 0] > 150
+    assert boxed[25, -1] > 150
+
+
+def test_degenerate_boxes_still_give_a_crop():
+    image = Image.new("RGB", (30, 30), (9, 9, 9))
+    for box in [(5, 5, 5, 5), (29.9, 29.9, 30, 30), (-4, -4, 2, 2), (25, 25, 60, 60)]:
+        assert letterbox(image, box, 8).size == (8, 8)
+
+
+def test_batches_group_lengths_and_depend_on_seed_and_epoch_only():
+    lengths = np.random.default_rng(0).integers(5, 60, size=997).tolist()
+    sampler = LengthGroupedBatches(lengths, batch_size=16, seed=3)
+    sampler.set_epoch(2)
+    first = list(sampler)
+    assert sorted(i for batch in first for i in batch) == list(range(997))
+    assert len(first) == len(sampler)
+    fresh = LengthGroupedBatches(lengths, batch_size=16, seed=3)
+    list(fresh)
+    fresh.set_epoch(2)
+    assert list(fresh) == first
+    fresh.set_epoch(3)
+    assert list(fresh) != first
+    padded = sum(len(b) * max(lengths[i] for i in b) for b in first)
+    assert 1 - sum(lengths) / padded < 0.04
+
+
+def test_cached_features_are_those_of_the_crops(examples, tmp_path):
+    calls = []
+
+    def encode(pixels):
+        calls.append(len(pixels))
+        return pixels.mean(dim=(2, 3))
+
+    def features():
+        return region_features(
+            examples,
+            encode=encode,
+            pixels=PIXELS,
+            num_regions=2,
+            folder=tmp_path / "cache",
+            identity="test",
+            label="train",
+        )
+
+    cached = features()
+    crops = dataset(examples, ["regions"], num_regions=2)
+    for index in range(3):
+        direct = crops[index].crops.mean(dim=(2, 3))
+        torch.testing.assert_close(cached.row(index, 3), direct, atol=2e-3, rtol=0)
+    before = len(calls)
+    again = features()
+    assert len(calls) == before
+    assert np.array_equal(again.values, cached.values)
+    batch = batch_of(dataset(examples, ["regions"], num_regions=2, features=cached))
+    assert batch.region_features.shape == (3, 3, 3)
+    assert batch.region_pixels is None
+    assert not list((tmp_path / "cache").glob("*.part*"))
+
+
+def test_another_box_is_another_cache(examples, tmp_path):
+    def features(rows):
+        return region_features(
+            rows,
+            encode=lambda p: p.mean(dim=(2, 3)),
+            pixels=PIXELS,
+            num_regions=2,
+            folder=tmp_path,
+            identity="test",
+            label="train",
+        )
+
+    features(examples)
+    moved = replace(examples[0], candidates=Candidates(np.array([[1.0, 0, 20, 20]])))
+    features([moved, *examples[1:]])
+    assert len(list(tmp_path.glob("*.npy"))) == 2
