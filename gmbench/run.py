@@ -39,6 +39,8 @@ def _run(cfg: DictConfig) -> float | None:
     from gmbench.training import execute
 
     console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width of its own: room for the tables
+        console = Console(width=120)
     if cfg.mode == "check":
         check_up(cfg, console)
         return None
@@ -69,7 +71,7 @@ def _tracebacks_wanted() -> bool:
 
 def _input_error(error: Exception) -> str | None:
     """What the user can mend, one line a problem; None for a failure of the run itself."""
-    known = friendly(error, [a for a in sys.argv[1:] if not a.startswith("-")])
+    known = friendly(error, sys.argv[1:])
     if known is not None:
         return known
     from gmbench.data.errors import DataError

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning
-import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -66,13 +65,20 @@ class GroundedModule(lightning.LightningModule):
         return outputs
 
     def on_train_epoch_start(self) -> None:
-        """Freeze the encoders for the first ``freeze_epochs`` epochs, then let them learn."""
+        """Freeze the encoders for the first ``freeze_epochs`` epochs, then let them learn.
+
+        An encoder that does not learn runs without dropout, as it does where its features are
+        cached.
+        """
         frozen = self.current_epoch < self.optim.freeze_epochs
+        self.model.train()
         for module in pretrained_modules(self.model):
             module.requires_grad_(not frozen)
         for name, parameter in self.model.named_parameters():
             if name not in self.learns:
                 parameter.requires_grad_(False)
+        for module in pretrained_modules(self.model):
+            module.train(any(p.requires_grad for p in module.parameters()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
@@ -139,12 +145,6 @@ class GroundedModule(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-    def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        """Move the whole record at once."""
-        return batch.to(device, non_blocking=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Nothing but plain containers and tensors: a checkpoint loads with weights_only=True."""

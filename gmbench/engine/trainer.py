@@ -1,5 +1,6 @@
 """A Lightning trainer from typed settings: precision, checkpoints, progress, loggers."""
 
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,7 @@ def build_trainer(settings: TrainerSettings, folder: Path, name: str) -> lightni
 
     The best checkpoint is chosen by ``dev/select``, which the module logs.
     """
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*exists and is not empty.*")
-    warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+    quiet()
     checkpoint = ModelCheckpoint(
         dirpath=folder / "checkpoints",
         filename="best",
@@ -83,6 +82,20 @@ def build_trainer(settings: TrainerSettings, folder: Path, name: str) -> lightni
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+
+
+def quiet() -> None:
+    """Leave the screen to progress bars and tables: no tips, no advice that does not apply."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",  # cached features: more workers cost more than they do
+        ".*exists and is not empty.*",  # the same command uses its own folder again
+        ".*smaller than the logging interval.*",
+        ".*in eval mode at the start of training.*",  # frozen encoders belong there
+        ".*treespec.*",
+    ):
+        warnings.filterwarnings("ignore", text)
 
 
 def build_loggers(settings: TrainerSettings, folder: Path, name: str) -> list[Logger]:
