@@ -243,3 +243,15 @@ def test_help_needs_no_torch(verb, folder):
     )
     assert done.returncode == 0, done.stderr
     assert "gmbench" in done.stdout
+
+
+def test_the_script_starts_verbs_and_names_the_near_one(folder):
+    done = gmbench("__main__", "--help", folder=folder)
+    assert done.returncode == 0
+    assert "prepare" in done.stdout
+    typo = gmbench("__main__", "prepair", folder=folder)
+    assert typo.returncode == 2
+    assert "did you mean prepare?" in typo.stderr
+    inner = gmbench("__main__", "prepare", "--help", folder=folder)
+    assert inner.returncode == 0
+    assert "data.root" in inner.stdout
