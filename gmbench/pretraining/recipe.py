@@ -22,7 +22,7 @@ class TextRecipe:
 
     cast: int = 3000
     sentences: int = 16000
-    steps: int = 600
+    steps: int = 500
     batch: int = 48
     rate: float = 1.5e-3
     masked: float = 0.15
@@ -42,7 +42,7 @@ class VisionRecipe:
     crop: int = 48
     cast: int = 900
     scenes: int = 5000
-    steps: int = 700
+    steps: int = 650
     batch: int = 28
     crops: int = 48
     rate: float = 1.5e-3

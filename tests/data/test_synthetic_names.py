@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from gmbench.data.synthetic import cast as cast_module
 from gmbench.data.synthetic.cast import TYPES, draw_cast
 from gmbench.data.synthetic.looks import BENCH_COLOURS, PRETRAIN_COLOURS
 from gmbench.data.synthetic.names import BENCH, POOLS, PRETRAIN
@@ -78,3 +79,19 @@ def test_every_parent_has_subjects_on_both_sides():
     for parent in TYPES:
         sides = {s.held_out for s in cast if s.parent == parent}
         assert sides == {True, False}, parent
+
+
+@pytest.mark.parametrize(
+    ("pool", "seed", "size"), [("pretrain", 770_001, 3000), ("bench", 3, 5000)]
+)
+def test_a_popular_patron_runs_out_of_names_and_another_is_drawn(pool, seed, size):
+    cast = cast_of(pool, seed=seed, size=size, ambiguity=0.35)
+    assert len(cast) == pytest.approx(size, abs=4)
+    surfaces = [surface.words for s in cast for surface in s.surfaces if len(surface.words) > 1]
+    assert len(surfaces) == len(set(surfaces))
+
+
+def test_names_that_run_out_are_an_error_not_a_hang(monkeypatch):
+    monkeypatch.setattr(cast_module, "LIMIT", 0)
+    with pytest.raises(ValueError, match="lower cast or ambiguity"):
+        cast_of("bench", size=5000, ambiguity=1.0)

@@ -54,6 +54,10 @@ SHARES: dict[str, float] = {
 """How the mentions divide over the parent types."""
 
 ZIPF = 0.9
+TRIES = 40
+"""Attempts to find a free name after one patron."""
+LIMIT = 10_000
+"""Attempts over a whole cast."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,17 +99,31 @@ def draw_cast(
         held_out: share of the subjects that the training split never names. A namesake is held
             out with the subject whose name it bears, so that no name leaks.
         rng: the world's generator.
+
+    Raises:
+        ValueError: the pool has no names left.
     """
     names = POOLS[pool]
     colours = tuple(COLOURS[pool])
     firsts = [invent(names, rng) for _ in range(max(4, size // 12))]
     taken: set[Words] = {(first,) for first in firsts}
     cast: list[Subject] = []
+    exhausted = 0
     for parent in TYPES:
         count = max(4, round(size * SHARES[parent]))
         for rank in range(count):
             patron = _draw_patron(cast, parent, ambiguity, rng)
-            root, surfaces = _draw_names(names, parent, patron, firsts, taken, rng)
+            named = _draw_names(names, parent, patron, firsts, taken, rng)
+            while named is None:  # that patron's names are used up: draw another, or nobody
+                patron = _draw_patron(cast, parent, ambiguity, rng)
+                named = _draw_names(names, parent, patron, firsts, taken, rng)
+                exhausted += 1
+                if exhausted > LIMIT:
+                    raise ValueError(
+                        f"built-in world: a cast of {size} needs more names than "
+                        f"the pool {pool} holds; lower cast or ambiguity"
+                    )
+            root, surfaces = named
             taken.update(surface.words for surface in surfaces)
             subtype = rng.choice(SUBTYPES[parent])
             cast.append(
@@ -164,9 +182,13 @@ def _draw_names(
     firsts: Sequence[str],
     taken: set[Words],
     rng: Random,
-) -> tuple[str, tuple[Surface, ...]]:
-    """A root and surfaces that nobody bears yet, but for the bare root of a namesake."""
-    while True:
+) -> tuple[str, tuple[Surface, ...]] | None:
+    """A root and surfaces that nobody bears yet, but for the bare root of a namesake.
+
+    None where a patron's name is used up: it has only so many suffixes. An invented root is
+    tried until it is free, as the pool holds tens of thousands.
+    """
+    for _ in range(TRIES if patron else 100_000):
         root = patron.root if patron else invent(pool, rng)
         if parent == "person":
             surfaces = name_person(pool, rng.choice(firsts), root, rng)
@@ -176,3 +198,4 @@ def _draw_names(
         free = {surface.words for surface in surfaces} - ({(root,)} if patron else set())
         if free and not free & taken:
             return root, surfaces
+    return None
