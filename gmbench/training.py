@@ -166,7 +166,6 @@ def _loaded(cfg: DictConfig, run: Run) -> Fit:
 def _trainer_settings(cfg: DictConfig) -> TrainerSettings:
     return TrainerSettings(
         epochs=cfg.trainer.epochs,
-        clip=cfg.optim.clip,
         precision=cfg.trainer.precision,
         accelerator=cfg.trainer.accelerator,
         devices=cfg.trainer.devices,

@@ -73,7 +73,7 @@ class Trainer:
     batch_size: Count
     eval_batch_size: Count
     num_workers: Annotated[int, Range(0)]
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+    precision: Literal["auto", "32-true", "bf16-mixed"]
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: Count | list[Annotated[int, Range(0)]] | Literal["auto"]
     num_threads: Count | None = None

@@ -6,6 +6,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from gmbench.engine.decode import Decoder
 from gmbench.engine.losses import SetLoss
@@ -90,6 +91,19 @@ class GroundedModule(lightning.LightningModule):
         if values.matching.unmatched:
             self.log("train/unmatched", float(values.matching.unmatched), batch_size=size)
         return values.total
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm here: Lightning refuses to with fused AdamW under mixed precision.
+
+        Its reason is the loss scaling of float16, which bfloat16 does not need.
+        """
+        if self.optim.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.optim.clip)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Decode and count one dev batch."""

@@ -20,7 +20,7 @@ class OptimSettings:
         lr_head: peak learning rate of everything else.
         weight_decay: of AdamW; none on biases and norms.
         warmup: share of all steps with linearly rising rate; linear decay to 0 follows.
-        clip: largest gradient norm.
+        clip: largest gradient norm; None = any.
         freeze_epochs: epochs in which the pretrained encoders stay as they are (MQSPN: 5).
     """
 
@@ -28,7 +28,7 @@ class OptimSettings:
     lr_head: float
     weight_decay: float = 0.01
     warmup: float = 0.05
-    clip: float = 1.0
+    clip: float | None = 1.0
     freeze_epochs: int = 0
 
 

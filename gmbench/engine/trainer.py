@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
-Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,6 @@ class TrainerSettings:
         epochs: passes over the training split.
         precision: ``auto`` = bf16-mixed on a GPU that has it, otherwise 32-true.
         accelerator, devices: Lightning's.
-        clip: largest gradient norm.
         deterministic: refuse operations whose result differs from run to run.
         progress: rich progress bars.
         patience: epochs without a better dev score before training stops; None = never.
@@ -36,7 +35,6 @@ class TrainerSettings:
     """
 
     epochs: int
-    clip: float
     precision: Precision = "auto"
     accelerator: str = "auto"
     devices: int = 1
@@ -74,7 +72,6 @@ def build_trainer(settings: TrainerSettings, folder: Path, name: str) -> lightni
         accelerator=settings.accelerator,
         devices=settings.devices,
         deterministic="warn" if settings.deterministic else False,
-        gradient_clip_val=settings.clip,
         callbacks=callbacks,
         logger=build_loggers(settings, folder, name),
         log_every_n_steps=10,
@@ -113,9 +110,7 @@ def build_loggers(settings: TrainerSettings, folder: Path, name: str) -> list[Lo
     return loggers
 
 
-def resolve_precision(
-    precision: Precision, accelerator: str
-) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
     """bf16 where the device has it: a CUDA GPU from Ampere on; the CPU stays in float32."""
     if precision != "auto":
         return precision
