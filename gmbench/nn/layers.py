@@ -4,6 +4,8 @@ All of them are exact under padding: a masked key never changes an output, and a
 any key gets 0 from attention, not NaN.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -149,3 +151,10 @@ class CrossBlock(nn.Module):
         query = self.attention_norm(query + self.dropout(self.attention(query, keys, mask)))
         result: Tensor = self.feed_norm(query + self.dropout(self.feed_forward(query)))
         return result
+
+
+def sinusoids(places: int, width: int) -> Tensor:
+    """Position encodings ``[places, width]`` of Vaswani et al. (2017): sines, then cosines."""
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    angles = torch.arange(places)[:, None] * rates[None]
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :width]

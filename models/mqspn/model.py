@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from gmbench.nn.layers import sinusoids
 from gmbench.nn.text import TextEncoder, pool_words
 from gmbench.nn.vision import VisionEncoder
 from gmbench.tensors import Batch, Outputs
@@ -39,6 +40,7 @@ class MQSPN(nn.Module):
         repeat: Literal["tile", "block"] = "tile",
         query_init_std: float = 0.02,
         query_pos: Literal["avg", "none"] = "avg",
+        word_pos: Literal["sinusoid", "none"] = "sinusoid",
         query_self_attention: bool = False,
         qct: bool = True,
         prefix_source: Literal["query", "token", "none"] = "query",
@@ -67,6 +69,8 @@ class MQSPN(nn.Module):
             repeat: how types are spread over queries.
             query_init_std: of the learned part (the paper: 0.02).
             query_pos: learned query position, averaged into attention queries, or none.
+            word_pos: sinusoids of the word's place (Vaswani et al. 2017) added to the word states:
+                without them queries hardly learn to look for different entities of a sentence.
             query_self_attention: queries attend to each other before they see the words.
             qct: query-text cross-attention; false = *w/o QCT*.
             prefix_source: what prefixes the regions' attention; ``none`` = *w/o QPI*.
@@ -97,6 +101,8 @@ class MQSPN(nn.Module):
         self.region_projection = nn.Sequential(
             nn.Linear(vision_encoder.width, width), nn.LayerNorm(width)
         )
+        self.word_pos = word_pos
+        self.word_norm = nn.LayerNorm(width)
         self.position = None
         if query_pos == "avg":
             # N(0, 1) as released: it is what tells the queries of one type apart from the start.
@@ -134,6 +140,9 @@ class MQSPN(nn.Module):
             raise ValueError("MQSPN needs candidate regions: set regions=... and inputs: [regions]")
         hidden = self.text_encoder(batch.input_ids, batch.token_mask)  # [B, T, h]
         words = pool_words(hidden, batch.word_index, batch.word_mask.shape[1])  # [B, n, h]
+        if self.word_pos == "sinusoid":
+            words = words + sinusoids(words.shape[1], words.shape[2]).to(words)
+        words = self.word_norm(words)
         regions = self.region_projection(self._regions(batch))  # [B, k + 1, h]
         queries = self.queries(len(batch))  # [B, u, h]
         answers: list[Outputs] = []
