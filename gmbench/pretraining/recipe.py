@@ -21,10 +21,10 @@ class TextRecipe:
     """
 
     cast: int = 3000
-    sentences: int = 16000
-    steps: int = 500
-    batch: int = 48
-    rate: float = 1.5e-3
+    sentences: int = 24000
+    steps: int = 1300
+    batch: int = 24
+    rate: float = 1.0e-3
     masked: float = 0.15
 
 
@@ -42,10 +42,10 @@ class VisionRecipe:
     crop: int = 48
     cast: int = 900
     scenes: int = 5000
-    steps: int = 650
-    batch: int = 28
-    crops: int = 48
-    rate: float = 1.5e-3
+    steps: int = 1200
+    batch: int = 12
+    crops: int = 40
+    rate: float = 1.0e-3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,7 @@ def pretrain_text(recipe: Recipe, tokenizer: Tokenizer) -> tuple[TextEncoder, di
     rows = text_data(recipe, tokenizer)
     size, mask_id = tokenizer.get_vocab_size(), tokenizer.get_vocab()["[MASK]"]
     encoder = build_text(size)
+    encoder.eval()  # no dropout: so short a training never overfits
     bert: Any = encoder.model
     width = encoder.width
     tagger = nn.Linear(width, 2 * len(TYPES) + 1)

@@ -64,10 +64,8 @@ class Heads(nn.Module):
             "giou": (1 - overlap).mean(),
             "kind": F.cross_entropy(kind[hit], pictures.kinds[row, thing]),
             "pattern": 0.5 * F.cross_entropy(pattern[hit], pictures.patterns[row, thing]),
-            "colours": (torch.sigmoid(tones[hit]) - pictures.colours[row, thing])
-            .abs()
-            .sum(-1)
-            .mean(),
+            "colours": 2
+            * (torch.sigmoid(tones[hit]) - pictures.colours[row, thing]).abs().sum(-1).mean(),
             "present": F.binary_cross_entropy_with_logits(self.present(pooled), present),
         }
         about = pictures.main >= 0
@@ -82,7 +80,7 @@ class Heads(nn.Module):
                 "about_kind": F.cross_entropy(kind, wanted),
                 "about_pattern": 0.5
                 * F.cross_entropy(pattern[about], pictures.patterns[index, main]),
-                "about_colours": (torch.sigmoid(tones[about]) - colours).abs().sum(-1).mean(),
+                "about_colours": 2 * (torch.sigmoid(tones[about]) - colours).abs().sum(-1).mean(),
             }
         return found
 

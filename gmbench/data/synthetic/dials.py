@@ -68,12 +68,12 @@ class Dials:
     entities_max: int = 6
     empty: float = 0.04
     words_max: int = 40
-    vague: float = 0.2
+    vague: float = 0.15
     cues: float = 0.35
     groundable: float = 0.42
     multi_box: float = 0.09
     distractors: float = 1.3
-    confusers: float = 0.15
+    confusers: float = 0.1
     overlap: float = 0.25
     clutter: float = 0.5
     image_min: int = 200

@@ -13,7 +13,7 @@ PLAIN: dict[str, tuple[str, ...]] = {
         "{a} said he would not resign",
         "{a} scores twice",
         "singer {a} cancels her tour",
-        "actor {a} on the red carpet",
+        "actor {a} at the premiere",
         "selfie with {a}",
         "{a} ' s new haircut",
         "Sen . {a} voted no",
