@@ -80,7 +80,6 @@ def build_model(cfg: DictConfig, encoders: Encoders, types: Mapping[str, str]) -
         "tokenizer": encoders.tokenizer,
         "vision_encoder": encoders.vision_encoder,
         "type_names": tuple(types.values()),
-        "image_size": encoders.pixels.image_size,
     }
     wanted = inspect.signature(get_object(cfg.model.network._target_)).parameters
     parts = {name: part for name, part in offered.items() if name in wanted}

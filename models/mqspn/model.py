@@ -33,7 +33,8 @@ class MQSPN(nn.Module):
         num_queries: int = 60,
         layers: int = 3,
         heads: int = 8,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
+        feature_dropout: float = 0.1,
         type_queries: bool = True,
         entity_queries: Literal["learned", "human"] = "learned",
         human_queries: Sequence[str] | None = None,
@@ -62,7 +63,10 @@ class MQSPN(nn.Module):
             num_queries: u.
             layers: L of QFNet.
             heads: attention heads of QFNet.
-            dropout: in QFNet and the heads.
+            dropout: in QFNet and the heads. Each query then hears noise of its own, louder than what
+                tells it apart from its neighbours: above 0 the queries tend to stay all alike.
+            feature_dropout: on word states and region vectors before QFNet, the same for all
+                queries.
             type_queries: prompt-based type-grained part; false = *w/o PTQ*.
             entity_queries: learned, or one written question a type (*w/o LEQ*).
             human_queries: those questions, in class order.
@@ -101,6 +105,7 @@ class MQSPN(nn.Module):
         self.region_projection = nn.Sequential(
             nn.Linear(vision_encoder.width, width), nn.LayerNorm(width)
         )
+        self.feature_dropout = nn.Dropout(feature_dropout)
         self.word_pos = word_pos
         self.word_norm = nn.LayerNorm(width)
         self.position = None
@@ -142,8 +147,8 @@ class MQSPN(nn.Module):
         words = pool_words(hidden, batch.word_index, batch.word_mask.shape[1])  # [B, n, h]
         if self.word_pos == "sinusoid":
             words = words + sinusoids(words.shape[1], words.shape[2]).to(words)
-        words = self.word_norm(words)
-        regions = self.region_projection(self._regions(batch))  # [B, k + 1, h]
+        words = self.feature_dropout(self.word_norm(words))
+        regions = self.feature_dropout(self.region_projection(self._regions(batch)))  # [B, k + 1, h]
         queries = self.queries(len(batch))  # [B, u, h]
         answers: list[Outputs] = []
         for depth, layer in enumerate(self.qfnet, start=1):

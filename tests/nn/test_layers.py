@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from gmbench.nn.layers import Attention, CrossBlock, FeedForward
+from gmbench.nn.layers import Attention, CrossBlock, FeedForward, sinusoids
 
 
 @pytest.fixture
@@ -103,3 +103,12 @@ def test_runs_in_bfloat16_autocast(inputs):
         result = attention(query, keys, mask)
     assert result.isfinite().all()
     torch.testing.assert_close(result.float(), attention(query, keys, mask), atol=0.05, rtol=0.05)
+
+
+def test_sinusoids_tell_places_apart_and_do_not_depend_on_the_number_of_places():
+    long, short = sinusoids(40, 16), sinusoids(7, 16)
+    torch.testing.assert_close(long[:7], short)
+    assert long.abs().max() <= 1
+    distance = torch.cdist(long, long) + 9 * torch.eye(40)
+    assert distance.min() > 0.1
+    assert sinusoids(3, 5).shape == (3, 5)
