@@ -15,6 +15,8 @@ from omegaconf import DictConfig
 
 from gmbench.config import check, conf_dir, friendly, shadowed_models
 
+PATHS = ("ckpt", "data.root", "runs", "cache")
+
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def _task(cfg: DictConfig) -> float | None:
@@ -52,8 +54,11 @@ def main() -> int:
     if (shadow := shadowed_models()) is not None:
         print(shadow, file=sys.stderr)
         return 2
-    # Hydra would print its own traceback and leave; with this it hands the exception to us.
-    os.environ.setdefault("HYDRA_FULL_ERROR", "2")
+    # Hydra would print its own traceback and leave; with this it hands the exception to us. What
+    # the user asked for is kept under a name of our own.
+    os.environ.setdefault("GMBENCH_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0"))
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
     try:
         _task()
     except Exception as error:
@@ -66,7 +71,16 @@ def main() -> int:
 
 
 def _tracebacks_wanted() -> bool:
-    return os.environ.get("HYDRA_FULL_ERROR") == "1"
+    return os.environ.get("GMBENCH_FULL_ERROR") == "1"
+
+
+def _quoted(argument: str) -> str:
+    """A path in quotes: run folders hold ``=``, which Hydra's grammar takes for its own."""
+    key, _, value = argument.partition("=")
+    if key not in PATHS or "=" not in value or value[0] in "'\"":
+        return argument
+    escaped = value.replace("'", r"\'")
+    return f"{key}='{escaped}'"
 
 
 def _input_error(error: Exception) -> str | None:

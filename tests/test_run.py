@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from gmbench.config import compose
+from gmbench.construct import build_source
 from gmbench.reporting.results import read_result
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_gold, read_predictions, write_gold
@@ -64,14 +67,7 @@ def test_a_run_leaves_its_folder(trained):
 def test_the_result_can_be_recomputed_from_the_predictions(trained, folder):
     _, run = trained
     result = read_result(run / "result.json")
-    from gmbench.config import compose
-    from gmbench.construct import build_source
-
-    os.environ["GMBENCH_DATA"] = str(folder / "data")
-    try:
-        source = build_source(compose(TINY))
-    finally:
-        del os.environ["GMBENCH_DATA"]
+    source = build_source(compose([*TINY, f"data.root={folder}/data/synthetic"]))
     test = source.read("test")
     gold_file = folder / "gold.jsonl"
     write_gold(gold_file, test.examples)
@@ -125,8 +121,8 @@ def test_the_same_command_gives_the_same_bytes(trained, folder):
 def test_check_mode_says_what_it_found_and_trains_nothing(folder):
     done = gmbench("run", *TINY, "mode=check", "name=checked", folder=folder)
     assert done.returncode == 0, done.stderr
-    for part in ("One training batch", "text_encoder", "fingerprint", "Memory", "1,500", "loss"):
-        assert part in done.stdout or part == "1,500"
+    for part in ("One training batch", "text_encoder", "fingerprint", "Memory", "loss", "train"):
+        assert part in done.stdout
     assert not list((folder / "runs" / "checked").rglob("*.ckpt"))
 
 
@@ -188,8 +184,6 @@ def broken_npz(world: Path) -> str:
 
 @pytest.mark.parametrize("harm", [break_jpg, break_xml, add_dtd, unknown_tag, broken_npz])
 def test_bad_input_is_one_line_and_nothing_is_written(harm, trained, folder, tmp_path):
-    import shutil
-
     (made,) = (folder / "data" / "synthetic").glob("world-*")
     world = shutil.copytree(made, tmp_path / "world")
     named = harm(world)
@@ -204,8 +198,6 @@ def test_bad_input_is_one_line_and_nothing_is_written(harm, trained, folder, tmp
 
 
 def test_the_lenient_policy_counts_what_it_left_out(trained, folder, tmp_path):
-    import shutil
-
     (made,) = (folder / "data" / "synthetic").glob("world-*")
     world = shutil.copytree(made, tmp_path / "world")
     min((world / "images").glob("test*.jpg")).unlink()
