@@ -9,7 +9,10 @@ from gmbench.config import check, compose, conf_dir
 from gmbench.construct import construct
 
 FILES = sorted(conf_dir().rglob("*.yaml"))
-GROUPS = set("model data encoders regions optim trainer callbacks logger debug".split())
+GROUPS = {
+    *("model", "data", "encoders", "regions", "optim"),
+    *("trainer", "callbacks", "logger", "debug"),
+}
 
 
 def override_of(path: Path) -> list[str]:

@@ -63,8 +63,8 @@ class MQSPN(nn.Module):
             num_queries: u.
             layers: L of QFNet.
             heads: attention heads of QFNet.
-            dropout: in QFNet and the heads. Each query then hears noise of its own, louder than what
-                tells it apart from its neighbours: above 0 the queries tend to stay all alike.
+            dropout: in QFNet and the heads. Each query then hears noise of its own, louder than
+                what tells it apart from its neighbours: above 0 the queries tend to stay alike.
             feature_dropout: on word states and region vectors before QFNet, the same for all
                 queries.
             type_queries: prompt-based type-grained part; false = *w/o PTQ*.
@@ -148,7 +148,8 @@ class MQSPN(nn.Module):
         if self.word_pos == "sinusoid":
             words = words + sinusoids(words.shape[1], words.shape[2]).to(words)
         words = self.feature_dropout(self.word_norm(words))
-        regions = self.feature_dropout(self.region_projection(self._regions(batch)))  # [B, k + 1, h]
+        regions = self.region_projection(self._regions(batch))  # [B, k + 1, h]
+        regions = self.feature_dropout(regions)
         queries = self.queries(len(batch))  # [B, u, h]
         answers: list[Outputs] = []
         for depth, layer in enumerate(self.qfnet, start=1):
