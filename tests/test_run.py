@@ -140,7 +140,7 @@ def test_a_grid_of_two_seeds(folder):
         (["model=mqspm"], "did you mean model=mqspn?"),
         (["trainer.epochs=many"], "trainer.epochs: 'many' is not an integer"),
         (["data=twitter_gmner", "data.root=/nowhere"], "data.root: no folder /nowhere"),
-        (["regions=null"], "regions"),
+        (["regions=none"], "regions has no source; set regions=vinvl"),
         (["model.network.num_queries=4", "data=synthetic_tiny"], "queries cannot answer"),
     ],
 )
