@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from gmbench.data.synthetic.scenes import area, iou, shared
+from gmbench.data.synthetic.scenes import iou
 
 FloatBox = tuple[float, float, float, float]
 
@@ -41,7 +41,6 @@ def detect(
     *,
     size: tuple[int, int],
     count: int,
-    near_misses: float,
     rng: Random,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Candidates of one picture, best score first.
@@ -52,8 +51,6 @@ def detect(
         others: boxes of things that no word names.
         size: width and height of the picture.
         count: how many candidates; at least as many as there are covered boxes.
-        near_misses: share of the boxes drawn anywhere that may cut into things; the rest keeps
-            to the background where there is any.
         rng: the tweet's generator.
 
     Returns:
@@ -77,8 +74,7 @@ def detect(
             extra.append((rng.uniform(0.3, 0.97), _jitter(box, 0.06, size, rng)))
     extra = [scored for scored in extra if allowed(scored[1])]
     while len(sure) + len(extra) < count:
-        free = () if rng.random() < near_misses else (*gold, *others)
-        box = _anywhere(size, free, rng)
+        box = _anywhere(size, rng)
         if allowed(box):
             extra.append((rng.uniform(0.02, 0.6), box))
     extra.sort(reverse=True)
@@ -109,17 +105,8 @@ def _jitter(box: FloatBox, spread: float, size: tuple[int, int], rng: Random) ->
     return x0, y0, max(min(x1, float(size[0])), x0 + 1), max(min(y1, float(size[1])), y0 + 1)
 
 
-def _anywhere(size: tuple[int, int], free: Sequence[FloatBox], rng: Random) -> FloatBox:
-    """A box that looks at nothing in particular and, if it can, shows little of ``free``."""
-    best: tuple[float, FloatBox] | None = None
-    for _ in range(12 if free else 1):
-        w, h = size[0] * rng.uniform(0.06, 0.7), size[1] * rng.uniform(0.06, 0.7)
-        x, y = rng.uniform(0, size[0] - w), rng.uniform(0, size[1] - h)
-        box = (x, y, x + w, y + h)
-        seen = max((shared(box, thing) / area(thing) for thing in free), default=0.0)
-        if best is None or seen < best[0]:
-            best = (seen, box)
-        if seen <= 0.2:
-            break
-    assert best is not None
-    return best[1]
+def _anywhere(size: tuple[int, int], rng: Random) -> FloatBox:
+    """A box that looks at nothing in particular."""
+    w, h = size[0] * rng.uniform(0.06, 0.7), size[1] * rng.uniform(0.06, 0.7)
+    x, y = rng.uniform(0, size[0] - w), rng.uniform(0, size[1] - h)
+    return x, y, x + w, y + h

@@ -13,7 +13,6 @@ _SHARES = (
     "empty",
     "overlap",
     "candidate_recall",
-    "near_misses",
     "unseen",
     "clutter",
 )
@@ -50,7 +49,6 @@ class Dials:
         candidates: boxes the simulated detector gives for each picture (k).
         candidate_recall: share of the gold boxes with a candidate at IoU >= 0.5, exact for each
             split (to the nearest box).
-        near_misses: share of the candidates drawn at random that may cut into things.
         unseen: share of the mentions in dev and test whose entity training never names.
 
     Raises:
@@ -83,7 +81,6 @@ class Dials:
     quality: int = 88
     candidates: int = 10
     candidate_recall: float = 0.95
-    near_misses: float = 0.3
     unseen: float = 0.4
 
     def __post_init__(self) -> None:

@@ -66,7 +66,6 @@ def write_picture(
         [gold_box(thing.box) for thing in tweet.others],
         size=tweet.scene.size,
         count=dials.candidates,
-        near_misses=dials.near_misses,
         rng=rng,
     )
     np.savez(

@@ -115,8 +115,8 @@ def render(scene: Scene, palette: dict[str, Colour], clutter: float) -> Image.Im
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
     """Intersection over union of two boxes x0, y0, x1, y1 in plain coordinates."""
-    both = shared(a, b)
-    return both / (area(a) + area(b) - both) if both else 0.0
+    shared = _shared(a, b)
+    return shared / (area(a) + area(b) - shared) if shared else 0.0
 
 
 def area(box: Sequence[float]) -> float:
@@ -124,8 +124,7 @@ def area(box: Sequence[float]) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def shared(a: Sequence[float], b: Sequence[float]) -> float:
-    """Area that two boxes have in common."""
+def _shared(a: Sequence[float], b: Sequence[float]) -> float:
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     return max(0.0, width) * max(0.0, height)
@@ -172,7 +171,7 @@ def _compatible(a: IntBox, b: IntBox, size: tuple[int, int], overlap: float) -> 
     small, large = sorted((area(a), area(b)))
     if large >= 0.5 * size[0] * size[1]:
         return small <= 0.25 * large
-    return shared(a, b) <= overlap * small
+    return _shared(a, b) <= overlap * small
 
 
 @lru_cache(maxsize=4096)
