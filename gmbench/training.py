@@ -3,6 +3,7 @@
 import json
 import logging
 import resource
+import sys
 import time
 import traceback
 from dataclasses import dataclass
@@ -278,7 +279,11 @@ def peak_memory_mib() -> float:
     """Of the GPU where there is one, otherwise of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    status = Path("/proc/self/status")
+    if status.is_file():  # ru_maxrss would take over the peak of the process that started this one
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
+    kilo = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilo
 
 
 def _device_name(trainer: lightning.Trainer) -> str:
