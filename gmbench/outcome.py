@@ -1,0 +1,150 @@
+"""A finished run -> its record: what result.json holds, put together from the built parts."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import lightning
+import torch
+from omegaconf import DictConfig
+
+from gmbench.build import Run
+from gmbench.engine.parameters import parameters_by_part
+from gmbench.reporting.provenance import git_state, library_versions
+from gmbench.reporting.results import (
+    ConfigUsed,
+    Cost,
+    DataUsed,
+    FloorFigures,
+    Machine,
+    Metrics,
+    Part,
+    ProtocolUsed,
+    RunResult,
+    Selection,
+    StoredFile,
+)
+from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
+from gmbench.scoring.floors import Predictions, floors
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training left behind.
+
+    Attributes:
+        checkpoint: the chosen state, or None where nothing was trained.
+        selection: how it was chosen.
+        seconds: of training.
+        samples: training examples seen.
+    """
+
+    checkpoint: Path | None
+    selection: Selection
+    seconds: float
+    samples: int
+
+
+def record(
+    cfg: DictConfig,
+    run: Run,
+    trainer: lightning.Trainer,
+    fit: Fit,
+    sha: str,
+    overrides: tuple[str, ...],
+    predictions: Path,
+    began: float,
+) -> RunResult:
+    """The record of a run whose test split was just scored.
+
+    Args:
+        cfg: the checked configuration.
+        run: its built parts, with the test predictions in the module.
+        trainer: what trained and tested it.
+        fit: what training left behind.
+        sha: of the configuration.
+        overrides: as typed.
+        predictions: the written test predictions.
+        began: ``time.perf_counter()`` at the start of the run.
+    """
+    gold = run.data.gold("test")
+    scores = score_corpus((gold[id_], found) for id_, found in run.module.predictions.items())
+    test = run.data.splits["test"]
+    return RunResult(
+        protocol=ProtocolUsed(name=PROTOCOL, version=PROTOCOL_VERSION, iou_threshold=0.5),
+        data=DataUsed(
+            name=run.source.name,
+            synthetic=run.source.synthetic,
+            fingerprint=run.source.fingerprint(),
+            split="test",
+            n=len(test.examples),
+            limit=run.source.limit,
+            saw_pixels=run.saw_pixels,
+            blanked=sum(example.image is None for example in test.examples),
+        ),
+        config=ConfigUsed(model=cfg.model.name, sha=sha, overrides=overrides, seed=cfg.seed),
+        code=git_state(Path(__file__).parent),
+        versions=library_versions(),
+        machine=Machine(
+            device=_device_name(trainer),
+            processes=trainer.world_size,
+            threads=torch.get_num_threads(),
+            precision=str(trainer.precision),
+        ),
+        parameters=tuple(
+            Part(name=p.name, total=p.total, trainable=p.trainable)
+            for p in parameters_by_part(run.module.model, run.module.learns)
+        ),
+        cost=Cost(
+            seconds=time.perf_counter() - began,
+            peak_memory_mib=peak_memory_mib(),
+            samples_per_second=fit.samples / fit.seconds if fit.seconds else None,
+        ),
+        selection=fit.selection,
+        checkpoint=_stored(fit.checkpoint, predictions.parent),
+        predictions=_stored(predictions, predictions.parent),
+        metrics=Metrics.of(scores, saw_pixels=run.saw_pixels),
+        floors=_floors(run),
+    )
+
+
+def _floors(run: Run) -> tuple[FloorFigures, ...]:
+    """What needs no learning, on the same split."""
+    gold = run.data.gold("test")
+    train, test = (run.data.splits[name].examples for name in ("train", "test"))
+
+    def scored(predictions: Predictions) -> CorpusScores:
+        return score_corpus((gold[id_], found) for id_, found in predictions.items())
+
+    return tuple(FloorFigures.of(f, scored(f.predictions)) for f in floors(train, test))
+
+
+def _stored(path: Path | None, folder: Path) -> StoredFile | None:
+    if path is None:
+        return None
+    inside = path.resolve().is_relative_to(folder.resolve())
+    shown = path.resolve().relative_to(folder.resolve()) if inside else Path(path.name)
+    with path.open("rb") as file:
+        digest = sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return StoredFile(path=shown.as_posix(), sha256=digest.hexdigest())
+
+
+def peak_memory_mib() -> float:
+    """Of the GPU where there is one, otherwise of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if status.is_file():  # ru_maxrss would take over the peak of the process that started this one
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
+    kilo = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilo
+
+
+def _device_name(trainer: lightning.Trainer) -> str:
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
