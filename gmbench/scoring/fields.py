@@ -113,17 +113,24 @@ class Fields:
             raise self.error(f"{key} must be a whole number from 0, not {_say(value)}")
         return value
 
-    def span(self, words: int) -> tuple[int, int]:
-        """The keys ``start`` and ``end`` of a span, both inclusive, within so many words."""
+    def span(self, words: int | None) -> tuple[int, int]:
+        """The keys ``start`` and ``end`` of a span, both inclusive, within so many words if any."""
         start, end = self.index("start"), self.index("end")
         if end < start:
             raise self.error(f"span {start}..{end} is turned round (end is inclusive)")
-        if end >= words:
+        if words is not None and end >= words:
             raise self.error(
                 f"span {start}..{end} lies outside the sentence of {words} words "
                 f"(counted from 0, end is inclusive)"
             )
         return start, end
+
+    def size(self, key: str) -> tuple[int, int]:
+        """Width and height, whole numbers from 1."""
+        value = self._list(key)
+        if len(value) != 2 or any(type(side) is not int or side < 1 for side in value):
+            raise self.error(f"{key} must be [width, height] in pixels, not {_say(value)}")
+        return value[0], value[1]
 
     def boxes(self, key: str) -> tuple[Box, ...]:
         """A list of boxes."""

@@ -1,12 +1,17 @@
 """Gold and predictions as JSON lines, the common tongue with other systems: one example a line.
 
-Gold::
+Gold, where ``size`` (width and height of the image) may be absent::
 
-    {"id", "words", "entities": [{"start", "end", "type", "boxes": [[x1, y1, x2, y2], ...]}]}
+    {"id", "words", "entities": [{"start", "end", "type", "boxes": [[x1, y1, x2, y2], ...]}], "size"}
 
-Predictions, where ``score``, ``region`` and ``no_target`` may be absent::
+Predictions, where ``score``, ``region`` and ``no_target`` may be absent and the list may also be
+called ``pred``::
 
     {"id", "entities": [{"start", "end", "type", "box": [...] | null, "score", ...}]}
+
+Candidate regions, best first::
+
+    {"id", "boxes": [[x1, y1, x2, y2], ...]}
 
 ``end`` is inclusive and boxes are xyxy pixels of the original image. Reading is strict: the first
 fault is an error that names file, line, id and what is wrong, and nothing is ever skipped. Equal
@@ -20,7 +25,7 @@ from typing import Any
 
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.fields import Fields, FileError, parse_line
-from gmbench.structures import Entity, Example, Prediction
+from gmbench.structures import Box, Entity, Example, Prediction
 
 
 def read_gold(path: Path) -> tuple[Example, ...]:
@@ -31,13 +36,12 @@ def read_gold(path: Path) -> tuple[Example, ...]:
         OSError: the file cannot be read.
     """
     examples = []
-    for fields, id_ in _lines(path, ("id", "words", "entities")):
+    for fields, id_ in lines_of(path):
+        fields.check_keys(("id", "words", "entities"), ("size",))
         words = fields.texts("words")
-        entities = []
-        for row in fields.rows("entities", required=("start", "end", "type", "boxes")):
-            start, end = row.span(len(words))
-            entities.append(Entity(start, end, row.text("type"), row.boxes("boxes")))
-        examples.append(Example(id=id_, words=words, entities=tuple(entities)))
+        size = fields.size("size") if fields.has("size") else None
+        entities = gold_entities(fields, "entities", len(words))
+        examples.append(Example(id=id_, words=words, entities=entities, size=size))
     return tuple(examples)
 
 
@@ -49,25 +53,91 @@ def read_predictions(path: Path, gold: Iterable[Example]) -> dict[str, tuple[Pre
             in ``gold``, or is missing.
         OSError: the file cannot be read.
     """
-    lengths = {example.id: len(example.words) for example in gold}
-    found: dict[str, tuple[Prediction, ...]] = {}
-    for fields, id_ in _lines(path, ("id", "entities")):
-        if id_ not in lengths:
-            raise fields.error(f"this id is not in the gold data{fields.near(id_, lengths)}")
-        rows = fields.rows(
-            "entities",
-            required=("start", "end", "type", "box"),
-            optional=("score", "region", "no_target"),
-        )
-        found[id_] = tuple(_prediction(row, lengths[id_]) for row in rows)
-    missing = [id_ for id_ in lengths if id_ not in found]
+    found = {}
+    for fields, example in lines_for(path, tuple(gold)):
+        key = "pred" if fields.has("pred") and not fields.has("entities") else "entities"
+        fields.check_keys(("id", key))
+        found[example.id] = predicted_entities(fields, key, len(example.words))
+    return found
+
+
+def read_candidates(path: Path, gold: Iterable[Example]) -> dict[str, tuple[Box, ...]]:
+    """Candidate boxes by example id, best first; an image without any still needs its line.
+
+    Raises:
+        FileError: as for predictions.
+        OSError: the file cannot be read.
+    """
+    found = {}
+    for fields, example in lines_for(path, tuple(gold)):
+        fields.check_keys(("id", "boxes"), ("scores",))
+        found[example.id] = fields.boxes("boxes")
+    return found
+
+
+def lines_of(path: Path) -> Iterator[tuple[Fields, str]]:
+    """The objects of a file with their ids, each id once; their other keys are not looked at.
+
+    Raises:
+        FileError: a line is no JSON object, or an id is missing or stands twice.
+        OSError: the file cannot be read.
+    """
+    first_seen: dict[str, int] = {}
+    # Split the bytes: str.splitlines would also cut at characters that tweets do contain.
+    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        fields = Fields(parse_line(path, number, line), f"{path}:{number}")
+        id_ = fields.text("id")
+        fields = fields.named(f"{path}:{number}: id {id_!r}")
+        if id_ in first_seen:
+            raise fields.error(f"this id stands twice, first in line {first_seen[id_]}")
+        first_seen[id_] = number
+        yield fields, id_
+
+
+def lines_for(path: Path, gold: Sequence[Example]) -> Iterator[tuple[Fields, Example]]:
+    """One line for every example of ``gold`` and no other, in the order of ``gold``.
+
+    Raises:
+        FileError: as ``lines_of``; an id is not in ``gold``, or is missing.
+        OSError: the file cannot be read.
+    """
+    known = {example.id: example for example in gold}
+    found: dict[str, Fields] = {}
+    for fields, id_ in lines_of(path):
+        if id_ not in known:
+            raise fields.error(f"this id is not in the gold data{fields.near(id_, known)}")
+        found[id_] = fields
+    missing = [id_ for id_ in known if id_ not in found]
     if missing:
         raise FileError(
-            f"{path}: {len(missing)} of {len(lengths)} ids of the gold data are missing: "
+            f"{path}: {len(missing)} of {len(known)} ids of the gold data are missing: "
             f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}; an example without "
             'entities still needs its line, with "entities": []'
         )
-    return {id_: found[id_] for id_ in lengths}
+    for id_, example in known.items():
+        yield found[id_], example
+
+
+def gold_entities(fields: Fields, key: str, words: int | None) -> tuple[Entity, ...]:
+    """The gold entities in a list of one line; ``words`` None: the sentence is not known."""
+    entities = []
+    for row in fields.rows(key, required=("start", "end", "type", "boxes")):
+        start, end = row.span(words)
+        entities.append(Entity(start, end, row.text("type"), row.boxes("boxes")))
+    return tuple(entities)
+
+
+def predicted_entities(fields: Fields, key: str, words: int | None) -> tuple[Prediction, ...]:
+    """The predicted entities in a list of one line; ``words`` None: the sentence is not known."""
+    rows = fields.rows(
+        key,
+        required=("start", "end", "type", "box"),
+        optional=("score", "region", "no_target"),
+    )
+    return tuple(_prediction(row, words) for row in rows)
 
 
 def write_gold(path: Path, examples: Iterable[Example]) -> None:
@@ -92,6 +162,7 @@ def write_gold(path: Path, examples: Iterable[Example]) -> None:
                     }
                     for entity in example.entities
                 ],
+                **({} if example.size is None else {"size": list(example.size)}),
             }
             for example in examples
         ),
@@ -114,25 +185,7 @@ def write_predictions(path: Path, predictions: Mapping[str, Sequence[Prediction]
     )
 
 
-def _lines(path: Path, keys: tuple[str, ...]) -> Iterator[tuple[Fields, str]]:
-    """The objects of a file with their ids, each id once."""
-    first_seen: dict[str, int] = {}
-    # Split the bytes: str.splitlines would also cut at characters that tweets do contain.
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    for number, line in enumerate(lines, start=1):
-        fields = Fields(parse_line(path, number, line), f"{path}:{number}")
-        id_ = fields.text("id")
-        fields = fields.named(f"{path}:{number}: id {id_!r}")
-        fields.check_keys(keys)
-        if id_ in first_seen:
-            raise fields.error(f"this id stands twice, first in line {first_seen[id_]}")
-        first_seen[id_] = number
-        yield fields, id_
-
-
-def _prediction(row: Fields, words: int) -> Prediction:
+def _prediction(row: Fields, words: int | None) -> Prediction:
     start, end = row.span(words)
     return Prediction(
         start=start,
