@@ -1,6 +1,6 @@
 """MQSPN (Tang et al., AAAI 2025): a proposal-based set prediction model for GMNER."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -37,7 +37,7 @@ class MQSPN(nn.Module):
         feature_dropout: float = 0.1,
         type_queries: bool = True,
         entity_queries: Literal["learned", "human"] = "learned",
-        human_queries: Sequence[str] | None = None,
+        human_queries: Mapping[str, str] | None = None,
         repeat: Literal["tile", "block"] = "tile",
         query_init_std: float = 0.02,
         query_pos: Literal["avg", "none"] = "avg",
@@ -69,7 +69,7 @@ class MQSPN(nn.Module):
                 queries.
             type_queries: prompt-based type-grained part; false = *w/o PTQ*.
             entity_queries: learned, or one written question a type (*w/o LEQ*).
-            human_queries: those questions, in class order.
+            human_queries: those questions, by type name.
             repeat: how types are spread over queries.
             query_init_std: of the learned part (the paper: 0.02).
             query_pos: learned query position, averaged into attention queries, or none.

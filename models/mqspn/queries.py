@@ -1,6 +1,6 @@
 """Multi-grained Query Set (MQS): what each query asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -18,8 +18,9 @@ class MultiGrainedQueries(nn.Module):
 
     MQSPN, section "Multi-grained Query Set Construction".
     The type-grained part is computed once with the text encoder as it came (frozen, "vanilla
-    BERT") and kept as a buffer. Query i asks for type ``i mod p`` (``tile``), which is balanced
-    for any u and p; ``block`` gives runs of equal type instead.
+    BERT") and kept as a buffer; ``ptq_trainable`` makes it a parameter that starts there. Query i
+    asks for type ``i mod p`` (``tile``), which is balanced for any u and p; ``block`` gives runs
+    of equal type instead.
 
     Attributes:
         type_of_query: ``[u]`` class index (from 1) each query was built for.
@@ -38,9 +39,11 @@ class MultiGrainedQueries(nn.Module):
         num_queries: int,
         type_queries: bool = True,
         entity_queries: Literal["learned", "human"] = "learned",
-        human_queries: Sequence[str] | None = None,
+        human_queries: Mapping[str, str] | None = None,
         repeat: Literal["tile", "block"] = "tile",
         query_init_std: float = 0.02,
+        ptq_trainable: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         """Build both parts.
 
@@ -50,15 +53,18 @@ class MultiGrainedQueries(nn.Module):
             type_names: names of the types for prompts, in class order.
             num_queries: u.
             type_queries: false = the ablation *w/o PTQ*.
-            entity_queries: ``human`` = the ablation *w/o LEQ*: one written question a type takes
-                the place of the learned part. Queries of a type are then equal but for their
-                learned position, see ``query_pos``.
-            human_queries: a question a type, in class order.
+            entity_queries: ``human`` = the ablation *w/o LEQ*: the mean state of one written
+                sentence a type takes the place of the learned part. Queries of a type are then
+                equal but for their learned position: without one they give one answer, and at
+                most :func:`one_a_type_bound` of the entities can be found.
+            human_queries: a sentence by type name; names that the data does not have are ignored.
             repeat: how types are spread over queries.
-            query_init_std: of the learnable part (the paper: 0.02).
+            query_init_std: of the learnable part (the paper: 0.02; released code: 1).
+            ptq_trainable: the type-grained part learns.
+            dropout: on the queries (released code: 0.1).
 
         Raises:
-            ValueError: fewer queries than types, or not one human query a type.
+            ValueError: fewer queries than types, or a type without human query.
         """
         super().__init__()
         types = len(type_names)
@@ -74,17 +80,64 @@ class MultiGrainedQueries(nn.Module):
         states = torch.zeros(types, width)
         if type_queries:
             states = mask_states(text_encoder, tokenizer, [PROMPT.format(n) for n in type_names])
-        self.register_buffer("type_states", states)
+        if type_queries and ptq_trainable:
+            self.type_states = nn.Parameter(states)
+        else:
+            self.register_buffer("type_states", states)
         if entity_queries == "human":
-            if human_queries is None or len(human_queries) != types:
-                raise ValueError(f"entity_queries=human needs one human query a type ({types})")
-            asked = [f"[MASK] {text}" for text in human_queries]
-            self.register_buffer("entity", mask_states(text_encoder, tokenizer, asked)[kind])
+            texts = human_texts(type_names, human_queries or {})
+            self.register_buffer("entity", mean_states(text_encoder, tokenizer, texts)[kind])
         else:
             self.entity = nn.Parameter(torch.randn(num_queries, width) * query_init_std)
         self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, batch_size: int) -> Tensor:
         """``[B, u, h]`` queries, the same for every sentence of the batch."""
         queries: Tensor = self.norm(self.entity + self.type_states[self.type_of_query - 1])
-        return queries[None].expand(batch_size, -1, -1)
+        return self.dropout(queries[None].expand(batch_size, -1, -1))  # [u, h] -> [B, u, h]
+
+
+def human_texts(type_names: Sequence[str], texts: Mapping[str, str]) -> list[str]:
+    """The written query of each type, in class order.
+
+    Raises:
+        ValueError: a type has none.
+    """
+    without = [name for name in type_names if name not in texts]
+    if without:
+        raise ValueError(
+            f"entity_queries=human: no text for {', '.join(without)} in human_queries (it has "
+            f"{', '.join(texts) or 'none'}); add one to conf/model/human_queries"
+        )
+    return [texts[name] for name in type_names]
+
+
+@torch.no_grad()
+def mean_states(
+    encoder: TextEncoder, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]
+) -> Tensor:
+    """Mean last hidden state over the sub-words of each text, without gradient: ``[p, D]``."""
+    pieces = tokenizer(list(texts), padding=True, return_tensors="pt")
+    pieces = pieces.to(next(encoder.parameters()).device)
+    mask = pieces["attention_mask"].bool()
+    was_training = encoder.training
+    encoder.eval()
+    try:
+        states = encoder(pieces["input_ids"], mask)  # [p, T, D]
+    finally:
+        encoder.train(was_training)
+    share = mask / mask.sum(dim=1, keepdim=True)  # [p, T]
+    mean: Tensor = (states * share[..., None]).sum(dim=1)
+    return mean
+
+
+def one_a_type_bound(types: Tensor, mask: Tensor) -> float:
+    """Largest recall of a model that finds at most one entity of each type in a sentence.
+
+    Args:
+        types: ``[B, G]`` gold classes.
+        mask: ``[B, G]``, True where an entity stands.
+    """
+    found = sum(len(set(row[real].tolist())) for row, real in zip(types, mask.bool(), strict=True))
+    return found / max(1, int(mask.sum()))

@@ -10,19 +10,21 @@ from gmbench.config import compose
 from gmbench.nn.text import tiny_text, tiny_tokenizer
 from models.mqspn.queries import MultiGrainedQueries
 
-HUMAN = [f"what is the name of the {kind}" for kind in ("person", "place", "group", "thing")]
+TYPES = ("Person", "Location", "Organization", "Others")
+HUMAN = {name: f"what is the name of the {name.lower()}" for name in TYPES}
 
 SWITCHES = {
     "paper": [],
-    "w/o PTQ": ["model.network.type_queries=false"],
-    "w/o LEQ": [
-        "model.network.entity_queries=human",
-        f"model.network.human_queries=[{','.join(HUMAN)}]",
-    ],
+    "w/o PTQ": ["model.network.type_queries=false", "model.network.entity_classifier=softmax"],
+    "w/o LEQ": ["model.network.entity_queries=human"],
     "w/o QCT": ["model.network.qct=false"],
     "w/o QPI": ["model.network.prefix_source=none"],
     "w/o SAG": ["model.network.aggregator=none"],
-    "w/o BML": ["model.matcher.solver=order", "model.matcher.repeat_ratio=0"],
+    "w/o BML": [
+        "model.matcher.solver=order",
+        "model.activation=softmax",
+        "model.loss_kind=softmax_nll",
+    ],
     "token prefix": ["model.network.prefix_source=token"],
     "existence": ["model.network.entity_classifier=existence"],
     "own boundary heads": ["model.network.share_boundary=false"],
@@ -76,7 +78,7 @@ def queries(**settings) -> MultiGrainedQueries:
     return MultiGrainedQueries(
         text_encoder=tiny_text(),
         tokenizer=tiny_tokenizer(),
-        type_names=("Person", "Location", "Organization", "Others"),
+        type_names=TYPES,
         **{"num_queries": 10, **settings},
     )
 
@@ -101,8 +103,8 @@ def test_without_type_queries_only_the_learned_part_speaks():
 def test_human_queries_are_fixed_texts():
     part = queries(entity_queries="human", human_queries=HUMAN)
     assert [n for n, _ in part.named_parameters()] == ["norm.weight", "norm.bias"]
-    with pytest.raises(ValueError, match="one human query a type"):
-        queries(entity_queries="human", human_queries=HUMAN[:2])
+    with pytest.raises(ValueError, match="no text for Others"):
+        queries(entity_queries="human", human_queries={n: HUMAN[n] for n in TYPES[:3]})
 
 
 def test_fewer_queries_than_types_are_refused():
