@@ -5,42 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gmbench.nn.pairs import PairScores
 from gmbench.tensors import MASKED
-
-CHUNK = 10
-"""Queries whose pair representation exists at once: half the time and a third of the memory of
-all 60 (PERFORMANCE.md)."""
-
-
-class PairScores(nn.Module):
-    """``ReLU(H_Q W_Q + H_K W_K) w``: one score (or more) for each pair of query and key.
-
-    The form of span boundary localisation (``S^b``) and candidate region matching (``S^r``).
-    """
-
-    def __init__(self, *, width: int, scores: int = 1) -> None:
-        """Build the projections.
-
-        Args:
-            width: h.
-            scores: outputs a pair (2 for start and end from one shared ``S^b``).
-        """
-        super().__init__()
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.score = nn.Linear(width, scores)
-
-    def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-        """Queries ``[B, u, h]``, keys ``[B, n, h]``, mask ``[B, n]`` -> logits ``[B, u, n, s]``."""
-        left, right = self.query(queries)[:, :, None], self.key(keys)[:, None]
-        logits = torch.cat(
-            [
-                self.score((part + right).relu())  # [B, CHUNK, n, s]
-                for part in left.split(CHUNK, dim=1)
-            ],
-            dim=1,
-        )
-        return logits.masked_fill(~mask[:, None, :, None], MASKED)
 
 
 class EntityClassifier(nn.Module):

@@ -7,7 +7,8 @@ import torch
 
 from gmbench.tensors import MASKED
 from models.mqspn.fusion import QFNetLayer, QueryRegionPrefix, SimilarityAwareAggregator
-from models.mqspn.heads import CHUNK, EntityClassifier, PairScores, SetPrediction
+from gmbench.nn.pairs import CHUNK, PairScores
+from models.mqspn.heads import EntityClassifier, SetPrediction
 
 B, U, N, K, H = 2, 13, 5, 4, 8
 
