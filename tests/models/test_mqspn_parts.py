@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
+from gmbench.nn.pairs import CHUNK, PairScores
 from gmbench.tensors import MASKED
 from models.mqspn.fusion import QFNetLayer, QueryRegionPrefix, SimilarityAwareAggregator
-from gmbench.nn.pairs import CHUNK, PairScores
 from models.mqspn.heads import EntityClassifier, SetPrediction
 
 B, U, N, K, H = 2, 13, 5, 4, 8
