@@ -1,6 +1,5 @@
 """One run from checked configuration to result.json: train, choose on dev, test once, report."""
 
-import json
 import logging
 import time
 import traceback
@@ -14,29 +13,18 @@ from rich.console import Console
 
 from gmbench.build import Run, build_run
 from gmbench.config import check_data
+from gmbench.config.identity import plain_config, run_sha
 from gmbench.engine.trainer import TrainerSettings, build_trainer
+from gmbench.grid.jobs import finished as finished_run
+from gmbench.grid.jobs import record_failure
 from gmbench.outcome import Fit, record
-from gmbench.reporting.provenance import config_sha, redact
-from gmbench.reporting.results import RunResult, Selection, read_result, write_result
+from gmbench.reporting.provenance import redact
+from gmbench.reporting.results import RunResult, Selection, write_result
 from gmbench.reporting.tables import run_table, type_table
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.files import write_predictions
 
 log = logging.getLogger("gmbench")
-
-VOLATILE = (
-    "runs",
-    "cache",
-    "name",
-    "mode",
-    "ckpt",
-    "force",
-    "data.root",
-    "callbacks.progress",
-    "logger",
-    "trainer.num_workers",
-)
-"""Keys that do not change what a run computes: two runs that differ only here are the same run."""
 
 
 def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: Console) -> float:
@@ -54,9 +42,8 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
     Returns:
         Test F1 of the task that selected the checkpoint.
     """
-    config = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(config, dict)
-    sha = config_sha({str(k): v for k, v in config.items()}, VOLATILE)
+    config = plain_config(cfg)
+    sha = run_sha(cfg)
     finished = None if cfg.force or cfg.mode == "test" else _finished(folder, sha)
     if finished is not None:
         console.print(f"Finished before, in {folder} (force=true computes it again).")
@@ -70,7 +57,7 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
     try:
         result = _compute(cfg, folder, overrides, sha, console)
     except BaseException as error:
-        _record_failure(folder, error)
+        record_failure(folder, type(error).__name__, str(error), traceback.format_exception(error))
         raise
     _show(result, console)
     console.print(f"Run folder: {folder}")
@@ -144,24 +131,11 @@ def _trainer_settings(cfg: DictConfig) -> TrainerSettings:
 
 def _finished(folder: Path, sha: str) -> RunResult | None:
     """The valid result of the same configuration in ``folder``, if there is one."""
-    path = folder / "result.json"
-    if not path.is_file():
-        return None
     try:
-        result = read_result(path)
+        return finished_run(folder, sha)
     except ValueError as fault:
         log.warning("%s; the run is computed again", fault)
         return None
-    return result if result.config.sha == sha else None
-
-
-def _record_failure(folder: Path, error: BaseException) -> None:
-    record = {
-        "cause": type(error).__name__,
-        "message": str(error),
-        "traceback": traceback.format_exception(error),
-    }
-    write_atomically(folder / "failure.json", json.dumps(redact(record), indent=2).encode())
 
 
 def _show(result: RunResult, console: Console) -> None:

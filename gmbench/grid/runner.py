@@ -1,0 +1,207 @@
+"""Jobs as processes of their own: started, watched, killed when they hang, judged when they end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import BinaryIO
+
+from gmbench.grid.jobs import FAILURE, OUTPUT, RESULT, Job, Outcome, Status, finished, judge
+
+Report = Callable[[Outcome, int, int], None]
+"""Called with each outcome, how many there are so far, and how many there will be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a grid loses patience.
+
+    Attributes:
+        timeout: seconds a job may take; None = for ever.
+        silence: seconds without a change in a job's output or run folder; None = for ever.
+        same_cause: so many failures with one cause, and nothing else yet, end the grid: the other
+            jobs are skipped. None = never.
+        grace: seconds between the wish that a job ends and its being killed.
+    """
+
+    timeout: float | None = None
+    silence: float | None = 3600.0
+    same_cause: int | None = 3
+    grace: float = 5.0
+
+
+@dataclass(slots=True)
+class _Running:
+    index: int
+    job: Job
+    process: "subprocess.Popen[bytes]"
+    output: BinaryIO
+    began: float = field(default_factory=time.monotonic)
+
+
+def run_jobs(
+    jobs: Sequence[Job], *, workers: int = 1, limits: Limits | None = None, report: Report
+) -> tuple[Outcome, ...]:
+    """One outcome a job, in their order, whatever any of them does.
+
+    A job whose folder holds a valid result of its configuration is skipped at once. Whatever ends
+    this call (Ctrl-C and SIGTERM included) leaves no process of a job behind.
+
+    Args:
+        jobs: to be run.
+        workers: at most so many at a time.
+        limits: patience with each.
+        report: told of each outcome as it comes.
+
+    Raises:
+        KeyboardInterrupt: the user, or SIGTERM, ended it.
+    """
+    limits = limits or Limits()
+    outcomes: dict[int, Outcome] = {}
+
+    def note(index: int, outcome: Outcome) -> None:
+        outcomes[index] = outcome
+        report(outcome, len(outcomes), len(jobs))
+
+    waiting: list[int] = []
+    for index, job in enumerate(jobs):
+        before = _before(job)
+        if before is None:
+            waiting.append(index)
+        else:
+            note(index, before)
+    running: list[_Running] = []
+    made: list[Outcome] = []
+    with _terminated_as_interrupt():
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    index = waiting.pop(0)
+                    running.append(_start(index, jobs[index]))
+                time.sleep(0.05)
+                for one in list(running):
+                    outcome = _look(one, limits)
+                    if outcome is not None:
+                        running.remove(one)
+                        made.append(outcome)
+                        note(one.index, outcome)
+                if (cause := _all_alike(made, limits.same_cause)) and waiting:
+                    for index in waiting:
+                        note(index, _given_up(jobs[index], len(made), cause))
+                    waiting.clear()
+        finally:
+            for one in running:
+                _end(one, limits.grace)
+    return tuple(outcomes[index] for index in range(len(jobs)))
+
+
+def _before(job: Job) -> Outcome | None:
+    try:
+        result = finished(job.folder, job.sha)
+    except ValueError:  # damaged: made again
+        return None
+    if result is None:
+        return None
+    return Outcome(job=job, status=Status.SKIPPED, cause="finished before", result=result)
+
+
+def _given_up(job: Job, count: int, cause: str) -> Outcome:
+    return Outcome(
+        job=job,
+        status=Status.SKIPPED,
+        cause=f"not started: the first {count} failed alike ({cause})",
+    )
+
+
+def _all_alike(made: Sequence[Outcome], most: int | None) -> str | None:
+    """The cause that all of at least ``most`` made jobs share, if they do."""
+    causes = {outcome.cause for outcome in made}
+    if most is None or len(made) < most or len(causes) != 1:
+        return None
+    return causes.pop()
+
+
+def _start(index: int, job: Job) -> _Running:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    for old in (RESULT, FAILURE):
+        (job.folder / old).unlink(missing_ok=True)
+    output = (job.folder / OUTPUT).open("wb")
+    process = subprocess.Popen(
+        job.command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # its own group: it dies with its workers, and not by our Ctrl-C
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+    )
+    return _Running(index, job, process, output)
+
+
+def _die_with_parent() -> None:
+    """In the child: if the grid itself is killed with -9, so is this job."""
+    import ctypes
+
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _look(one: _Running, limits: Limits) -> Outcome | None:
+    """The outcome of a job that has ended, or that is now ended for want of patience."""
+    seconds = time.monotonic() - one.began
+    code, killed_for = one.process.poll(), None
+    if code is None:
+        if limits.timeout is not None and seconds > limits.timeout:
+            killed_for = f"timeout: longer than {limits.timeout:g} s"
+        elif limits.silence is not None and min(seconds, _quiet(one.job)) > limits.silence:
+            killed_for = f"hang: nothing written for {limits.silence:g} s"
+        else:
+            return None
+    code = _end(one, limits.grace)
+    return judge(one.job, code, killed_for, seconds)
+
+
+def _quiet(job: Job) -> float:
+    """Seconds since anything in the run folder changed."""
+    newest = max((path.stat().st_mtime for path in job.folder.iterdir()), default=0.0)
+    return time.time() - newest
+
+
+def _end(one: _Running, grace: float) -> int:
+    """Whatever is left of a job's group is gone after this: asked first, then killed."""
+    if one.process.poll() is None:
+        _signal(one, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            one.process.wait(timeout=grace)
+    _signal(one, signal.SIGKILL)  # also children of a job that itself has ended
+    code = one.process.wait()
+    one.output.close()
+    return code
+
+
+def _signal(one: _Running, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(one.process.pid, number)
+
+
+@contextmanager
+def _terminated_as_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the grid as Ctrl-C does, so that it can end its jobs."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        old = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    except ValueError:  # not the main thread: somebody else looks after signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
