@@ -47,7 +47,7 @@ def parse_line(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
 
 
 class Fields:
-    """One JSON object and the place it was read from.
+    """One JSON object and the place it was read from (``where``).
 
     Every method takes a key and returns its value checked and typed.
 
@@ -57,7 +57,7 @@ class Fields:
 
     def __init__(self, row: Mapping[str, Any], where: str) -> None:
         self._row = row
-        self._where = where
+        self.where = where
 
     def named(self, where: str) -> "Fields":
         """The same object under a better name of its place."""
@@ -65,7 +65,7 @@ class Fields:
 
     def error(self, what: str) -> FileError:
         """An error at this place."""
-        return FileError(f"{self._where}: {what}")
+        return FileError(f"{self.where}: {what}")
 
     @staticmethod
     def near(name: str, known: Iterable[str]) -> str:
@@ -86,6 +86,10 @@ class Fields:
     def has(self, key: str) -> bool:
         """Whether the key is there."""
         return key in self._row
+
+    def value(self, key: str) -> Any:
+        """Whatever stands there, unchecked."""
+        return self._get(key)
 
     def text(self, key: str) -> str:
         """A string with something in it."""
@@ -134,12 +138,12 @@ class Fields:
 
     def boxes(self, key: str) -> tuple[Box, ...]:
         """A list of boxes."""
-        return tuple(self._box(f"{key}[{n}]", value) for n, value in enumerate(self._list(key)))
+        return tuple(self.box(f"{key}[{n}]", value) for n, value in enumerate(self._list(key)))
 
     def box_or_none(self, key: str) -> Box | None:
         """A box, or None for null."""
         value = self._get(key)
-        return None if value is None else self._box(key, value)
+        return None if value is None else self.box(key, value)
 
     def rows(
         self, key: str, required: tuple[str, ...], optional: tuple[str, ...] = ()
@@ -149,7 +153,7 @@ class Fields:
         for n, value in enumerate(self._list(key)):
             if not isinstance(value, dict):
                 raise self.error(f"{key}[{n}] must be an object, not {_say(value)}")
-            fields = Fields(value, f"{self._where}: {key}[{n}]")
+            fields = Fields(value, f"{self.where}: {key}[{n}]")
             fields.check_keys(required, optional)
             found.append(fields)
         return found
@@ -182,7 +186,8 @@ class Fields:
             raise self.error(f"{name} must be finite, not {number}")
         return number
 
-    def _box(self, name: str, value: Any) -> Box:
+    def box(self, name: str, value: Any) -> Box:
+        """A value of this object, or a part of one, as a box; ``name`` says which in errors."""
         if not isinstance(value, list) or len(value) != 4:
             raise self.error(f"{name} must be four numbers [x1, y1, x2, y2], not {_say(value)}")
         x1, y1, x2, y2 = (self._number(f"{name}[{n}]", x) for n, x in enumerate(value))

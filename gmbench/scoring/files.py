@@ -1,8 +1,9 @@
 """Gold and predictions as JSON lines, the common tongue with other systems: one example a line.
 
-Gold, where ``size`` (width and height of the image) may be absent::
+Gold, where ``size`` (of the image) may be absent::
 
-    {"id", "words", "entities": [{"start", "end", "type", "boxes": [[x1, y1, x2, y2], ...]}], "size"}
+    {"id", "words", "entities": [{"start", "end", "type", "boxes": [[x1, y1, x2, y2], ...]}],
+     "size": [w, h]}
 
 Predictions, where ``score``, ``region`` and ``no_target`` may be absent and the list may also be
 called ``pred``::

@@ -1,0 +1,134 @@
+"""Generated names with boxes, in the three ways in which systems write them.
+
+``surface``: ``{"id", "entities": [{"text", "type", "box"}]}``, one tweet a line.
+
+``e2e`` (E2E-GMNER): ``{"id", "answer": "Kevin Durant|PER|[x1,y1,x2,y2]; NBA|ORG|None"}``; what
+stands in ``<answer>`` counts where the tag is there. Its boxes are in the resized image: they must
+have been scaled back.
+
+``riveg`` (RiVEG): a text line for each entity,
+``ID.jpg###Kevin Durant(PER)###description###flag###&[x1, y1, x2, y2]``. A tweet without a line has
+no prediction, since the format has no other way to say so; how many is noted.
+
+*None* is ``null``, ``None``, ``[]`` or ``[0, 0, 0, 0]``, and for RiVEG a flag of 0. Boxes are xyxy
+pixels of the original image. Names become positions as placing.py says.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from gmbench.scoring.fields import Fields, FileError
+from gmbench.scoring.files import lines_for
+from gmbench.scoring.importers.imported import Imported, box_or_none
+from gmbench.scoring.importers.placing import Places
+from gmbench.structures import Example, Prediction
+
+ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+RIVEG = re.compile(
+    r"(?:Imageid:)?(?P<id>.+?)\.jpg(?:#\d+)?###(?P<text>.+)\((?P<type>[^()]+)\)###.*"
+    r"###(?P<flag>\d+)###&(?P<box>\[[^]]*\])"
+)
+
+
+def read_surface(path: Path, gold: Sequence[Example]) -> Imported:
+    """Names, types and boxes as JSON.
+
+    Raises:
+        FileError: a malformed line.
+        OSError: the file cannot be read.
+    """
+    found, notes = {}, []
+    for fields, example in lines_for(path, gold):
+        fields.check_keys(("id", "entities"))
+        places = Places(example.words, fields.where)
+        found[example.id] = tuple(
+            Prediction(
+                *places.place(row.text("text")),
+                row.text("type"),
+                box_or_none(row, "box", row.value("box")),
+                row.number("score") if row.has("score") else 1.0,
+            )
+            for row in fields.rows("entities", ("text", "type", "box"), ("score",))
+        )
+        notes += places.notes
+    return Imported(found, tuple(notes))
+
+
+def read_e2e(path: Path, gold: Sequence[Example]) -> Imported:
+    """Answers of ``name|type|box`` parted by semicolons or line ends.
+
+    Raises:
+        FileError: a malformed line or answer.
+        OSError: the file cannot be read.
+    """
+    found, notes = {}, []
+    for fields, example in lines_for(path, gold):
+        fields.check_keys(("id", "answer"))
+        places = Places(example.words, fields.where)
+        answer = fields.value("answer")
+        if not isinstance(answer, str):
+            raise fields.error("answer must be a string")
+        found[example.id] = tuple(triples(fields, answer, places))
+        notes += places.notes
+    return Imported(found, tuple(notes))
+
+
+def triples(fields: Fields, answer: str, places: Places) -> list[Prediction]:
+    """The predictions in one answer.
+
+    Raises:
+        FileError: a part is not ``name|type|box``.
+    """
+    inside = ANSWER.search(answer)
+    found = []
+    for part in re.split(r"[;\n]+", inside[1] if inside else answer):
+        if part.strip().lower() in ("", "none"):
+            continue
+        pieces = [piece.strip() for piece in part.rsplit("|", 2)]
+        if len(pieces) != 3 or not all(pieces[:2]):
+            raise fields.error(f"{part.strip()!r} is not name|type|box")
+        box = box_or_none(fields, f"the box of {pieces[0]!r}", _json(pieces[2]))
+        found.append(Prediction(*places.place(pieces[0]), pieces[1], box))
+    return found
+
+
+def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
+    """Text lines, one for each entity.
+
+    Raises:
+        FileError: a malformed line, or an image that no example has.
+        OSError: the file cannot be read.
+    """
+    known = {example.id: example for example in gold}
+    places: dict[str, Places] = {}
+    found: dict[str, list[Prediction]] = {id_: [] for id_ in known}
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+        text = line.decode("utf-8", errors="replace").strip()
+        if not text:
+            continue
+        where = f"{path}:{number}"
+        match = RIVEG.fullmatch(text)
+        if match is None:
+            raise FileError(f"{where}: not ID.jpg###name(TYPE)###description###flag###&[box]")
+        id_ = match["id"]
+        fields = Fields({}, f"{where}: id {id_!r}")
+        if id_ not in known:
+            raise fields.error(f"this id is not in the gold data{fields.near(id_, known)}")
+        sentence = places.setdefault(id_, Places(known[id_].words, fields.where))
+        box = None if match["flag"] == "0" else box_or_none(fields, "box", _json(match["box"]))
+        found[id_].append(Prediction(*sentence.place(match["text"].strip()), match["type"], box))
+    notes = [note for sentence in places.values() for note in sentence.notes]
+    silent = len(known) - len(places)
+    if silent:
+        notes.append(f"{path}: {silent} of {len(known)} tweets have no line: read as no prediction")
+    return Imported({id_: tuple(guesses) for id_, guesses in found.items()}, tuple(notes))
+
+
+def _json(text: str) -> object:
+    """A list if it is one, otherwise the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

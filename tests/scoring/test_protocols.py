@@ -1,0 +1,186 @@
+"""The published variants: each rule by itself, and the counts that the released code gave."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from gmbench.scoring.counting import Counts, Scores, score_corpus
+from gmbench.scoring.mqspn import ProtocolError
+from gmbench.scoring.protocols import Document, Protocol, add_up, score
+from gmbench.structures import Box, Entity, Prediction
+from tests.scoring.documents import corpora, golds, preds, random_document
+
+BOX: Box = (0, 0, 100, 100)
+HALF: Box = (0, 0, 100, 50)
+FAR: Box = (500, 500, 600, 600)
+
+
+def counts(protocol: Protocol, document: Document) -> dict[str, tuple[int, int, int]]:
+    micro = score({"x": document}, protocol).total.micro
+    return {
+        task: (c.tp, c.pred, c.gold)
+        for task, c in (("gmner", micro.gmner), ("mner", micro.mner), ("eeg", micro.eeg))
+    }
+
+
+def worked_examples(shared: Path) -> dict[str, tuple[Document, dict[str, dict[str, int]]]]:
+    found = {}
+    for row in json.loads((shared / "golden" / "metric_examples.json").read_text())["examples"]:
+        boxes: list[Box] = [tuple(box) for box in row["candidates"]]
+        gold = [
+            Entity(*g["span"], g["type"], tuple(tuple(box) for box in g["boxes"]))
+            for g in row["gold"]
+        ]
+        pred = [
+            Prediction(
+                *p["span"],
+                p["type"],
+                boxes[p["region"] - 1] if p["region"] else None,
+                p["score"],
+                p["region"],
+            )
+            for p in row["pred"]
+        ]
+        document = Document(gold, pred, words=row["tokens"], candidates=boxes)
+        found[row["id"]] = (document, row["expected"]["official_code"])
+    return found
+
+
+def test_mqspn_counts_as_the_released_code(shared: Path) -> None:
+    examples = worked_examples(shared)
+    assert len(examples) == 12
+    for id_, (document, expected) in examples.items():
+        got = counts("mqspn", document)
+        assert got == {task: tuple(c.values()) for task, c in expected.items()}, id_
+
+
+def test_mqspn_gives_a_shared_candidate_to_the_later_name() -> None:
+    gold = [Entity(0, 0, "PER", (BOX,)), Entity(2, 2, "ORG", (BOX,))]
+    pred = [Prediction(0, 0, "PER", BOX, region=1), Prediction(2, 2, "ORG", BOX, region=1)]
+    document = Document(gold, pred, words=("a", "and", "b"), candidates=(BOX, FAR))
+    # "a" lost its candidate: it counts as not groundable, and the twin without region finds it.
+    assert counts("mqspn", document)["gmner"] == (2, 3, 2)
+    assert counts("strict", document)["gmner"] == (2, 2, 2)
+
+
+def test_mqspn_by_type_adds_up() -> None:
+    gold = [Entity(0, 0, "PER", (BOX,)), Entity(2, 2, "ORG")]
+    pred = [Prediction(0, 0, "PER", FAR, region=2), Prediction(2, 2, "LOC", None, region=0)]
+    document = Document(gold, pred, words=("a", "and", "b"), candidates=(BOX, FAR))
+    total = score({"x": document}, "mqspn").total
+    assert total.micro.gmner == sum((t.gmner for t in total.per_type.values()), Counts())
+    assert total.micro.mner == sum((t.mner for t in total.per_type.values()), Counts())
+    assert total.micro.gmner == Counts(0, 3, 2)
+    assert total.micro.mner == Counts(1, 2, 2)
+    assert total.per_type["ORG"].eeg_tp == 1
+
+
+@pytest.mark.parametrize(
+    ("guess", "candidates", "reason"),
+    [
+        (Prediction(0, 0, "PER", BOX), None, "'t7': protocol mqspn compares indices .* none are"),
+        (Prediction(0, 0, "PER"), None, "not defined for proposal-free models"),
+        (Prediction(0, 0, "PER", BOX), (BOX,), r"prediction 0\.\.0 has a box but no 'region'"),
+        (Prediction(0, 0, "PER", BOX, region=2), (BOX,), "chose region 2 of 1 candidates"),
+        (Prediction(0, 0, "PER", BOX, region=0), (BOX,), "region 0 and a box"),
+        (Prediction(0, 0, "PER", None, region=1), (BOX,), "region 1 and no box"),
+        (Prediction(0, 0, "PER", BOX, region=2), (BOX, FAR), "its box is not candidate 2"),
+    ],
+)
+def test_mqspn_is_refused_with_the_reason(
+    guess: Prediction, candidates: tuple[Box, ...] | None, reason: str
+) -> None:
+    document = Document([], [guess], words=("a",), candidates=candidates)
+    with pytest.raises(ProtocolError, match=reason):
+        score({"t7": document}, "mqspn")
+
+
+def test_hindex_wants_more_than_half_and_takes_the_last_of_a_span() -> None:
+    gold = [Entity(0, 0, "PER", (BOX,))]
+    assert counts("hindex", Document(gold, [Prediction(0, 0, "PER", HALF)]))["gmner"] == (0, 1, 1)
+    assert counts("strict", Document(gold, [Prediction(0, 0, "PER", HALF)]))["gmner"] == (1, 1, 1)
+    twice = [Prediction(0, 0, "PER", BOX), Prediction(0, 0, "ORG", BOX)]
+    assert counts("hindex", Document(gold, twice)) == {
+        "gmner": (0, 1, 1),
+        "mner": (0, 1, 1),
+        "eeg": (1, 1, 1),
+    }
+    assert counts("hindex", Document(gold, twice[::-1]))["gmner"] == (1, 1, 1)
+
+
+def test_hindex_equals_its_index_sets() -> None:
+    """Against the released rule, written anew: sets of candidate indices, dictionaries by span."""
+    rng = random.Random(5)
+    for _ in range(2_000):
+        gold, pred = random_document(rng)
+        ranked: list[Box] = [(0, 0, 10, 10), (0, 0, 10, 5), (30, 30, 40, 40), (0, 0, 20, 10)]
+        chosen = [Prediction(p.start, p.end, p.type, rng.choice((None, *ranked))) for p in pred]
+
+        def overlap(a: Box, b: Box) -> float:
+            inside = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(
+                0, min(a[3], b[3]) - max(a[1], b[1])
+            )
+            both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside
+            return inside / both
+
+        def accepted(entity: Entity, ranked: list[Box] = ranked) -> set[int]:
+            if not entity.boxes:
+                return {len(ranked)}
+            real = [b for b in entity.boxes if b[2] > b[0] and b[3] > b[1]]
+            return {k for k, r in enumerate(ranked) if any(overlap(r, b) > 0.5 for b in real)}
+
+        ts = {(e.start, e.end): (accepted(e), e.type) for e in gold}
+        ps = {
+            (p.start, p.end): (len(ranked) if p.box is None else ranked.index(p.box), p.type)
+            for p in chosen
+        }
+        tp = sum(
+            span in ts and ts[span][1] == type_ and region in ts[span][0]
+            for span, (region, type_) in ps.items()
+        )
+        got = score({"x": Document(gold, chosen)}, "hindex").total.micro.gmner
+        assert got == Counts(tp, len(ps), len(ts))
+
+
+@given(corpora)
+def test_strict_by_document_is_strict_at_once(
+    corpus: list[tuple[list[Entity], list[Prediction]]],
+) -> None:
+    documents = {f"{n}": Document(gold, pred) for n, (gold, pred) in enumerate(corpus)}
+    scored = score(documents)
+    assert scored.total == score_corpus(corpus)
+    assert list(scored.total.per_type) == sorted(scored.total.per_type)
+    table = scored.table()
+    assert table.ids == tuple(sorted(documents))
+    assert table.gmner.sum(axis=0).tolist() == [
+        scored.total.micro.gmner.tp,
+        scored.total.micro.gmner.pred,
+        scored.total.micro.gmner.gold,
+    ]
+    assert score(dict(reversed(documents.items()))).rows == scored.rows
+
+
+@given(golds, preds)
+def test_precision_and_recall_stand_in_one_ratio(
+    gold: list[Entity], pred: list[Prediction]
+) -> None:
+    """R17 (a): P/R is gold/pred, whatever the task."""
+    micro = score({"x": Document(gold, pred)}).total.micro
+    for counted in (micro.gmner, micro.mner, micro.eeg):
+        assert counted.precision * len(pred) == pytest.approx(counted.recall * len(gold))
+
+
+def test_only_strict_has_a_threshold() -> None:
+    for protocol in ("hindex", "mqspn"):
+        with pytest.raises(ValueError, match=r"IoU of 0\.5 only"):
+            score({}, protocol, 0.75)
+    with pytest.raises(ValueError, match="iou_threshold"):
+        score({"x": Document([], [])}, "strict", 1.5)
+
+
+def test_nothing_adds_up_to_nothing() -> None:
+    assert add_up([]).micro == Scores()
+    assert score({}).total.n == 0
