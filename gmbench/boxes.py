@@ -48,6 +48,15 @@ def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
     return iou.nan_to_num(0.0)
 
 
+def iou(first: Tensor, second: Tensor) -> Tensor:
+    """IoU, element by element, of cxcywh boxes broadcast against each other; 0 without area."""
+    a, b = box_convert(first, "cxcywh", "xyxy"), box_convert(second, "cxcywh", "xyxy")
+    overlap = torch.minimum(a, b)[..., 2:] - torch.maximum(a, b)[..., :2]
+    intersection = overlap.clamp(min=0).prod(dim=-1)
+    union = first[..., 2] * first[..., 3] + second[..., 2] * second[..., 3] - intersection
+    return intersection / (union + EPS)
+
+
 def giou(first: Tensor, second: Tensor) -> Tensor:
     """Generalised IoU, element by element, of cxcywh boxes broadcast against each other.
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gmbench.tensors import MASKED, Outputs, Targets
 
-FORBIDDEN = 1e3
-"""Cost of a pair that must not be matched: far above any sum of probabilities, exact in float64."""
+FORBIDDEN = 1e5
+"""Cost of a pair that must not be matched: far above any other cost, exact in float64."""
 
 Activation = Literal["sigmoid", "softmax"]
 

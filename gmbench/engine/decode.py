@@ -10,6 +10,9 @@ from gmbench.engine.costs import Activation, activate
 from gmbench.structures import Box, Prediction
 from gmbench.tensors import Batch, Outputs
 
+LEAST_SIDE = 1e-3
+"""Of a predicted box, as a share of the image."""
+
 
 class Decoder:
     """Turns a model's outputs into at most one prediction a query, best first.
@@ -111,13 +114,19 @@ class Decoder:
         if outputs.boxes is not None and outputs.no_target_logits is not None:
             no_target = outputs.no_target_logits.sigmoid()
             slot = (no_target < self.no_target_threshold).long()
-            return slot, to_pixels(outputs.boxes, batch.image_sizes[:, None]), no_target
+            boxes = to_pixels(with_area(outputs.boxes), batch.image_sizes[:, None])
+            return slot, boxes, no_target
         if outputs.region_logits is None or batch.region_boxes is None:
             raise ValueError("outputs hold neither region_logits nor boxes with no_target_logits")
         slot = outputs.region_logits.argmax(dim=-1)
         rows = slot[..., None].expand(-1, -1, 4)
         boxes = batch.region_boxes.gather(1, rows).to(outputs.region_logits.dtype)
         return slot, boxes, outputs.region_logits.softmax(dim=-1)[..., 0]
+
+
+def with_area(boxes: Tensor) -> Tensor:
+    """Boxes cxcywh whose centre lies in the image, with sides that no clipping makes vanish."""
+    return torch.cat([boxes[..., :2].clamp(0, 1), boxes[..., 2:].clamp(min=LEAST_SIDE)], dim=-1)
 
 
 def _conflict(start: int, end: int, other_start: int, other_end: int, overlap: str) -> bool:

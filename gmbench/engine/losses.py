@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gmbench.engine.gold_boxes import GoldBoxes
 from gmbench.engine.matcher import HungarianMatcher, Matching
 from gmbench.tensors import MASKED, Batch, Outputs, Targets
 
@@ -126,7 +127,12 @@ class SetLoss:
     """Matches queries with gold entities, then adds up the weighted terms; one value a layer."""
 
     def __init__(
-        self, *, matcher: HungarianMatcher, terms: Mapping[str, LossTerm], aux_weight: float = 1.0
+        self,
+        *,
+        matcher: HungarianMatcher,
+        terms: Mapping[str, LossTerm],
+        aux_weight: float = 1.0,
+        gold: GoldBoxes | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -134,10 +140,17 @@ class SetLoss:
             matcher: solves the assignment of each layer on its own.
             terms: named loss terms.
             aux_weight: weight of each earlier layer (deep supervision); 0 leaves them out.
+            gold: which gold boxes are taught; None = the batch's targets as they are.
         """
         self.matcher = matcher
         self.terms = dict(terms)
         self.aux_weight = aux_weight
+        self.gold = gold
+
+    def start_epoch(self, epoch: int) -> None:
+        """Tell the parts that differ from epoch to epoch."""
+        if self.gold is not None:
+            self.gold.epoch = epoch
 
     def __call__(self, outputs: Outputs, batch: Batch) -> "LossValues":
         """The loss of a batch, in float32 outside autocast.
@@ -148,15 +161,16 @@ class SetLoss:
         """
         if batch.targets is None:
             raise ValueError("a loss needs a batch with targets")
+        targets = batch.targets if self.gold is None else self.gold(batch)
         with torch.autocast(outputs.type_logits.device.type, enabled=False):
             full = outputs.map(lambda t: t.float() if t.dtype in HALF else t)
             layers = (replace(full, aux=()), *(full.aux if self.aux_weight else ()))
-            matchings = self.matcher(layers, batch.targets, batch.ids)
+            matchings = self.matcher(layers, targets, batch.ids)
             parts: dict[str, Tensor] = {}
             total = full.type_logits.new_zeros(())
             for depth, (layer, matching) in enumerate(zip(layers, matchings, strict=True)):
                 for name, term in self.terms.items():
-                    value = term.weight * term(layer, batch.targets, matching)
+                    value = term.weight * term(layer, targets, matching)
                     total = total + (value if depth == 0 else self.aux_weight * value)
                     if depth == 0:
                         parts[name] = value.detach()

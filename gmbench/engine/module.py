@@ -71,6 +71,7 @@ class GroundedModule(lightning.LightningModule):
         An encoder that does not learn runs without dropout, as it does where its features are
         cached.
         """
+        self.loss.start_epoch(self.current_epoch)
         frozen = self.current_epoch < self.optim.freeze_epochs
         self.model.train()
         for module in pretrained_modules(self.model):

@@ -1,0 +1,112 @@
+"""Prediction heads: type, left and right end, box, no-target (QGN III-C)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import box_convert
+
+from gmbench.nn.pairs import PairScores
+from gmbench.tensors import Outputs
+from models.qgn.places import centres
+
+BoxHead = Literal["mlp", "attention", "patches"]
+
+
+class BoxRegression(nn.Module):
+    """A box a query, ``cxcywh`` in 0..1.
+
+    Args:
+        width: of queries and patches.
+        prefix: visual tokens before the patches.
+        kind: ``mlp`` = three layers and a sigmoid (the paper, DETR). The others let the query
+            point at patches first and start from there: ``attention`` at their mean centre,
+            ``patches`` at the mean of the boxes that each patch reads off itself.
+    """
+
+    def __init__(self, *, width: int, prefix: int, kind: BoxHead) -> None:
+        super().__init__()
+        self.kind = kind
+        self.prefix = prefix
+        self.layers = nn.Sequential(
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, 4),
+        )
+        if kind != "mlp":
+            self.pointer = nn.Linear(width, width)
+            self.patch = nn.Linear(width, width)
+            nn.init.zeros_(self.layers[-1].weight)
+            nn.init.zeros_(self.layers[-1].bias)
+        if kind == "patches":
+            self.sides = nn.Linear(width, 4)
+
+    def forward(self, queries: Tensor, vision: Tensor, mask: Tensor) -> Tensor:
+        """Queries ``[B, N, D]``, visual tokens ``[B, V, D]``, mask ``[B, V]`` -> ``[B, N, 4]``."""
+        offset = self.layers(queries)
+        if self.kind == "mlp":
+            return offset.sigmoid()
+        patches, real = vision[:, self.prefix :], mask[:, self.prefix :]
+        scores = self.pointer(queries) @ self.patch(patches).mT * queries.shape[-1] ** -0.5
+        # A sample without any patch points nowhere in particular.
+        scores = scores.masked_fill(~real[:, None], torch.finfo(scores.dtype).min)
+        weights = scores.softmax(dim=-1)  # [B, N, P]
+        middle = centres(round(patches.shape[1] ** 0.5)).to(patches)  # [P, 2]
+        if self.kind == "attention":
+            reference = F.pad(weights @ middle, (0, 2), value=0.3)  # [B, N, 4]
+        else:
+            reach = F.softplus(self.sides(patches))
+            corners = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
+            boxes: Tensor = box_convert(corners, "xyxy", "cxcywh")  # [B, P, 4]
+            reference = weights @ boxes
+        start = torch.logit(reference.masked_fill(~real.any(dim=1)[:, None, None], 0.5), eps=1e-3)
+        return (start + offset).sigmoid()
+
+
+class PredictionHeads(nn.Module):
+    """All heads; the same weights answer for every layer under deep supervision.
+
+    Args:
+        width: of all states.
+        num_types: C.
+        prefix: visual tokens before the patches.
+        box: see BoxRegression.
+    """
+
+    def __init__(self, *, width: int, num_types: int, prefix: int, box: BoxHead) -> None:
+        super().__init__()
+        self.entity_type = nn.Linear(width, num_types + 1)
+        self.left = PairScores(width=width)
+        self.right = PairScores(width=width)
+        self.box = BoxRegression(width=width, prefix=prefix, kind=box)
+        # One logit where the paper's classifier has two: their difference is all that counts.
+        self.no_target = nn.Linear(width, 1)
+
+    def forward(
+        self,
+        queries: Tensor,
+        words: Tensor,
+        vision: Tensor,
+        *,
+        word_mask: Tensor,
+        vision_mask: Tensor,
+    ) -> Outputs:
+        """Answer.
+
+        Args:
+            queries: ``[B, N, D]``.
+            words: ``[B, W, D]``.
+            vision: ``[B, V, D]``.
+            word_mask: ``[B, W]``.
+            vision_mask: ``[B, V]``.
+        """
+        return Outputs(
+            type_logits=self.entity_type(queries),
+            start_logits=self.left(queries, words, word_mask)[..., 0],
+            end_logits=self.right(queries, words, word_mask)[..., 0],
+            boxes=self.box(queries, vision, vision_mask),
+            no_target_logits=self.no_target(queries)[..., 0],
+        )
