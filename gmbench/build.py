@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.utils import get_object
@@ -19,6 +20,7 @@ from gmbench.data.pixels import PixelSettings
 from gmbench.data.source import SPLITS, DataSource, Split
 from gmbench.engine.module import GroundedModule
 from gmbench.engine.optim import OptimSettings
+from gmbench.nn.roi import roi_vectors
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import VisionEncoder
 from gmbench.scoring.metrics import GroundedF1
@@ -64,6 +66,7 @@ def build_encoders(cfg: DictConfig) -> Encoders:
         crop_size=cfg.encoders.crop_size,
         mean=tuple(vision.mean),
         std=tuple(vision.std),
+        **_region_settings(cfg),
     )
     return Encoders(
         text_encoder=construct(cfg.encoders.text),
@@ -135,6 +138,14 @@ def build_run(cfg: DictConfig) -> Run:
     return Run(source=source, data=data, module=module, saw_pixels=saw_pixels)
 
 
+def _region_settings(cfg: DictConfig) -> dict[str, Any]:
+    """How ``cfg.regions`` wants candidates encoded; a tree without candidates says nothing."""
+    if cfg.regions is None:
+        return {}
+    settings = {"region_encoder": cfg.regions.get("encoder"), "crop": cfg.regions.get("crop")}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def _learns(module: nn.Module) -> bool:
     return any(p.requires_grad for p in module.parameters())
 
@@ -152,8 +163,12 @@ def _cached_features(
     fingerprint = source.fingerprint()
 
     @torch.inference_mode()
-    def encode(pixels: Tensor) -> Tensor:
-        return encoder.to(device).vector(pixels.to(device)).float().cpu()
+    def encode(pixels: Tensor, boxes: Tensor | None) -> Tensor:
+        encoder.to(device)
+        if boxes is None:
+            return encoder.vector(pixels.to(device)).float().cpu()
+        feature_map = encoder.feature_map(pixels.to(device))
+        return roi_vectors(feature_map, boxes[None].to(device))[0].float().cpu()
 
     return {
         name: region_features(

@@ -44,10 +44,12 @@ class Encoders:
 
 @dataclass(frozen=True)
 class Regions:
-    """conf/regions: where candidate regions come from; no source, no candidates."""
+    """conf/regions: where candidates come from and how they are encoded; no source, none."""
 
     name: str
     source: Target | None
+    encoder: Literal["crop", "roi_align"] = "crop"
+    crop: Literal["letterbox", "center"] = "letterbox"
     num: Count = 15
     eval_num: Count = 15
     iou_threshold: Annotated[float, Range(0, 1, above=True)] = 0.5

@@ -10,14 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
 from gmbench.data.images import open_image
-from gmbench.data.pixels import PixelSettings, blank, crops
+from gmbench.data.pixels import PixelSettings, blank, crops, whole
 from gmbench.structures import Example
 
 CACHE_VERSION = 1
+
+
+Encode = Callable[[Tensor, Tensor | None], Tensor]
+"""Pixels ``[N, 3, h, w]`` and None -> a vector a crop ``[N, D]``; a whole picture
+``[1, 3, H, W]`` and boxes ``[K, 4]`` xyxy in 0..1 -> a vector a box ``[K, D]``."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class RegionFeatures:
 def region_features(
     examples: Sequence[Example],
     *,
-    encode: Callable[[Tensor], Tensor],
+    encode: Encode,
     pixels: PixelSettings,
     num_regions: int,
     folder: Path,
@@ -52,8 +58,8 @@ def region_features(
 
     Args:
         examples: in the order in which rows will be asked for.
-        encode: frozen encoder, ``[N, 3, h, w] -> [N, D]``.
-        pixels: crop size and normalisation.
+        encode: frozen encoder, see :data:`Encode`.
+        pixels: sizes, normalisation and what a vector is made of.
         num_regions: first candidates of each example.
         folder: where cache files live.
         identity: names data and encoder weights; a change of either computes anew.
@@ -70,7 +76,7 @@ def region_features(
 def _key(
     examples: Sequence[Example], pixels: PixelSettings, num_regions: int, identity: str
 ) -> str:
-    digest = sha256(f"{CACHE_VERSION}|{identity}|{pixels}|{num_regions}".encode())
+    digest = sha256(f"{CACHE_VERSION}|{identity}|{_described(pixels)}|{num_regions}".encode())
     for example in examples:
         digest.update(f"|{example.id}|{example.image is not None}".encode())
         if example.candidates is not None:
@@ -78,16 +84,26 @@ def _key(
     return digest.hexdigest()[:16]
 
 
+def _described(pixels: PixelSettings) -> str:
+    """The settings that change a vector; the defaults in the words of the first caches."""
+    plain = (
+        f"PixelSettings(image_size={pixels.image_size}, crop_size={pixels.crop_size}, "
+        f"mean={pixels.mean}, std={pixels.std})"
+    )
+    kind = (pixels.region_encoder, pixels.crop)
+    return plain if kind == ("crop", "letterbox") else f"{plain}|{kind}"
+
+
 def _compute(
     examples: Sequence[Example],
-    encode: Callable[[Tensor], Tensor],
+    encode: Encode,
     pixels: PixelSettings,
     num_regions: int,
     path: Path,
     index: Path,
     label: str,
 ) -> None:
-    nothing = encode(blank(pixels)[None])[0].half()
+    nothing = _nothing(encode, pixels).half()
     rows: list[Tensor] = []
     offsets = [0]
     for example in track(examples, description=f"region features of {label}", transient=True):
@@ -97,13 +113,31 @@ def _compute(
         found = nothing[None]
         if len(boxes) and example.image is not None:
             picture = open_image(example.image, example.size)
-            found = torch.cat([found, encode(crops(picture, boxes, pixels)[1:]).half()])
+            found = torch.cat([found, _encoded(picture, boxes, encode, pixels).half()])
         rows.append(found)
         offsets.append(offsets[-1] + len(found))
     path.parent.mkdir(parents=True, exist_ok=True)
     values = torch.cat(rows).cpu().numpy()
     _replace(path, lambda part: np.save(part, values))
     _replace(index, lambda part: part.write_text(json.dumps({"offsets": offsets})))
+
+
+def _nothing(encode: Encode, pixels: PixelSettings) -> Tensor:
+    """The blank image's vector ``[D]``, made as those of the candidates are."""
+    if pixels.region_encoder == "crop":
+        return encode(blank(pixels, pixels.crop_size)[None], None)[0]
+    everywhere = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    return encode(blank(pixels, pixels.image_size)[None], everywhere)[0]
+
+
+def _encoded(
+    picture: Image.Image, boxes: NDArray[np.float64], encode: Encode, pixels: PixelSettings
+) -> Tensor:
+    """``[K, D]`` of boxes ``[K, 4]`` xyxy pixels."""
+    if pixels.region_encoder == "crop":
+        return encode(crops(picture, boxes, pixels)[1:], None)
+    share = boxes / np.asarray([*picture.size, *picture.size])
+    return encode(whole(picture, pixels)[None], torch.from_numpy(share).float())
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -72,13 +72,15 @@ class GroundedDataset(Dataset[Item]):
         features = crop = image = None
         if self.features is not None:
             features = self.features.row(index, len(boxes))
-        wants_crops = "regions" in self.inputs and self.features is None
-        if example.image is not None and (wants_crops or "pixels" in self.inputs):
+        encodes = "regions" in self.inputs and self.features is None
+        wants_crops = encodes and self.settings.region_encoder == "crop"
+        wants_whole = "pixels" in self.inputs or (encodes and not wants_crops)
+        if example.image is not None and (wants_crops or wants_whole):
             picture = open_image(example.image, example.size)
-            image = whole(picture, self.settings) if "pixels" in self.inputs else None
+            image = whole(picture, self.settings) if wants_whole else None
             crop = crops(picture, boxes[1:], self.settings) if wants_crops else None
         elif wants_crops:
-            crop = blank(self.settings)[None]
+            crop = blank(self.settings, self.settings.crop_size)[None]
         return Item(
             example=example,
             tokens=self.tokens[index],

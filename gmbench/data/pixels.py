@@ -1,11 +1,12 @@
 """Images to tensors: the whole picture squashed to a square, candidate regions as crops.
 
-Nothing is ever cut off: a squash keeps every box (an identity on normalised boxes), and a crop is
-letterboxed, so long entities keep their ends.
+Nothing is cut off by default: a squash keeps every box (an identity on normalised boxes), and a
+crop is letterboxed, so long entities keep their ends.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,14 +24,20 @@ class PixelSettings:
 
     Attributes:
         image_size: side of the squashed picture.
-        crop_size: side of a letterboxed candidate region.
+        crop_size: side of a candidate region's crop.
         mean, std: of each channel, in 0..1.
+        region_encoder: what a candidate's vector is made of: its own ``crop``, or ROI-align on one
+            feature map of the whole picture (``roi_align``), about k times cheaper.
+        crop: ``letterbox``, or ``center``: the shorter side fills the square and the ends of the
+            longer one are cut off (MQSPN's released code).
     """
 
     image_size: int
     crop_size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    region_encoder: Literal["crop", "roi_align"] = "crop"
+    crop: Literal["letterbox", "center"] = "letterbox"
 
 
 def whole(image: Image.Image, settings: PixelSettings) -> Tensor:
@@ -40,23 +47,23 @@ def whole(image: Image.Image, settings: PixelSettings) -> Tensor:
 
 
 def crops(image: Image.Image, boxes: NDArray[np.float64], settings: PixelSettings) -> Tensor:
-    """The blank image and one letterboxed crop a box: ``[K + 1, 3, crop_size, crop_size]``.
+    """The blank image and one crop a box: ``[K + 1, 3, crop_size, crop_size]``.
 
     Args:
         image: RGB.
         boxes: ``[K, 4]`` xyxy pixels; a side below one pixel is widened to one.
         settings: crop size and normalisation.
     """
-    regions = (letterbox(image, box, settings.crop_size) for box in boxes)
-    return torch.stack([blank(settings), *(normalise(region, settings) for region in regions)])
+    cut = letterbox if settings.crop == "letterbox" else center
+    regions = (cut(image, box, settings.crop_size) for box in boxes)
+    return torch.stack(
+        [blank(settings, settings.crop_size), *(normalise(region, settings) for region in regions)]
+    )
 
 
 def letterbox(image: Image.Image, box: Sequence[float], side: int) -> Image.Image:
     """The region of ``box`` (xyxy pixels), longest side scaled to ``side``, centred on grey."""
-    x1, y1 = max(0, int(box[0])), max(0, int(box[1]))
-    x2 = min(image.width, max(int(np.ceil(box[2])), x1 + 1))
-    y2 = min(image.height, max(int(np.ceil(box[3])), y1 + 1))
-    x1, y1 = min(x1, x2 - 1), min(y1, y2 - 1)
+    x1, y1, x2, y2 = inside(image, box)
     scale = side / max(x2 - x1, y2 - y1)
     width = max(1, round((x2 - x1) * scale))
     height = max(1, round((y2 - y1) * scale))
@@ -66,9 +73,25 @@ def letterbox(image: Image.Image, box: Sequence[float], side: int) -> Image.Imag
     return canvas
 
 
-def blank(settings: PixelSettings) -> Tensor:
-    """The blank image of slot 0, ``[3, crop_size, crop_size]``."""
-    side = settings.crop_size
+def center(image: Image.Image, box: Sequence[float], side: int) -> Image.Image:
+    """The middle square of the region of ``box`` (xyxy pixels), scaled to ``side``."""
+    x1, y1, x2, y2 = inside(image, box)
+    short = min(x2 - x1, y2 - y1)
+    left, top = x1 + (x2 - x1 - short) / 2, y1 + (y2 - y1 - short) / 2
+    middle = (left, top, left + short, top + short)
+    return image.resize((side, side), Image.Resampling.BILINEAR, middle)
+
+
+def inside(image: Image.Image, box: Sequence[float]) -> tuple[int, int, int, int]:
+    """Whole pixels of the image that ``box`` touches, at least one in each direction."""
+    x1, y1 = max(0, int(box[0])), max(0, int(box[1]))
+    x2 = min(image.width, max(int(np.ceil(box[2])), x1 + 1))
+    y2 = min(image.height, max(int(np.ceil(box[3])), y1 + 1))
+    return min(x1, x2 - 1), min(y1, y2 - 1), x2, y2
+
+
+def blank(settings: PixelSettings, side: int) -> Tensor:
+    """The blank image of slot 0, ``[3, side, side]``."""
     return normalise(Image.new("RGB", (side, side), (BLANK, BLANK, BLANK)), settings)
 
 

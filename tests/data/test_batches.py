@@ -11,7 +11,7 @@ from PIL import Image
 from gmbench.data.cache import region_features
 from gmbench.data.collate import Collate
 from gmbench.data.dataset import GroundedDataset
-from gmbench.data.pixels import BLANK, PixelSettings, letterbox, whole
+from gmbench.data.pixels import BLANK, PixelSettings, center, letterbox, whole
 from gmbench.data.sampler import LengthGroupedBatches
 from gmbench.data.tokens import tokenise
 from gmbench.nn.text import tiny_tokenizer
@@ -60,7 +60,7 @@ def dataset(examples, inputs, **more):
         examples,
         tokens=tokens,
         inputs=frozenset(inputs),
-        pixels=PIXELS,
+        pixels=more.pop("settings", PIXELS),
         num_regions=more.pop("num_regions", 15),
         **more,
     )
@@ -147,7 +147,8 @@ def test_batches_group_lengths_and_depend_on_seed_and_epoch_only():
 def test_cached_features_are_those_of_the_crops(examples, tmp_path):
     calls = []
 
-    def encode(pixels):
+    def encode(pixels, boxes):
+        assert boxes is None
         calls.append(len(pixels))
         return pixels.mean(dim=(2, 3))
 
@@ -177,11 +178,56 @@ def test_cached_features_are_those_of_the_crops(examples, tmp_path):
     assert not list((tmp_path / "cache").glob("*.part*"))
 
 
+def test_roi_vectors_are_cached_apart_and_fit_their_boxes(examples, tmp_path):
+    asked = []
+
+    def encode(pixels, boxes):
+        asked.append((tuple(pixels.shape), boxes))
+        return boxes
+
+    settings = replace(PIXELS, region_encoder="roi_align")
+    rows = [
+        region_features(
+            examples,
+            encode=encode if kind is settings else (lambda p, boxes: p.mean(dim=(2, 3))),
+            pixels=kind,
+            num_regions=2,
+            folder=tmp_path,
+            identity="test",
+            label="train",
+        )
+        for kind in (settings, PIXELS)
+    ]
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+    width, height = examples[0].size
+    found = rows[0].row(0, 3) * torch.tensor([width, height, width, height])
+    wanted = torch.tensor(examples[0].candidates.boxes[:2]).float()
+    torch.testing.assert_close(found[1:], wanted, atol=0.2, rtol=0)
+    torch.testing.assert_close(rows[0].row(0, 1)[0], torch.tensor([0.0, 0, 1, 1]))
+    assert {shape for shape, _ in asked} == {(1, 3, 16, 16)}
+
+
+def test_without_cache_roi_align_gets_whole_pictures(examples):
+    settings = replace(PIXELS, region_encoder="roi_align")
+    batch = batch_of(dataset(examples, ["regions"], settings=settings))
+    assert batch.region_pixels is None
+    assert batch.pixels.shape == (3, 3, 16, 16)
+
+
+def test_a_centred_crop_cuts_the_ends_off():
+    pixels = np.zeros((10, 30, 3), dtype=np.uint8)
+    pixels[:, 10:20] = 200
+    cut = np.asarray(center(Image.fromarray(pixels), (0, 0, 30, 10), 8))
+    assert cut.shape == (8, 8, 3)
+    assert (cut > 180).all()  # the filter looks a little beyond the square
+    assert np.asarray(letterbox(Image.fromarray(pixels), (0, 0, 30, 10), 8)).min() == 0
+
+
 def test_another_box_is_another_cache(examples, tmp_path):
     def features(rows):
         return region_features(
             rows,
-            encode=lambda p: p.mean(dim=(2, 3)),
+            encode=lambda p, boxes: p.mean(dim=(2, 3)),
             pixels=PIXELS,
             num_regions=2,
             folder=tmp_path,
