@@ -20,7 +20,7 @@ def run_table(result: RunResult) -> Table:
     GMNER and EEG of a run that saw no pixels are *not reported*; a floor's task that is right by
     construction is *given*.
     """
-    table = _table(f"{result.data.name}, {result.data.split} split: {_examples(result)}")
+    table = new_table(f"{result.data.name}, {result.data.split} split: {_examples(result)}")
     table.add_column("", min_width=20, ratio=1)
     for task in TASKS:
         table.add_column(_heads(task), justify="right", no_wrap=True)
@@ -46,7 +46,7 @@ def run_table(result: RunResult) -> Table:
 def type_table(result: RunResult) -> Table:
     """GMNER and MNER by entity type, and the recall of EEG, with the macro means labelled so."""
     metrics = result.metrics
-    table = _table(f"{result.config.model} by type")
+    table = new_table(f"{result.config.model} by type")
     table.add_column("type", ratio=1)
     for task in ("GMNER", "MNER"):
         table.add_column(_heads(task), justify="right", no_wrap=True)
@@ -56,7 +56,7 @@ def type_table(result: RunResult) -> Table:
         recall = Text(NOT_REPORTED, style="dim italic")
         if row.eeg_tp is not None:
             gold = row.mner.gold
-            share = _percent(row.eeg_tp / gold if gold else 0.0)
+            share = percent(row.eeg_tp / gold if gold else 0.0)
             recall = Text.assemble(share, "\n", (f"{row.eeg_tp}/{gold}", "dim"))
         table.add_row(
             name,
@@ -65,15 +65,15 @@ def type_table(result: RunResult) -> Table:
             recall,
             end_section=number == len(rows),
         )
-    macro = NOT_REPORTED if metrics.gmner_macro_f1 is None else _percent(metrics.gmner_macro_f1)
-    table.add_row(Text("macro F1", style="italic"), macro, _percent(metrics.mner_macro_f1), "")
+    macro = NOT_REPORTED if metrics.gmner_macro_f1 is None else percent(metrics.gmner_macro_f1)
+    table.add_row(Text("macro F1", style="italic"), macro, percent(metrics.mner_macro_f1), "")
     table.caption = _caption(result, "P, R, F1 in %, below them tp/pred/gold")
     return table
 
 
 def parameter_table(parts: Sequence[Part]) -> Table:
     """Parameters by part of the model, and their sum."""
-    table = _table("Parameters")
+    table = new_table("Parameters")
     table.add_column("part", ratio=1)
     table.add_column("total", justify="right", no_wrap=True)
     table.add_column("trainable", justify="right", no_wrap=True)
@@ -86,7 +86,8 @@ def parameter_table(parts: Sequence[Part]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def new_table(title: str) -> Table:
+    """An empty table in the style of all tables."""
     return Table(
         title=title,
         title_style="bold",
@@ -107,7 +108,7 @@ def _heads(task: str) -> Text:
 def _cell(figures: TaskFigures | None, absent: str, best: bool = False) -> Text:
     if figures is None:
         return Text(absent, style="dim italic")
-    precision, recall, f1 = map(_percent, (figures.precision, figures.recall, figures.f1))
+    precision, recall, f1 = map(percent, (figures.precision, figures.recall, figures.f1))
     return Text.assemble(
         f"{precision:>6} {recall:>6} ",
         (f"{f1:>6}", "bold green" if best else "bold"),
@@ -116,7 +117,8 @@ def _cell(figures: TaskFigures | None, absent: str, best: bool = False) -> Text:
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share of 0..1 in percent, two decimals."""
     return f"{100 * share:.2f}"
 
 
