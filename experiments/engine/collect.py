@@ -1,0 +1,272 @@
+"""Finished runs -> the cells of a table: mean, deviation, paired interval, the paper's number."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.engine.measures import Finished, Measure, sums
+from experiments.engine.plan import Experiment, Planned, Setting, Variant
+from experiments.papers import papers
+from experiments.published import Cell
+from gmbench.config import compose
+from gmbench.config.identity import VOLATILE
+from gmbench.construct import build_source
+from gmbench.reporting.index import Indexed
+from gmbench.reporting.results import RunResult, read_result
+from gmbench.scoring.files import read_predictions
+from gmbench.scoring.paired import check_pair
+from gmbench.scoring.seeds import SeedDifference, SeedSummary, compare_seeds, summarise
+from gmbench.scoring.statistics import Ints, TweetTable, tweet_table
+from gmbench.structures import Example
+
+log = logging.getLogger("experiments")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OurCell:
+    """What we measured for a row and a measure; nothing where there is no run.
+
+    Attributes:
+        wanted: number of seeds planned.
+        runs: those there are, by seed.
+        summary: over the runs that have the figure.
+        difference: to the reference row, of runs on the same tweets; None for the reference.
+        paper: the paper's cell for this row.
+        value, delta: the paper's number, and its difference to its own full model, in points.
+    """
+
+    setting: Setting
+    row: Variant
+    measure: Measure
+    wanted: int
+    runs: tuple[Finished, ...]
+    summary: SeedSummary | None
+    difference: SeedDifference | None
+    paper: Cell | None
+    value: float | None
+    delta: float | None
+
+    @property
+    def off(self) -> float | None:
+        """Ours minus the paper's, where both are of the same data."""
+        if self.summary is None or self.value is None or not self.setting.real:
+            return None
+        return self.summary.mean - self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """All cells of one setting.
+
+    Attributes:
+        cells: by row and measure, in their order.
+        set_aside: a line for each run that is there but cannot stand in this table.
+    """
+
+    setting: Setting
+    cells: tuple[tuple[OurCell, ...], ...]
+    set_aside: tuple[str, ...]
+    planned: tuple[Planned, ...]
+
+    @property
+    def runs(self) -> tuple[Finished, ...]:
+        """Every run used."""
+        return tuple(run for row in self.cells for run in row[0].runs)
+
+
+def find(planned: Sequence[Planned], index: Indexed) -> dict[Planned, Finished]:
+    """The runs of a plan that are finished: by the sha of their configuration, wherever they lie.
+
+    A run in its own folder whose configuration lacks only keys that have come to the tree since is
+    taken too, with a note.
+    """
+    found = {}
+    for run in planned:
+        entry = index.by_sha.get(run.sha)
+        if entry is not None:
+            found[run] = Finished(seed=run.seed, folder=entry.folder, result=entry.result)
+        else:
+            older = _older(run)
+            if older is not None:
+                found[run] = older
+    return found
+
+
+def collect(
+    experiment: Experiment, planned: Sequence[Planned], found: Mapping[Planned, Finished]
+) -> tuple[Block, ...]:
+    """The cells of every setting."""
+    blocks = []
+    for setting in dict.fromkeys(run.setting for run in planned):
+        mine = tuple(run for run in planned if run.setting is setting)
+        usable, set_aside = _comparable(mine, found)
+        blocks.append(_block(experiment, setting, mine, usable, set_aside))
+    return tuple(blocks)
+
+
+def _block(
+    experiment: Experiment,
+    setting: Setting,
+    planned: tuple[Planned, ...],
+    usable: Mapping[Planned, Finished],
+    set_aside: tuple[str, ...],
+) -> Block:
+    runs = {
+        row.key: tuple(usable[run] for run in planned if run.row is row and run in usable)
+        for row in experiment.rows
+    }
+    wanted = {row.key: sum(run.row is row for run in planned) for row in experiment.rows}
+    tables = Tables(planned)
+    reference = experiment.reference
+    cells = []
+    for row in experiment.rows:
+        line = []
+        for measure in experiment.measures:
+            values = [v for run in runs[row.key] if (v := measure.of(run)) is not None]
+            difference = None
+            if reference not in (None, row.key) and measure.task is not None:
+                difference = tables.compare(
+                    runs[row.key], runs[reference or ""], measure.task if values else None
+                )
+            paper = paper_cell(experiment, setting, row, measure)
+            line.append(
+                OurCell(
+                    setting=setting,
+                    row=row,
+                    measure=measure,
+                    wanted=wanted[row.key],
+                    runs=runs[row.key],
+                    summary=summarise(values) if values else None,
+                    difference=difference,
+                    paper=paper,
+                    value=None if paper is None else getattr(paper, measure.printed),
+                    delta=None if paper is None else paper.delta,
+                )
+            )
+        cells.append(tuple(line))
+    return Block(setting=setting, cells=tuple(cells), set_aside=set_aside, planned=planned)
+
+
+def paper_cell(
+    experiment: Experiment, setting: Setting, row: Variant, measure: Measure
+) -> Cell | None:
+    """What the paper prints there; on the built-in world, what it prints for its first data set."""
+    if not experiment.paper or row.extra:
+        return None
+    table = papers().table(experiment.name)
+    column = measure.column or (setting if setting.real else experiment.settings[0]).key
+    return table.cell(row.key, column)
+
+
+class Tables:
+    """Counts by tweet of runs on one data set, read when they are first asked for."""
+
+    def __init__(self, planned: Sequence[Planned]) -> None:
+        self._planned = planned
+        self._read: dict[Path, TweetTable | None] = {}
+
+    @cached_property
+    def gold(self) -> tuple[Example, ...]:
+        """The test split, read as the runs read it."""
+        return build_source(compose(self._planned[0].overrides)).read("test").examples
+
+    def compare(
+        self, runs: Sequence[Finished], reference: Sequence[Finished], task: str | None
+    ) -> SeedDifference | None:
+        """Mean F1 of some runs minus that of others, with the interval of the difference."""
+        if task is None or not runs or not reference:
+            return None
+        first, second = (self._of(some, task) for some in (runs, reference))
+        if not first or not second:
+            return None
+        for table in (*first, *second):
+            check_pair(table, first[0])
+        return compare_seeds(first, second)
+
+    def _of(self, runs: Iterable[Finished], task: str) -> list[Ints]:
+        tables = [self._table(run) for run in runs]
+        return [getattr(table, task) for table in tables if table is not None]
+
+    def _table(self, run: Finished) -> TweetTable | None:
+        if run.folder not in self._read:
+            try:
+                self._read[run.folder] = self._count(run)
+            except (OSError, ValueError) as fault:
+                log.warning("%s: no interval: %s", run.folder, fault)
+                self._read[run.folder] = None
+        return self._read[run.folder]
+
+    def _count(self, run: Finished) -> TweetTable:
+        predictions = read_predictions(run.folder / "predictions.test.jsonl", self.gold)
+        table = tweet_table({e.id: e.entities for e in self.gold}, predictions)
+        stored = run.result.metrics.mner
+        if sums(table.mner) != (stored.tp, stored.pred, stored.gold):
+            raise ValueError("its predictions do not give the counts of its result.json")
+        return table
+
+
+def _comparable(
+    planned: Sequence[Planned], found: Mapping[Planned, Finished]
+) -> tuple[dict[Planned, Finished], tuple[str, ...]]:
+    """Only runs on the same tweets, counted by the same rules, with or all without pixels."""
+    usable: dict[Planned, Finished] = {}
+    lines = []
+    first: tuple[Any, ...] | None = None
+    for run in planned:
+        if run not in found:
+            continue
+        identity = _identity(found[run].result)
+        first = first or identity
+        if identity == first:
+            usable[run] = found[run]
+        else:
+            differ = [n for n, (a, b) in enumerate(zip(identity, first, strict=True)) if a != b]
+            names = ("protocol", "data", "split", "limit", "pixels")
+            lines.append(f"{run.label}: other {', '.join(names[n] for n in differ)}")
+    return usable, tuple(lines)
+
+
+def _identity(result: RunResult) -> tuple[Any, ...]:
+    data = result.data
+    return result.protocol, data.fingerprint, (data.split, data.n), data.limit, data.saw_pixels
+
+
+def _older(run: Planned) -> Finished | None:
+    """The run in the planned folder, if its configuration lacks only keys that are new since."""
+    try:
+        stored = yaml.load((run.folder / "config.yaml").read_bytes(), Loader=yaml.CSafeLoader)
+        record = read_result(run.folder / "result.json")
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    if not isinstance(stored, dict):
+        return None
+    new, other = _differences(stored, run.config)
+    if other:
+        log.warning("%s: not taken, it ran with another %s", run.folder, ", ".join(other[:5]))
+        return None
+    note = f"ran before {', '.join(new)} came to the configuration"
+    return Finished(seed=run.seed, folder=run.folder, result=record, note=note if new else None)
+
+
+def _differences(stored: object, wanted: object, key: str = "") -> tuple[list[str], list[str]]:
+    """Keys that only ``wanted`` has, and keys that differ otherwise; volatile ones apart."""
+    if key in VOLATILE:
+        return [], []
+    if not isinstance(stored, dict) or not isinstance(wanted, dict):
+        return [], [] if stored == wanted else [key]
+    new: list[str] = []
+    other = [f"{key}.{name}".strip(".") for name in stored if name not in wanted]
+    other = [name for name in other if name not in VOLATILE]
+    for name, value in wanted.items():
+        path = f"{key}.{name}".strip(".")
+        if name not in stored:
+            new += [] if path in VOLATILE else [path]
+            continue
+        more_new, more_other = _differences(stored[name], value, path)
+        new, other = new + more_new, other + more_other
+    return new, other

@@ -1,0 +1,186 @@
+"""The cells of an experiment as Markdown and CSV; equal runs give equal bytes."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from experiments.engine.collect import Block, OurCell
+from experiments.engine.plan import Experiment, Preset
+
+NOT_RUN = "*not run*"
+ABSENT = "-"
+
+
+def markdown(
+    experiment: Experiment, blocks: Sequence[Block], *, preset: Preset, command: str
+) -> str:
+    """The table of an experiment beside the paper's numbers, and where both come from."""
+    lines = [f"# {experiment.title}", "", f"`{command}`", ""]
+    if experiment.note:
+        lines += [experiment.note, ""]
+    notes = Notes()
+    for block in blocks:
+        lines += [f"## {block.setting.label}", "", *_table(experiment, block, notes), ""]
+        lines += [f"- {line}" for line in _provenance(block)]
+        lines.append("")
+    lines += [f"{letter}) {text}  " for text, letter in notes.letters.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+class Notes:
+    """Footnotes, each text under one letter, in the order of their first use."""
+
+    def __init__(self) -> None:
+        self.letters: dict[str, str] = {}
+
+    def mark(self, text: str | None) -> str:
+        """The raised letter of a text; nothing for None."""
+        if not text:
+            return ""
+        place = len(self.letters)
+        letter = self.letters.setdefault(text, chr(ord("a") + place % 26) * (1 + place // 26))
+        return f"<sup>{letter}</sup>"
+
+
+def _table(experiment: Experiment, block: Block, notes: Notes) -> Iterator[str]:
+    measures = experiment.measures
+    compared = [experiment.reference is not None and m.task is not None for m in measures]
+    printed = [any(row[n].paper is not None for row in block.cells) for n in range(len(measures))]
+    heads = [""]
+    for measure, delta, paper in zip(measures, compared, printed, strict=True):
+        heads += [f"{measure.title}, ours"]
+        heads += ["Δ to the full model [95 %]"] if delta else []
+        heads += [f"{measure.title}, paper"] if paper else []
+        heads += ["paper's Δ"] if paper and delta else []
+        heads += ["ours - paper"] if paper and block.setting.real else []
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in block.cells:
+        cells = [row[0].row.label]
+        for cell, delta, paper in zip(row, compared, printed, strict=True):
+            cells += [ours(cell, notes)]
+            cells += [_delta(cell)] if delta else []
+            cells += [_paper(cell, notes)] if paper else []
+            cells += [_number(cell.delta, "+.2f")] if paper and delta else []
+            cells += [_number(cell.off, "+.2f")] if paper and block.setting.real else []
+        yield "| " + " | ".join(cells) + " |"
+
+
+def ours(cell: OurCell, notes: Notes | None = None) -> str:
+    """Mean ± sample deviation (n), or that there is nothing."""
+    if cell.summary is None:
+        return "*not reported*" if cell.runs else NOT_RUN
+    n = len(cell.summary.values)
+    spread = "" if cell.summary.sd is None else f" ± {cell.summary.sd:.2f}"
+    missing = f" of {cell.wanted}" if n < cell.wanted else ""
+    texts = dict.fromkeys(run.note for run in cell.runs if run.note)
+    marks = "".join(notes.mark(text) for text in texts) if notes else ""
+    return f"{cell.summary.mean:.2f}{spread} ({n}{missing}){marks}"
+
+
+def _delta(cell: OurCell) -> str:
+    if cell.difference is None:
+        return ABSENT
+    delta = cell.difference.delta
+    if delta.low is None or delta.high is None:
+        return f"{100 * delta.value:+.2f}"
+    sure = "**" if delta.low > 0 or delta.high < 0 else ""
+    return f"{sure}{100 * delta.value:+.2f}{sure} [{100 * delta.low:+.2f}, {100 * delta.high:+.2f}]"
+
+
+def _paper(cell: OurCell, notes: Notes) -> str:
+    if cell.paper is None:
+        return ABSENT
+    mark = notes.mark(cell.paper.reason)
+    if cell.value is None:
+        return f"{cell.paper.printed}?{mark}"
+    return f"{cell.value:.2f}{mark}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return ABSENT if value is None else format(value, form)
+
+
+def _provenance(block: Block) -> Iterator[str]:
+    runs = block.runs
+    yield (
+        f"{len(runs)} of {len(block.planned)} runs are there; mean ± sample deviation over seeds "
+        "(number of seeds)."
+    )
+    if any(cell.difference is not None for row in block.cells for cell in row):
+        yield (
+            "Intervals: hierarchical bootstrap over seeds and tweets, 95 %; **bold** where 0 lies "
+            "outside. Not corrected for the number of rows."
+        )
+    if not block.setting.real and any(cell.paper for row in block.cells for cell in row):
+        yield (
+            "The paper's numbers are of real tweets with BERT and CLIP. Ours here are of the "
+            "built-in world: only directions can be compared, never the numbers."
+        )
+    if runs:
+        first = runs[0].result
+        protocol = f"{first.protocol.name} {first.protocol.version}"
+        data = first.data
+        yield (
+            f"Protocol {protocol}, data {data.name} {data.fingerprint[:12]}, {data.split} split, "
+            f"{data.n} tweets{'' if data.limit is None else f', limited to {data.limit}'}."
+        )
+        seconds = sum(run.result.cost.seconds for run in runs)
+        commits = sorted({(run.result.code.commit or "unknown")[:10] for run in runs})
+        dirty = any(run.result.code.dirty for run in runs)
+        yield (
+            f"{seconds / 60:.0f} minutes of computing on "
+            f"{', '.join(sorted({run.result.machine.device for run in runs}))}; "
+            f"commits {', '.join(commits)}{' with uncommitted changes' if dirty else ''}."
+        )
+    for line in block.set_aside:
+        yield f"Set aside, not comparable: {line}."
+
+
+COLUMNS = (
+    *("experiment", "preset", "setting", "row", "label", "x", "measure", "wanted", "n"),
+    *("seeds", "values", "mean", "sd", "delta", "low", "high"),
+    *("paper_printed", "paper", "paper_delta", "paper_flag", "ours_minus_paper", "overrides"),
+)
+
+
+def table_csv(experiment: Experiment, blocks: Sequence[Block], *, preset: Preset) -> str:
+    """One line a cell; empty where there is nothing."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for block in blocks:
+        overrides = {run.row.key: " ".join(run.overrides) for run in block.planned}
+        for row in block.cells:
+            for cell in row:
+                writer.writerow(_fields(experiment, preset, block, cell, overrides[cell.row.key]))
+    return text.getvalue()
+
+
+def _fields(
+    experiment: Experiment, preset: str, block: Block, cell: OurCell, overrides: str
+) -> list[object]:
+    summary, difference, paper = cell.summary, cell.difference, cell.paper
+    delta = None if difference is None else difference.delta
+    return [
+        *(experiment.name, preset, block.setting.key, cell.row.key, cell.row.label, cell.row.x),
+        *(cell.measure.title, cell.wanted, len(summary.values) if summary else 0),
+        " ".join(str(run.seed) for run in cell.runs),
+        " ".join(_plain(v) for v in summary.values) if summary else None,
+        _plain(summary.mean if summary else None),
+        _plain(summary.sd if summary else None),
+        *(
+            _plain(None if v is None else 100 * v)
+            for v in ((delta.value, delta.low, delta.high) if delta else (None, None, None))
+        ),
+        paper.printed if paper else None,
+        _plain(cell.value),
+        _plain(cell.delta),
+        paper.flag if paper else None,
+        _plain(cell.off),
+        overrides,
+    ]
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,99 @@
+"""An experiment as a picture: bars with deviations, or curves, the paper's numbers marked."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from experiments.engine.collect import Block, OurCell
+from experiments.engine.plan import Experiment
+
+OURS = ("#2f6f9f", "#c0662d", "#4a8a57")
+PAPER = "#8a8a8a"
+
+
+def picture(experiment: Experiment, blocks: Sequence[Block]) -> bytes:
+    """The PNG; a row without runs keeps its place and says *not run*."""
+    rows = len(experiment.rows)
+    height = 3.6 if experiment.curve else 1.3 + 0.42 * rows
+    figure = Figure(figsize=(6.6 * len(blocks), height), layout="constrained")
+    axes = figure.subplots(1, len(blocks), squeeze=False)[0]
+    for axis, block in zip(axes, blocks, strict=True):
+        if experiment.curve:
+            _curve(axis, experiment, block)
+        else:
+            _bars(axis, experiment, block)
+        axis.set_title(block.setting.label, fontsize=10, loc="left")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(experiment.title, fontsize=11, x=0.01, ha="left")
+    out = BytesIO()
+    figure.savefig(out, dpi=150, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _bars(axis: Any, experiment: Experiment, block: Block) -> None:
+    measure = experiment.measures[0]
+    cells = [row[0] for row in block.cells]
+    labels = [cell.row.label for cell in cells]
+    for place, cell in enumerate(cells):
+        if cell.summary is None:
+            axis.text(0, place, "  not run", va="center", fontsize=8, color=PAPER, style="italic")
+            continue
+        colour = OURS[1] if cell.row.key == experiment.reference else OURS[0]
+        axis.barh(place, cell.summary.mean, height=0.6, color=colour, alpha=0.85)
+        _spread(axis, cell, place)
+        axis.text(0, place, f" {cell.summary.mean:.1f}", va="center", color="white", fontsize=8)
+    real = [(place, cell.value) for place, cell in enumerate(cells) if cell.value is not None]
+    if real and block.setting.real:
+        axis.plot([v for _, v in real], [p for p, _ in real], "D", color=PAPER, ms=5, label="paper")
+        axis.legend(frameon=False, fontsize=8)
+    axis.set_yticks(range(len(cells)), labels, fontsize=8)
+    axis.set_ylim(len(cells) - 0.4, -0.6)
+    shown = [cell.summary.mean for cell in cells if cell.summary] or [100.0]
+    if block.setting.real:
+        shown += [v for _, v in real]
+    axis.set_xlim(0, max(1.0, max(shown)) * 1.12)
+    axis.set_xlabel(f"{measure.title} in %, mean; dots: single seeds", fontsize=8)
+    axis.tick_params(axis="x", labelsize=8)
+
+
+def _spread(axis: Any, cell: OurCell, place: float) -> None:
+    assert cell.summary is not None
+    values = cell.summary.values
+    axis.plot(values, [place] * len(values), "o", ms=3, color="black", zorder=3)
+
+
+def _curve(axis: Any, experiment: Experiment, block: Block) -> None:
+    drawn = False
+    for number, measure in enumerate(experiment.measures[: len(OURS)]):
+        points = [
+            (cell.row.x, cell.summary)
+            for row in block.cells
+            if (cell := row[number]).summary is not None and cell.row.x is not None
+        ]
+        points = sorted((x, s) for x, s in points if x is not None and s is not None)
+        if not points:
+            continue
+        drawn = True
+        xs = [x for x, _ in points]
+        axis.plot(
+            xs, [s.mean for _, s in points], "-o", ms=4, color=OURS[number], label=measure.title
+        )
+        for x, summary in points:
+            axis.plot(
+                [x] * len(summary.values),
+                summary.values,
+                "o",
+                ms=2.5,
+                alpha=0.5,
+                color=OURS[number],
+            )
+    axis.set_xlabel(experiment.curve, fontsize=8)
+    axis.set_ylabel("in %", fontsize=8)
+    axis.tick_params(labelsize=8)
+    axis.grid(alpha=0.25)
+    if drawn:
+        axis.legend(frameon=False, fontsize=8)
+    else:
+        axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", style="italic")

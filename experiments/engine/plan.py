@@ -1,0 +1,199 @@
+"""What a table or figure is made of, and the runs that this comes to."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from experiments.engine.measures import GMNER_F1, Measure
+from gmbench.config import compose
+from gmbench.config.identity import plain_config, run_sha
+
+SEEDS = (1, 2, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One row of a table or one point of a curve.
+
+    Attributes:
+        key: of its row in ``papers.yaml``, or a word of its own.
+        label: as shown.
+        overrides: beside those of the experiment, on any data.
+        paper_only: overrides that only the paper's data and encoders can take.
+        world_only: overrides that only the built-in world can take.
+        x: its place on the axis of a curve.
+        extra: the paper has no such row.
+    """
+
+    key: str
+    label: str
+    overrides: tuple[str, ...] = ()
+    paper_only: tuple[str, ...] = ()
+    world_only: tuple[str, ...] = ()
+    x: float | None = None
+    extra: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One data set: a block of the table.
+
+    Attributes:
+        key: of its column in ``papers.yaml``; also the folder of its runs.
+        label: as shown.
+        overrides: that choose it.
+        real: the paper's own data; only then may its numbers be subtracted from ours.
+    """
+
+    key: str
+    label: str
+    overrides: tuple[str, ...]
+    real: bool = True
+
+
+GMNER_DATA = Setting(
+    key="twitter_gmner", label="Twitter-GMNER", overrides=("data=twitter_gmner", "encoders=paper")
+)
+FMNERG_DATA = Setting(
+    key="twitter_fmnerg",
+    label="Twitter-FMNERG",
+    overrides=("data=twitter_fmnerg", "encoders=paper"),
+)
+WORLD = Setting(key="world", label="built-in world", overrides=("data=synthetic",), real=False)
+SMOKE = Setting(
+    key="smoke",
+    label="built-in world, tiny and hardly trained (smoke test)",
+    overrides=("data=synthetic_tiny", "trainer=debug", "trainer.epochs=1"),
+    real=False,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A table or figure: rows by settings, each in several seeds.
+
+    Attributes:
+        name: of its module and of the files it builds; a key of ``papers.yaml`` where ``paper``.
+        title: what it shows.
+        base: overrides of every run.
+        rows: its variants, in the paper's order.
+        reference: key of the row that the others are compared with; None = no comparison.
+        settings: the data sets of ``--preset paper``.
+        world: overrides of every run on the built-in world (``--preset world`` and ``smoke``).
+        measures: what is shown of each run; the first is compared and drawn.
+        paper: whether ``papers.yaml`` has a table of this name.
+        curve: name of the axis where the picture is a curve over ``Variant.x``.
+        seeds: of ``--preset paper`` and ``world``; ``smoke`` takes the first.
+        note: what a reader must know, in Markdown.
+    """
+
+    name: str
+    title: str
+    base: tuple[str, ...]
+    rows: tuple[Variant, ...]
+    reference: str | None
+    settings: tuple[Setting, ...] = (GMNER_DATA,)
+    world: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = (GMNER_F1,)
+    paper: bool = True
+    curve: str | None = None
+    seeds: tuple[int, ...] = SEEDS
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        keys = [row.key for row in self.rows]
+        if len(set(keys)) != len(keys):
+            raise ValueError(f"{self.name}: a row stands twice among {keys}")
+        if self.reference is not None and self.reference not in keys:
+            raise ValueError(f"{self.name}: no row {self.reference!r} to compare with")
+
+
+Preset = Literal["paper", "world", "smoke"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Planned:
+    """One run that the experiment wants.
+
+    Attributes:
+        overrides: of ``gmbench.run``, the seed apart.
+        folder: its own; the same run in another folder does as well.
+        sha: of its configuration.
+    """
+
+    setting: Setting
+    row: Variant
+    seed: int
+    overrides: tuple[str, ...]
+    folder: Path
+    sha: str
+    config: dict[str, object] = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """For a line of progress."""
+        return f"{self.setting.key}  {self.row.label}  seed={self.seed}"
+
+
+def settings_of(experiment: Experiment, preset: Preset) -> tuple[Setting, ...]:
+    """The data sets of a preset."""
+    return {"paper": experiment.settings, "world": (WORLD,), "smoke": (SMOKE,)}[preset]
+
+
+def plan(
+    experiment: Experiment,
+    *,
+    preset: Preset,
+    extra: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    runs: Path = Path("runs"),
+) -> tuple[Planned, ...]:
+    """Every run of an experiment, by setting, row and seed.
+
+    Args:
+        experiment: the table or figure.
+        preset: the paper's data, the built-in world, or the smallest that runs at all.
+        extra: further overrides of every run, which win.
+        seeds: in place of the experiment's.
+        runs: folder of all run folders.
+
+    Raises:
+        hydra.errors.HydraException: the overrides do not compose.
+    """
+    seeds = tuple(seeds or (experiment.seeds if preset != "smoke" else experiment.seeds[:1]))
+    planned = []
+    for setting in settings_of(experiment, preset):
+        for row in experiment.rows:
+            overrides = (
+                *experiment.base,
+                *setting.overrides,
+                *(() if setting.real else experiment.world),
+                *row.overrides,
+                *(row.paper_only if setting.real else row.world_only),
+                *extra,
+            )
+            cfg = compose(overrides)
+            for seed in seeds:
+                cfg.seed = seed
+                planned.append(
+                    Planned(
+                        setting=setting,
+                        row=row,
+                        seed=seed,
+                        overrides=overrides,
+                        folder=runs
+                        / experiment.name
+                        / setting.key
+                        / _slug(row.key)
+                        / f"seed={seed}",
+                        sha=run_sha(cfg),
+                        config=plain_config(cfg),
+                    )
+                )
+    return tuple(planned)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
