@@ -185,11 +185,11 @@ def _parser() -> ArgumentParser:
     add("--types", choices=("coarse", "fine"), help="fold fine types into their parents, or not")
     add(
         "--resamples",
-        type=_count,
+        type=whole_number,
         metavar="N",
         help=f"of the intervals ({RESAMPLES}; with --json 0 = no intervals)",
     )
-    add("--seed", type=_count, default=0, metavar="N", help="of the resamples (0)")
+    add("--seed", type=whole_number, default=0, metavar="N", help="of the resamples (0)")
     add("--train", type=Path, metavar="GOLD", help="training gold: seen and unseen names")
     folder = parser.add_argument_group("gold from a folder in the layout of Twitter-GMNER")
     folder.add_argument("--gold-root", type=Path, metavar="DIR", help="then PRED is the only file")
@@ -199,7 +199,7 @@ def _parser() -> ArgumentParser:
     add = other.add_argument
     add("--from", dest="written", choices=FORMATS, default="gmbench", help="how PRED is written")
     add("--candidates", type=Path, metavar="PATH", help="ranked regions: JSON lines or VinVL's npz")
-    add("--none", type=_count, default=0, metavar="N", help="the index that means none (0)")
+    add("--none", type=whole_number, default=0, metavar="N", help="the index that means none (0)")
     instead = parser.add_argument_group("instead of two files")
     mode = instead.add_mutually_exclusive_group()
     mode.add_argument("--cases", type=Path, metavar="FILE", help="lines that hold gold and pred")
@@ -208,7 +208,8 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
+def whole_number(text: str) -> int:
+    """A whole number from 0, from the command line."""
     value = int(text)
     if value < 0:
         raise ValueError(text)

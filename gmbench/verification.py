@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from gmbench.construct import build_regions, build_source
 from gmbench.data.source import SPLITS, DataSource, Split
@@ -77,8 +78,8 @@ def _config(path: Path) -> DictConfig:
     try:
         cfg = OmegaConf.load(path)
         missing = {"data", "model", "regions"} - {str(key) for key in cfg}
-    except (OmegaConfBaseException, ValueError, TypeError) as fault:
-        raise RecordError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from fault
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as fault:
+        raise RecordError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
     if missing or not isinstance(cfg, DictConfig):
         raise RecordError(f"{path}: lacks {', '.join(sorted(missing))}")
     return cfg

@@ -36,14 +36,14 @@ def task_table(
     table.add_column("tp/pred/gold", justify="right", no_wrap=True)
     micro = scored.total.micro
     for task, counts in zip(TASKS, (micro.gmner, micro.mner, micro.eeg), strict=True):
-        found = None if intervals is None else intervals[task.lower()]
-        table.add_row(
-            Text(task, style="bold"),
-            _with_interval(counts.precision, found and found.precision),
-            _with_interval(counts.recall, found and found.recall),
-            _with_interval(counts.f1, found and found.f1, style="bold green"),
-            _counts(counts),
-        )
+        values = (counts.precision, counts.recall, counts.f1)
+        found: tuple[Interval | None, ...] = (None, None, None)
+        if intervals is not None:
+            known = intervals[task.lower()]
+            found = (known.precision, known.recall, known.f1)
+        styles = ("bold", "bold", "bold green")
+        cells = map(_with_interval, values, found, styles)
+        table.add_row(Text(task, style="bold"), *cells, _counts(counts))
     table.caption = f"{scored.rule}: micro P, R, F1 in %, {scored.total.n:,} tweets."
     if intervals is not None:
         table.caption += f" In brackets: 95 % BCa intervals, {resamples:,} resamples of tweets."
@@ -113,7 +113,7 @@ def strata_table(scored: Scored, strata: Strata) -> Table:
     return table
 
 
-def _with_interval(value: float, interval: Interval | None, style: str = "bold") -> Text:
+def _with_interval(value: float, interval: Interval | None, style: str) -> Text:
     text = Text(percent(value), style=style)
     if interval is not None:
         known = interval.low is not None and interval.high is not None
