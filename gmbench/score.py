@@ -7,14 +7,20 @@ docs/scoring.md.
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NoReturn
+
+from rich.console import Console
 
 from gmbench.data.errors import DataError
-from gmbench.data.source import SPLITS
-from gmbench.reporting.records import RecordError
+from gmbench.reporting.comparison import (
+    CannotCompare,
+    compare_runs,
+    comparison_table,
+    read_scored_run,
+    rule_of,
+)
+from gmbench.reporting.records import RecordError, to_plain
 from gmbench.reporting.score_object import (
     Plain,
     case_object,
@@ -22,8 +28,8 @@ from gmbench.reporting.score_object import (
     interval_object,
     strata_object,
 )
+from gmbench.reporting.score_tables import strata_table, task_table, type_score_table
 from gmbench.score_input import (
-    FORMATS,
     UsageError,
     candidates_of,
     gold_of_files,
@@ -31,10 +37,11 @@ from gmbench.score_input import (
     in_coarse_types,
     predictions_of,
 )
+from gmbench.score_options import options
 from gmbench.scoring.cases import read_cases
 from gmbench.scoring.fields import FileError
 from gmbench.scoring.mqspn import ProtocolError
-from gmbench.scoring.protocols import PROTOCOLS, Document, Scored, score
+from gmbench.scoring.protocols import Document, Scored, score
 from gmbench.scoring.statistics import RESAMPLES, FigureIntervals, intervals
 from gmbench.scoring.strata import Strata, strata
 
@@ -90,8 +97,6 @@ def score_files(args: Namespace) -> None:
 
 def score_cases(args: Namespace) -> None:
     """Score lines that hold their own gold, case by case or as one corpus."""
-    if args.files:
-        raise UsageError(f"--cases takes no other file, got {args.files[0]}")
     cases = read_cases(args.cases)
     scored = score(cases, args.protocol, args.iou)
     if args.corpus:
@@ -124,6 +129,19 @@ def verify_run(args: Namespace) -> int:
     return 2 if wrong else 0
 
 
+def compare_two_runs(args: Namespace) -> None:
+    """Lay one run beside another on the same tweets: intervals of the difference, and tests."""
+    first, second = map(read_scored_run, args.compare)
+    resamples = RESAMPLES if args.resamples is None else args.resamples
+    if not resamples:
+        raise UsageError("--compare needs --resamples of at least 1")
+    found = compare_runs(first, second, resamples=resamples, seed=args.seed)
+    if args.json:
+        print(_dump({"first": first.name, "second": second.name, **to_plain(found)}))
+        return
+    _console().print(comparison_table(found, first.name, second.name, rule_of(first.result)))
+
+
 def _intervals(scored: Scored, resamples: int, seed: int) -> Intervals | None:
     if not resamples:
         return None
@@ -140,18 +158,17 @@ def _print_tables(
     resamples: int,
     splits: Strata | None,
 ) -> None:
-    # Deferred: --json needs no tables.
-    from rich.console import Console
-
-    from gmbench.reporting.score_tables import strata_table, task_table, type_score_table
-
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width of its own: room for the tables
-        console = Console(width=120)
+    console = _console()
     console.print(task_table(scored, title, found, resamples))
     console.print(type_score_table(scored))
     if splits is not None:
         console.print(strata_table(scored, splits))
+
+
+def _console() -> Console:
+    console = Console()
+    # A file or a pipe has no width of its own: room for the tables.
+    return console if console.is_terminal else Console(width=120)
 
 
 def _print_notes(notes: Sequence[str]) -> None:
@@ -165,57 +182,6 @@ def _dump(plain: Plain) -> str:
     return json.dumps(plain, ensure_ascii=False, allow_nan=False)
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
-def _parser() -> ArgumentParser:
-    parser = _Parser(
-        prog="python -m gmbench.score",
-        description=__doc__,
-        formatter_class=RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("files", nargs="*", type=Path, metavar="GOLD PRED", help="JSON lines, one tweet a line")
-    add("--json", action="store_true", help="print JSON instead of tables")
-    add("--protocol", choices=PROTOCOLS, default="strict", help="whose counting rules")
-    add("--iou", type=float, default=0.5, metavar="X", help="least IoU under strict (0.5)")
-    add("--types", choices=("coarse", "fine"), help="fold fine types into their parents, or not")
-    add(
-        "--resamples",
-        type=whole_number,
-        metavar="N",
-        help=f"of the intervals ({RESAMPLES}; with --json 0 = no intervals)",
-    )
-    add("--seed", type=whole_number, default=0, metavar="N", help="of the resamples (0)")
-    add("--train", type=Path, metavar="GOLD", help="training gold: seen and unseen names")
-    folder = parser.add_argument_group("gold from a folder in the layout of Twitter-GMNER")
-    folder.add_argument("--gold-root", type=Path, metavar="DIR", help="then PRED is the only file")
-    folder.add_argument("--split", choices=SPLITS, default="test", help="(test)")
-    folder.add_argument("--text-dir", metavar="NAME", help="(txt, or txt_fine for --types fine)")
-    other = parser.add_argument_group("predictions of other systems")
-    add = other.add_argument
-    add("--from", dest="written", choices=FORMATS, default="gmbench", help="how PRED is written")
-    add("--candidates", type=Path, metavar="PATH", help="ranked regions: JSON lines or VinVL's npz")
-    add("--none", type=whole_number, default=0, metavar="N", help="the index that means none (0)")
-    instead = parser.add_argument_group("instead of two files")
-    mode = instead.add_mutually_exclusive_group()
-    mode.add_argument("--cases", type=Path, metavar="FILE", help="lines that hold gold and pred")
-    mode.add_argument("--verify", type=Path, metavar="RUN", help="count a run's figures again")
-    instead.add_argument("--corpus", action="store_true", help="add all cases up")
-    return parser
-
-
-def whole_number(text: str) -> int:
-    """A whole number from 0, from the command line."""
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb.
 
@@ -223,21 +189,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line's by default.
     """
     try:
-        args = _parser().parse_args(arguments)
-        if not 0.0 < args.iou <= 1.0 or (args.protocol != "strict" and args.iou != 0.5):
-            raise UsageError("--iou must lie in (0, 1], and be 0.5 under another protocol")
-        if args.corpus and args.cases is None:
-            raise UsageError("--corpus belongs to --cases")
+        args = options(__doc__, arguments)
         if args.verify is not None:
             return verify_run(args)
-        if args.cases is not None:
+        if args.compare is not None:
+            compare_two_runs(args)
+        elif args.cases is not None:
             score_cases(args)
         else:
             score_files(args)
     except UsageError as error:
         print(f"gmbench.score: {error} (--help shows how)", file=sys.stderr)
         return 2
-    except (FileError, ProtocolError, RecordError, DataError, OSError) as error:
+    except (FileError, ProtocolError, RecordError, DataError, CannotCompare, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
