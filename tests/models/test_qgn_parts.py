@@ -1,0 +1,314 @@
+"""Each part of QGN against a slow float64 reference written from the paper's equations."""
+
+import math
+
+import pytest
+import torch
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from gmbench.nn.vision import tiny_vision
+from gmbench.nn.vision_encoder import VisionEncoder, from_clip
+from gmbench.nn.vision_halves import attend, feed
+from models.qgn.heads import BoxRegression
+from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion
+from models.qgn.levels import bridge
+from models.qgn.mqa import MQASettings, MultiViewQueryAttention
+from models.qgn.places import Places, centres, square
+
+B, S, N, D, HEADS = 2, 5, 7, 8, 2
+
+
+def states(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def some_mask(rows: int = B, columns: int = S) -> torch.Tensor:
+    mask = torch.ones(rows, columns, dtype=torch.bool)
+    mask[1, columns - 2 :] = False
+    return mask
+
+
+def linear(part: torch.nn.Linear, vector: torch.Tensor) -> torch.Tensor:
+    return part.weight @ vector + (0 if part.bias is None else part.bias)
+
+
+def layer_norm(part: torch.nn.LayerNorm, vector: torch.Tensor) -> torch.Tensor:
+    spread = (vector - vector.mean()) / torch.sqrt(vector.var(correction=0) + part.eps)
+    return spread * part.weight + part.bias
+
+
+def attention(part, query: torch.Tensor, keys: list[torch.Tensor], heads: int) -> torch.Tensor:
+    """``softmax(q k / sqrt(d_h)) v`` of one query over its real keys, head by head."""
+    size = len(linear(part.query, query)) // heads
+    pieces = []
+    for h in range(heads):
+        rows = slice(h * size, (h + 1) * size)
+        q = linear(part.query, query)[rows]
+        scores = [float(q @ linear(part.key, key)[rows]) / math.sqrt(size) for key in keys]
+        highest = max(scores)
+        weights = [math.exp(s - highest) for s in scores]
+        values = [linear(part.value, key)[rows] for key in keys]
+        mixed = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
+        pieces.append(mixed)
+    return linear(part.out, torch.cat(pieces))
+
+
+def mqa(**settings) -> MultiViewQueryAttention:
+    torch.manual_seed(0)
+    return (
+        MultiViewQueryAttention(
+            width=D,
+            heads=HEADS,
+            num_queries=N,
+            dropout=0.1,
+            settings=MQASettings(query_std=1.0, **settings),
+        )
+        .double()
+        .eval()
+    )
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_equations_1_and_2(residual):
+    part, text, mask = mqa(jca_residual=residual), states(B, S, D), some_mask()
+    found_text, found_queries = part(text, mask, ("a", "b"))
+    start = part.initial.start
+    for b in range(B):
+        words = [text[b, s] for s in range(S) if mask[b, s]]
+        guided = [
+            layer_norm(part.look_norm, start[n] + attention(part.look, start[n], words, HEADS))
+            for n in range(N)
+        ]
+        sequence = words + guided
+        for place, state in enumerate(sequence):
+            wanted = attention(part.joint, state, sequence, HEADS)
+            if residual:
+                wanted = layer_norm(part.joint_norm, state + wanted)
+            query = place - len(words)
+            found = found_text[b, place] if query < 0 else found_queries[b, query]
+            torch.testing.assert_close(found, wanted, atol=1e-10, rtol=0)
+
+
+def test_equation_3():
+    torch.manual_seed(0)
+    part = TextFusion(width=D, levels=4).double()
+    levels = [states(B, S, D, seed=i) for i in range(4)]
+    found = part(levels)
+    for b in range(B):
+        for s in range(S):
+            adapted = [
+                level[b, s] + linear(adapter, level[b, s])
+                for level, adapter in zip(levels, part.adapters, strict=True)
+            ]
+            wanted = linear(part.merge, torch.cat(adapted))
+            torch.testing.assert_close(found[b, s], wanted, atol=1e-12, rtol=0)
+
+
+def test_words_do_not_look_at_queries_under_the_piqn_mask():
+    text, mask = states(B, S, D), some_mask()
+    for kind, free in (("full", False), ("piqn", True)):
+        part = mqa(jca_mask=kind)
+        before, _ = part(text, mask, ("a", "b"))
+        with torch.no_grad():
+            part.initial.start += 1.0
+        after, _ = part(text, mask, ("a", "b"))
+        assert torch.allclose(before, after) == free
+
+
+@pytest.mark.parametrize("init", ["mean", "attn_single", "attn_multi", "one_vector", "slot_noise"])
+def test_queries_differ_from_each_other_in_every_alternative(init):
+    """Acceptance 9: 60 equal queries would find one entity a sentence."""
+    part = mqa(query_init=init)
+    _, queries = part(states(B, S, D), some_mask(), ("a", "b"))
+    apart = torch.cdist(queries, queries) + torch.eye(N) * 9
+    assert apart.min() > 1e-3
+
+
+def test_pooled_queries_do_not_see_padding():
+    text, mask = states(B, S, D), some_mask()
+    noise = torch.where(mask[..., None], text, text + 100)
+    for init in ("mean", "attn_single", "attn_multi"):
+        part = mqa(query_init=init)
+        one, two = (part(t, mask, ("a", "b"))[1] for t in (text, noise))
+        torch.testing.assert_close(one, two, atol=1e-12, rtol=0)
+
+
+def test_slot_noise_belongs_to_the_sample():
+    part = mqa(query_init="slot_noise", tqc=False, jca=False)
+    text, mask = states(B, S, D), some_mask()
+    _, there = part(text, mask, ("a", "b"))
+    _, turned = part(text.flip(0), mask.flip(0), ("b", "a"))
+    torch.testing.assert_close(there, turned.flip(0))
+    assert not torch.allclose(there[0], there[1])
+
+
+BRIDGES = {  # QGN.md section 3: (start, stride, depth) -> blocks
+    (1, 3, 12): (1, 4, 7, 10),
+    (2, 3, 12): (2, 5, 8, 11),
+    (3, 3, 12): (3, 6, 9, 12),
+    (1, 1, 12): (1, 2, 3, 4),
+    (1, 2, 12): (1, 3, 5, 7),
+    (2, 2, 12): (2, 4, 6, 8),
+    (1, 3, 6): (1, 2, 4, 5),
+    (2, 3, 6): (1, 3, 4, 6),
+    (1, 3, 4): (1, 2, 3, 4),
+    (1, 3, 24): (2, 8, 14, 20),
+    (2, 3, 24): (4, 10, 16, 22),
+    (1, 3, 2): (1, 2),
+}
+
+
+def blocks(start: int, stride: int, depth: int, **more) -> tuple[int, ...]:
+    settings = {"levels": 4, "index_base": 1, "scale": "proportional", **more}
+    return bridge(start=start, stride=stride, depth=depth, **settings)
+
+
+@pytest.mark.parametrize(("start", "stride", "depth"), BRIDGES)
+def test_bridging_blocks_at_any_depth(start, stride, depth):
+    assert blocks(start, stride, depth) == BRIDGES[start, stride, depth]
+
+
+def test_other_ways_to_count_blocks():
+    assert blocks(1, 3, 6, scale="stride_preserving") == (1, 4)
+    assert blocks(2, 3, 6, scale="stride_preserving") == (2, 5)
+    assert blocks(1, 1, 12, levels="to_end") == tuple(range(1, 13))
+    assert blocks(1, 3, 12, index_base=0) == (2, 5, 8, 11)
+    with pytest.raises(ValueError, match=r"must lie in 1\.\.12"):
+        blocks(3, 3, 12, index_base=0)
+
+
+def clip(depth: int = 12) -> VisionEncoder:
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=depth,
+        num_attention_heads=2,
+        image_size=24,
+        patch_size=8,
+    )
+    return from_clip(CLIPVisionModel(config), identity="random")
+
+
+TOWERS = {"timm": lambda: tiny_vision(pretrained=False), "clip": clip}
+
+
+def aligned(
+    kind: str, text_depth: int = 12, **settings
+) -> tuple[HierarchicalAlignment, VisionEncoder]:
+    """HVLA in a tower, and the bare tower with the same weights."""
+    tower, bare = TOWERS[kind](), TOWERS[kind]()
+    bare.load_state_dict(tower.state_dict())
+    part = HierarchicalAlignment(
+        vision_encoder=tower,
+        text_depth=text_depth,
+        width=D,
+        heads=HEADS,
+        dropout=0.0,
+        settings=HVLASettings(**settings),
+    )
+    return part.eval(), bare.eval()
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+@pytest.mark.parametrize("inject", ["post", "mid", "pre"])
+def test_with_zero_gates_the_tower_is_bare(kind, inject):
+    part, bare = aligned(kind, gate="zero_init", inject=inject)
+    pixels = torch.randn(2, 3, bare.image_size, bare.image_size)
+    text = [torch.randn(2, S, D) for _ in range(13)]
+    states, wanted = bare.embed(pixels), []
+    for number, block in enumerate(bare.blocks, start=1):
+        states = block(states)
+        if number in part.read:
+            wanted.append(states)
+    found = part.levels(pixels, text, some_mask())
+    assert len(found) == len(wanted) == 4
+    for one, two in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-6, rtol=0)
+    with torch.no_grad():
+        part.gates[0] += 1.0
+    assert not torch.allclose(part.levels(pixels, text, some_mask())[0], wanted[0])
+
+
+@pytest.mark.parametrize("kind", TOWERS)
+def test_halves_make_a_block(kind):
+    tower = TOWERS[kind]().double().eval()
+    tokens = states(2, 9, tower.width)
+    for block in tower.blocks[:2]:
+        torch.testing.assert_close(feed(block, attend(block, tokens)), block(tokens))
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [({}, 11), ({"vision_start": 3}, 12), ({"vision_stride": 1}, 5), ({"enabled": False}, 12)],
+)
+def test_blocks_that_nothing_reads_are_dropped(settings, kept):
+    part, _ = aligned("clip", **settings)
+    assert part.tower.depth == kept
+    assert not list(part.tower.norm.parameters())
+
+
+def test_an_injection_behind_the_last_read_block_is_not_built():
+    part, _ = aligned("clip", vision_start=3, extract="fixed")
+    assert part.read == (2, 5, 8, 11)
+    assert part.changed == (3, 6, 9)
+
+
+def test_padded_text_says_nothing_to_the_image():
+    part, bare = aligned("clip")
+    pixels = torch.randn(2, 3, bare.image_size, bare.image_size)
+    text = [torch.randn(2, S, D) for _ in range(13)]
+    noise = [torch.where(some_mask()[..., None], t, t + 50) for t in text]
+    one, two = part(pixels, text, some_mask()), part(pixels, noise, some_mask())
+    torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
+
+
+def test_learned_places_fit_other_image_sizes():
+    places = Places(width=D, prefix=1, grid=3, positions="learned").double()
+    same = places.vision(torch.zeros(1, 10, D, dtype=torch.float64))[0, 1:]
+    torch.testing.assert_close(same, places.patches.flatten(0, 1) + places.marks[0])
+    with torch.no_grad():
+        places.patches.copy_(torch.arange(3.0)[:, None, None].expand(3, 3, D))
+    larger = places.vision(torch.zeros(1, 37, D, dtype=torch.float64))[0, 1:] - places.marks[0]
+    rows = larger.view(6, 6, D)[:, 0, 0]
+    assert (rows.diff() >= 0).all()
+    assert rows[0] == 0
+    assert rows[-1] == 2
+    with pytest.raises(ValueError, match="sub-words"):
+        places.text(torch.zeros(1, 513, D, dtype=torch.float64))
+
+
+def test_fixed_places_tell_every_patch_apart():
+    grid = square(12, 128)
+    assert (torch.cdist(grid, grid) + torch.eye(144) * 9).min() > 0.1
+    assert centres(2).tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
+
+
+@pytest.mark.parametrize("kind", ["mlp", "attention", "patches"])
+def test_boxes_lie_in_the_unit_square_and_without_image_ignore_it(kind):
+    torch.manual_seed(0)
+    part = BoxRegression(width=D, prefix=1, kind=kind).double()
+    queries, vision = states(B, N, D) * 9, states(B, 10, D, seed=1) * 9
+    mask = torch.tensor([True, False])[:, None].expand(B, 10)
+    found = part(queries, vision, mask)
+    assert found.min() >= 0
+    assert found.max() <= 1
+    other = part(queries, vision.flip(1), mask)
+    torch.testing.assert_close(found[1], other[1])
+    assert torch.allclose(found[0], other[0]) == (kind == "mlp")
+
+
+def test_pointing_at_one_patch_gives_its_own_box():
+    """``patches``: the distances that a patch reads off itself, from its centre."""
+    part = BoxRegression(width=D, prefix=0, kind="patches").double()
+    with torch.no_grad():
+        for linear_part in (part.pointer, part.patch):
+            linear_part.weight.copy_(torch.eye(D) * 30)
+            linear_part.bias.zero_()
+        part.sides.weight.zero_()
+        inverse = [math.log(math.expm1(x)) for x in (0.10, 0.05, 0.20, 0.15)]
+        part.sides.bias.copy_(torch.tensor(inverse))
+    vision = torch.eye(D, dtype=torch.float64)[None, :4]
+    box = part(vision[:, 1:2], vision, torch.ones(1, 4, dtype=torch.bool))[0, 0]
+    # patch 1 of a 2 x 2 grid: centre (0.75, 0.25)
+    assert box.tolist() == pytest.approx([0.8, 0.3, 0.3, 0.2], abs=1e-4)
