@@ -22,9 +22,16 @@ def override_of(path: Path) -> list[str]:
     return [f"+{group}={name}" if group in ("debug", "experiment") else f"{group}={name}"]
 
 
+def reads_real_data(path: Path) -> bool:
+    """Whether a file is one of the real data sets, or an experiment on one."""
+    if path.parent.name == "experiment":
+        return "override /data: twitter" in path.read_text()
+    return path.parent.name == "data" and path.stem.startswith("twitter")
+
+
 def on_real_data(path: Path, shared: Path) -> list[str]:
     """What a configuration of the real data needs to pass where no pictures are."""
-    if path.parent.name == "data" and path.stem.startswith("twitter"):
+    if reads_real_data(path):
         return [f"data.root={shared / 'data' / 'twitter_gmner'}", "data.missing_image=blank"]
     return []
 
@@ -52,7 +59,7 @@ def test_opens_with_the_command_that_runs_it(path):
 def test_its_command_composes_and_passes_the_checks(path, request):
     words = command_of(path).split("python -m gmbench.run", 1)[1].split()
     overrides = [w for w in words if not w.startswith(("data.root=", "logger.mode="))]
-    if path.parent.name == "data" and path.stem.startswith("twitter"):
+    if reads_real_data(path):
         overrides += on_real_data(path, request.getfixturevalue("shared"))
     cfg = compose(overrides)
     check(cfg)
