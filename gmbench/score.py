@@ -201,8 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"gmbench.score: {error} (--help shows how)", file=sys.stderr)
         return 2
-    except (FileError, ProtocolError, RecordError, DataError, CannotCompare, OSError) as error:
+    except (FileError, ProtocolError, RecordError, DataError, CannotCompare) as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
         return 2
     return 0
 
