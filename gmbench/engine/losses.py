@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gmbench.engine.gold_boxes import GoldBoxes
+from gmbench.engine.gold_regions import expand_regions
 from gmbench.engine.matcher import HungarianMatcher, Matching
 from gmbench.tensors import MASKED, Batch, Outputs, Targets
 
@@ -133,6 +134,7 @@ class SetLoss:
         terms: Mapping[str, LossTerm],
         aux_weight: float = 1.0,
         gold: GoldBoxes | None = None,
+        region_target: Literal["multi_hot", "expand"] = "multi_hot",
     ) -> None:
         """Keep the parts.
 
@@ -141,11 +143,14 @@ class SetLoss:
             terms: named loss terms.
             aux_weight: weight of each earlier layer (deep supervision); 0 leaves them out.
             gold: which gold boxes are taught; None = the batch's targets as they are.
+            region_target: an entity's query is taught every candidate that shows it, or each such
+                candidate is a gold row of its own (MQSPN's released code).
         """
         self.matcher = matcher
         self.terms = dict(terms)
         self.aux_weight = aux_weight
         self.gold = gold
+        self.region_target = region_target
 
     def start_epoch(self, epoch: int) -> None:
         """Tell the parts that differ from epoch to epoch."""
@@ -162,6 +167,8 @@ class SetLoss:
         if batch.targets is None:
             raise ValueError("a loss needs a batch with targets")
         targets = batch.targets if self.gold is None else self.gold(batch)
+        if self.region_target == "expand":
+            targets = expand_regions(targets)
         with torch.autocast(outputs.type_logits.device.type, enabled=False):
             full = outputs.map(lambda t: t.float() if t.dtype in HALF else t)
             layers = (replace(full, aux=()), *(full.aux if self.aux_weight else ()))

@@ -53,9 +53,11 @@ class HungarianMatcher:
         Args:
             terms: named cost terms; at least one.
             repeat_ratio: gold entities are repeated in turn until they fill this share of the
-                queries (MQSPN's *replicating Y*); 0 leaves every gold entity with one query.
-            solver: ``order`` gives the i-th gold entity (by position in the sentence) to the i-th
-                query without any search: the ablation *w/o BML*.
+                queries (MQSPN's *replicating Y*); 0 leaves every gold entity with one query. Where
+                queries can answer for some entities only (for one type), the share is of those.
+            solver: ``order`` gives the i-th gold entity (by its first word) to the i-th query, or
+                to the first free one that can answer for it, without any search or repetition:
+                the ablation *w/o BML*.
 
         Raises:
             ValueError: no terms, or a ratio outside 0..1.
@@ -87,39 +89,39 @@ class HungarianMatcher:
             NonFiniteCost: a cost is NaN or infinite.
         """
         costs = torch.stack([total(self.terms, layer, targets) for layer in layers])
-        counts = targets.mask.sum(dim=1)
-        packed = torch.cat([costs.flatten(), counts.to(costs.dtype)]).cpu().numpy()
+        places = torch.cat([targets.mask.sum(dim=1, keepdim=True), targets.starts], dim=1)
+        packed = torch.cat([costs.flatten(), places.flatten().to(costs.dtype)]).cpu().numpy()
         matrix = packed[: costs.numel()].reshape(costs.shape)
-        golds = packed[costs.numel() :].astype(np.int64)
+        golds, starts = np.split(packed[costs.numel() :].reshape(places.shape), [1], axis=1)
 
         results = []
         for layer, costs_of_layer in zip(layers, matrix, strict=True):
             rows = np.full(costs_of_layer.shape[:2], -1, dtype=np.int64)
             unmatched = 0
-            for b, count in enumerate(golds):
+            for b, count in enumerate(golds[:, 0].astype(np.int64)):
                 cost = costs_of_layer[b, :, :count]
                 if not np.isfinite(cost).all():
                     raise NonFiniteCost(self._explain(layer, targets, b, ids))
-                queries, columns = self._solve(cost)
+                queries, columns = self._solve(cost, starts[b, :count])
                 rows[b, queries] = columns
                 unmatched += int(count) - len(set(columns.tolist()))
             gold = torch.from_numpy(rows).to(costs.device, non_blocking=True)
             results.append(Matching(gold=gold, unmatched=unmatched))
         return tuple(results)
 
-    def _solve(self, cost: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Cost ``[Q, G]`` -> matched queries and their gold rows."""
-        num_queries, num_gold = cost.shape
-        if num_gold == 0:
+    def _solve(
+        self, cost: NDArray[np.float64], starts: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cost ``[Q, G]`` and first words ``[G]`` -> matched queries and their gold rows."""
+        if cost.shape[1] == 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        allowed = cost < FORBIDDEN / 2
         if self.solver == "order":
-            first = np.arange(min(num_queries, num_gold))
-            return first, first
-        slots = max(num_gold, math.floor(self.repeat_ratio * num_queries))
-        repeated = np.arange(slots) % num_gold
+            return in_order(allowed, starts)
+        repeated = repeat(allowed, self.repeat_ratio)
         queries, columns = linear_sum_assignment(cost[:, repeated])
-        allowed = cost[queries, repeated[columns]] < FORBIDDEN / 2
-        return queries[allowed], repeated[columns][allowed]
+        fits = allowed[queries, repeated[columns]]
+        return queries[fits], repeated[columns][fits]
 
     def _explain(self, layer: Outputs, targets: Targets, b: int, ids: Sequence[str]) -> str:
         count = int(targets.mask[b].sum())
@@ -133,3 +135,43 @@ class HungarianMatcher:
             f"{where}: the matching cost is not finite (term {', '.join(bad) or 'unknown'}); "
             "lower the learning rate or look at this example's boxes"
         )
+
+
+def in_order(
+    allowed: NDArray[np.bool_], starts: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each gold entity, by its first word, takes the first free query that is allowed it.
+
+    Args:
+        allowed: ``[Q, G]``.
+        starts: ``[G]``.
+
+    Returns:
+        Matched queries and their gold rows.
+    """
+    free = np.ones(len(allowed), dtype=bool)
+    pairs = []
+    for gold in np.argsort(starts, kind="stable"):
+        fitting = np.flatnonzero(allowed[:, gold] & free)
+        if len(fitting):
+            free[fitting[0]] = False
+            pairs.append((fitting[0], gold))
+    queries, rows = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return queries, rows
+
+
+def repeat(allowed: NDArray[np.bool_], ratio: float) -> NDArray[np.int64]:
+    """Gold rows, each at least once, repeated in turn up to a share of the queries.
+
+    Args:
+        allowed: ``[Q, G]``; entities that the same queries can answer for share those queries, so
+            that no entity's copies crowd another's out.
+        ratio: of such queries.
+    """
+    patterns, group = np.unique(allowed, axis=1, return_inverse=True)
+    parts = []
+    for index, queries in enumerate(patterns.sum(axis=0)):
+        rows = np.flatnonzero(group.reshape(-1) == index)
+        slots = max(len(rows), math.floor(ratio * queries))
+        parts.append(rows[np.arange(slots) % len(rows)])
+    return np.concatenate(parts)

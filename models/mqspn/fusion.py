@@ -6,18 +6,25 @@ import torch
 from torch import Tensor, nn
 
 from gmbench.nn.layers import Attention, FeedForward
-from gmbench.tensors import MASKED
+from models.mqspn.aggregator import SimilarityAwareAggregator
 
 
 class QueryTextCrossAttention(nn.Module):
     """QCT: a post-norm transformer block in which queries attend to words.
 
     The learned query position enters the attention's query only, averaged with the state (the
-    released code; the paper is silent).
+    released code; the paper is silent) or added to it.
     """
 
     def __init__(
-        self, *, width: int, heads: int, dropout: float, text: bool, self_attention: bool
+        self,
+        *,
+        width: int,
+        heads: int,
+        dropout: float,
+        text: bool = True,
+        self_attention: bool = False,
+        average: bool = True,
     ) -> None:
         """Build the block.
 
@@ -28,9 +35,11 @@ class QueryTextCrossAttention(nn.Module):
             text: false = the ablation *w/o QCT*: the same block without text keys, so queries
                 attend to queries.
             self_attention: queries also attend to each other before they see the words.
+            average: of state and position; false = their sum.
         """
         super().__init__()
         self.text = text
+        self.average = average
         self.among = None
         if self_attention:
             self.among = Attention(width=width, heads=heads, dropout=dropout)
@@ -46,18 +55,19 @@ class QueryTextCrossAttention(nn.Module):
     ) -> Tensor:
         """Queries ``[B, u, h]``, words ``[B, n, h]``, mask ``[B, n]`` -> ``[B, u, h]``."""
         if self.among is not None:
-            placed = place(queries, position)
+            placed = self._place(queries, position)
             queries = self.among_norm(queries + self.dropout(self.among(placed, placed)))
-        placed = place(queries, position)
+        placed = self._place(queries, position)
         found = self.cross(placed, words, word_mask) if self.text else self.cross(placed, placed)
         queries = self.cross_norm(queries + self.dropout(found))
         result: Tensor = self.feed_norm(queries + self.dropout(self.feed_forward(queries)))
         return result
 
-
-def place(queries: Tensor, position: Tensor | None) -> Tensor:
-    """Average of query state and learned query position; the state where there is none."""
-    return queries if position is None else (queries + position) / 2
+    def _place(self, queries: Tensor, position: Tensor | None) -> Tensor:
+        """Query states with their learned positions; as they are where there is none."""
+        if position is None:
+            return queries
+        return (queries + position) / (2 if self.average else 1)
 
 
 class QueryRegionPrefix(nn.Module):
@@ -98,60 +108,6 @@ class QueryRegionPrefix(nn.Module):
         return result
 
 
-class SimilarityAwareAggregator(nn.Module):
-    """SAG: ``F(H_Q) = Tanh(H_Q W1 + sum_phi lambda_phi alpha^phi H_phi) W2 + b``.
-
-    ``alpha_j^phi = softmax_j(H_phi_j . H_Q)`` over words (T) and over regions (V). F stands where
-    a transformer block has its feed-forward part: added to the queries, then normalised.
-    """
-
-    def __init__(
-        self,
-        *,
-        width: int,
-        dropout: float,
-        lambda_visual: float = 0.5,
-        scale: Literal["none", "sqrt_h"] = "sqrt_h",
-    ) -> None:
-        """Build the projections.
-
-        Args:
-            width: h.
-            dropout: on F.
-            lambda_visual: weight of the regions; the words get the rest of 1.
-            scale: ``none`` is the paper's plain dot product, which saturates at large widths;
-                ``sqrt_h`` divides it by the square root of h.
-        """
-        super().__init__()
-        self.first = nn.Linear(width, width, bias=False)
-        self.second = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
-        self.lambda_visual = lambda_visual
-        self.factor = 1.0 if scale == "none" else width**-0.5
-
-    def weights(self, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-        """``alpha [B, u, n]`` of queries ``[B, u, h]`` over states ``[B, n, h]``."""
-        similarity = queries @ states.transpose(1, 2) * self.factor
-        return similarity.masked_fill(~mask[:, None], MASKED).softmax(dim=-1)
-
-    def forward(
-        self,
-        queries: Tensor,
-        words: Tensor,
-        word_mask: Tensor,
-        regions: Tensor,
-        region_mask: Tensor,
-    ) -> Tensor:
-        """``[B, u, h]``."""
-        text = self.weights(queries, words, word_mask) @ words
-        vision = self.weights(queries, regions, region_mask) @ regions
-        mixed = self.lambda_visual * vision + (1 - self.lambda_visual) * text
-        fused = self.second(torch.tanh(self.first(queries) + mixed))
-        result: Tensor = self.norm(queries + self.dropout(fused))
-        return result
-
-
 class QFNetLayer(nn.Module):
     """One layer of QFNet: QCT, then QPI, then SAG."""
 
@@ -162,11 +118,13 @@ class QFNetLayer(nn.Module):
         heads: int,
         dropout: float,
         qct: bool = True,
+        query_pos: Literal["avg", "add", "none"] = "avg",
         query_self_attention: bool = False,
         prefix_source: Literal["query", "token", "none"] = "query",
         aggregator: Literal["similarity", "none"] = "similarity",
         lambda_visual: float = 0.5,
-        aggregator_scale: Literal["none", "sqrt_h"] = "sqrt_h",
+        lambda_learnable: bool = False,
+        sag_scale: Literal["none", "sqrt_h"] = "sqrt_h",
     ) -> None:
         """Build the three interactions; each switch removes what it names."""
         super().__init__()
@@ -176,6 +134,7 @@ class QFNetLayer(nn.Module):
             dropout=dropout,
             text=qct,
             self_attention=query_self_attention,
+            average=query_pos == "avg",
         )
         self.prefix_source = prefix_source
         self.qpi = QueryRegionPrefix(
@@ -184,7 +143,11 @@ class QFNetLayer(nn.Module):
         self.sag = None
         if aggregator == "similarity":
             self.sag = SimilarityAwareAggregator(
-                width=width, dropout=dropout, lambda_visual=lambda_visual, scale=aggregator_scale
+                width=width,
+                dropout=dropout,
+                lambda_visual=lambda_visual,
+                lambda_learnable=lambda_learnable,
+                scale=sag_scale,
             )
 
     def forward(
@@ -197,12 +160,46 @@ class QFNetLayer(nn.Module):
         position: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Queries ``[B, u, h]`` and regions ``[B, k + 1, h]`` after one layer."""
+        queries, regions = self._meet(queries, words, word_mask, regions, region_mask, position)
+        if self.sag is not None:
+            queries = self.sag(queries, words, word_mask, regions, region_mask)
+        return queries, regions
+
+    def weights(
+        self,
+        queries: Tensor,
+        words: Tensor,
+        word_mask: Tensor,
+        regions: Tensor,
+        region_mask: Tensor,
+        position: Tensor | None,
+    ) -> tuple[Tensor, Tensor] | None:
+        """The aggregator's alpha over words and regions, given :meth:`forward`'s arguments.
+
+        Returns:
+            ``[B, u, n]`` and ``[B, u, k + 1]``; None without an aggregator.
+        """
+        if self.sag is None:
+            return None
+        queries, regions = self._meet(queries, words, word_mask, regions, region_mask, position)
+        return (
+            self.sag.weights(queries, words, word_mask),
+            self.sag.weights(queries, regions, region_mask),
+        )
+
+    def _meet(
+        self,
+        queries: Tensor,
+        words: Tensor,
+        word_mask: Tensor,
+        regions: Tensor,
+        region_mask: Tensor,
+        position: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """QCT, then QPI."""
         queries = self.qct(queries, words, word_mask, position)
         if self.prefix_source == "token":
             source, source_mask = words, word_mask
         else:
             source, source_mask = queries, queries.new_ones(queries.shape[:2], dtype=torch.bool)
-        regions = self.qpi(regions, region_mask, source, source_mask)
-        if self.sag is not None:
-            queries = self.sag(queries, words, word_mask, regions, region_mask)
-        return queries, regions
+        return queries, self.qpi(regions, region_mask, source, source_mask)

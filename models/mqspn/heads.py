@@ -14,7 +14,8 @@ class EntityClassifier(nn.Module):
 
     ``softmax`` answers over all types and *no entity*, which the paper's own loss needs;
     ``existence`` is the paper's sentence read literally: one sigmoid says whether an entity of
-    the query's own type exists, every other type is impossible for it.
+    the query's own type exists, every other type is impossible for it. Without regions
+    ``P^r H_V`` is left out (the released code).
     """
 
     def __init__(
@@ -23,6 +24,7 @@ class EntityClassifier(nn.Module):
         width: int,
         num_types: int,
         kind: Literal["softmax", "existence"] = "softmax",
+        regions: bool = True,
         dropout: float = 0.1,
     ) -> None:
         """Build the projections.
@@ -31,6 +33,7 @@ class EntityClassifier(nn.Module):
             width: h.
             num_types: p.
             kind: see the class.
+            regions: whether the regions are evidence too.
             dropout: before the last projection.
         """
         super().__init__()
@@ -38,7 +41,10 @@ class EntityClassifier(nn.Module):
         self.num_types = num_types
         self.query = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
-        self.score = nn.Linear(4 * width, num_types + 1 if kind == "softmax" else 1)
+        self.regions = regions
+        self.score = nn.Linear(
+            (4 if regions else 3) * width, num_types + 1 if kind == "softmax" else 1
+        )
 
     def forward(
         self,
@@ -65,7 +71,9 @@ class EntityClassifier(nn.Module):
         Returns:
             ``[B, u, p + 1]``; index 0 = no entity.
         """
-        evidence = [self.query(queries), start @ words, end @ words, region @ regions]
+        evidence = [self.query(queries), start @ words, end @ words]
+        if self.regions:
+            evidence.append(region @ regions)
         logits: Tensor = self.score(self.dropout(torch.cat(evidence, dim=-1).relu()))
         if self.kind == "softmax":
             return logits
@@ -84,9 +92,11 @@ class SetPrediction(nn.Module):
         width: int,
         num_types: int,
         entity_classifier: Literal["softmax", "existence"] = "softmax",
-        share_boundary: bool = True,
+        classifier_regions: bool = True,
+        share_boundary_proj: bool = True,
         activation: Literal["sigmoid", "softmax"] = "sigmoid",
         dropout: float = 0.1,
+        region_dropout: float = 0.0,
     ) -> None:
         """Build the heads.
 
@@ -94,18 +104,25 @@ class SetPrediction(nn.Module):
             width: h.
             num_types: p.
             entity_classifier: see EntityClassifier.
-            share_boundary: start and end read one ``S^b`` (paper) or two (released code).
+            classifier_regions: see EntityClassifier.
+            share_boundary_proj: start and end read one ``S^b`` (paper) or two (released code).
             activation: turns scores into P^s, P^e, P^r (paper: sigmoid); must be the matcher's
                 and the losses' own.
             dropout: inside the classifier; none on pairs, where it costs a third of a step.
+            region_dropout: on what region matching reads of the regions (released code: 0.5).
         """
         super().__init__()
         self.activation = activation
-        sizes = (2,) if share_boundary else (1, 1)
+        sizes = (2,) if share_boundary_proj else (1, 1)
         self.boundary = nn.ModuleList(PairScores(width=width, scores=size) for size in sizes)
         self.region = PairScores(width=width)
+        self.region_dropout = nn.Dropout(region_dropout)
         self.entity_type = EntityClassifier(
-            width=width, num_types=num_types, kind=entity_classifier, dropout=dropout
+            width=width,
+            num_types=num_types,
+            kind=entity_classifier,
+            regions=classifier_regions,
+            dropout=dropout,
         )
 
     def forward(
@@ -133,7 +150,7 @@ class SetPrediction(nn.Module):
         """
         pairs = torch.cat([head(queries, words, word_mask) for head in self.boundary], dim=-1)
         start, end = pairs[..., 0], pairs[..., 1]
-        region = self.region(queries, regions, region_mask)[..., 0]
+        region = self.region(queries, self.region_dropout(regions), region_mask)[..., 0]
         types = self.entity_type(
             queries,
             words,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from gmbench.nn.text import TextEncoder, mask_states
+from gmbench.tensors import Outputs
 
 PROMPT = "{} is an entity type about [MASK]"
 """The paper's prompt template; the state at [MASK] becomes the type-grained query."""
@@ -95,7 +96,8 @@ class MultiGrainedQueries(nn.Module):
     def forward(self, batch_size: int) -> Tensor:
         """``[B, u, h]`` queries, the same for every sentence of the batch."""
         queries: Tensor = self.norm(self.entity + self.type_states[self.type_of_query - 1])
-        return self.dropout(queries[None].expand(batch_size, -1, -1))  # [u, h] -> [B, u, h]
+        queries = self.dropout(queries[None].expand(batch_size, -1, -1))  # [u, h] -> [B, u, h]
+        return queries
 
 
 def human_texts(type_names: Sequence[str], texts: Mapping[str, str]) -> list[str]:
@@ -141,3 +143,10 @@ def one_a_type_bound(types: Tensor, mask: Tensor) -> float:
     """
     found = sum(len(set(row[real].tolist())) for row, real in zip(types, mask.bool(), strict=True))
     return found / max(1, int(mask.sum()))
+
+
+def answered_types(outputs: Outputs) -> Tensor:
+    """How often each query answers with each type (0 = no entity) in a batch: ``[u, p + 1]``."""
+    found = outputs.type_logits.argmax(dim=-1)  # [B, u]
+    each: Tensor = nn.functional.one_hot(found, outputs.type_logits.shape[-1])  # [B, u, p + 1]
+    return each.sum(dim=0)

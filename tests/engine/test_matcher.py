@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 
 from gmbench.engine.costs import RegionCost, SpanCost, TypeCost, total
 from gmbench.engine.matcher import HungarianMatcher, NonFiniteCost
-from gmbench.tensors import MASKED
+from gmbench.tensors import MASKED, Outputs
 from tests.tensor_builders import make_outputs, make_targets
 
 TERMS = {"type": TypeCost(), "span": SpanCost(weight=2.0), "region": RegionCost()}
@@ -49,13 +50,6 @@ def test_repetition_fills_its_share_evenly():
     assert counts.sum() == 6
     assert counts.min() >= 1
     assert counts.max() <= 2
-
-
-def test_order_needs_no_costs():
-    (matching,) = HungarianMatcher(terms=TERMS, solver="order")(
-        [make_outputs(1)], make_targets([3])
-    )
-    assert matching.gold[0].tolist() == [0, 1, 2, -1, -1, -1]
 
 
 def test_each_layer_is_matched_on_its_own():
@@ -109,3 +103,48 @@ def test_padding_of_golds_changes_nothing():
 def test_bad_settings(arguments, message):
     with pytest.raises(ValueError, match=message):
         HungarianMatcher(**arguments)
+
+
+def typed(kinds: list[int], types: int = 3) -> Outputs:
+    """Outputs in which query i can answer with type ``kinds[i]`` only."""
+    outputs = make_outputs(1, queries=len(kinds), types=types)
+    logits = outputs.type_logits.detach().clone()
+    for q, kind in enumerate(kinds):
+        for other in range(1, types + 1):
+            logits[0, q, other] = 0.0 if other == kind else MASKED
+    return replace(outputs, type_logits=logits)
+
+
+def test_order_goes_by_the_first_word():
+    targets = replace(make_targets([3]), starts=torch.tensor([[4, 0, 2]]))
+    (matching,) = HungarianMatcher(terms=TERMS, solver="order")([make_outputs(1)], targets)
+    assert matching.gold[0].tolist() == [1, 2, 0, -1, -1, -1]
+
+
+def test_order_keeps_to_queries_of_the_type():
+    targets = make_targets([3])
+    targets = replace(
+        targets,
+        types=torch.tensor([[2, 1, 2]]),
+        starts=torch.tensor([[0, 1, 2]]),
+        ends=torch.tensor([[0, 1, 2]]),
+    )
+    (matching,) = HungarianMatcher(terms=TERMS, solver="order")([typed([1, 2, 3, 1, 2])], targets)
+    assert matching.gold[0].tolist() == [1, 0, -1, -1, 2]
+
+
+def test_repetition_keeps_to_queries_of_the_type():
+    """Copies of one type never crowd out another entity, and fill its share of the queries."""
+    targets = replace(make_targets([3]), types=torch.tensor([[1, 1, 2]]))
+    matcher = HungarianMatcher(terms=TERMS, repeat_ratio=0.75)
+    (matching,) = matcher([typed([1, 2, 3] * 4)], targets)
+    counts = torch.bincount(matching.gold[matching.gold >= 0], minlength=3)
+    assert counts.tolist() in ([2, 1, 3], [1, 2, 3])
+    assert (matching.gold[0, 2::3] == -1).all()
+
+
+def test_more_golds_of_a_type_than_its_queries_are_counted():
+    targets = replace(make_targets([3]), types=torch.tensor([[1, 1, 2]]))
+    (matching,) = HungarianMatcher(terms=TERMS)([typed([1, 2, 3])], targets)
+    assert matching.unmatched == 1
+    assert matching.gold[0, 1] == 2

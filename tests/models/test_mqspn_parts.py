@@ -7,7 +7,8 @@ import torch
 
 from gmbench.nn.pairs import CHUNK, PairScores
 from gmbench.tensors import MASKED
-from models.mqspn.fusion import QFNetLayer, QueryRegionPrefix, SimilarityAwareAggregator
+from models.mqspn.aggregator import SimilarityAwareAggregator
+from models.mqspn.fusion import QFNetLayer, QueryRegionPrefix
 from models.mqspn.heads import EntityClassifier, SetPrediction
 
 B, U, N, K, H = 2, 13, 5, 4, 8
