@@ -34,6 +34,11 @@ def iou(first: Box, second: Box) -> float:
 
 def maximum_matching(edges: Sequence[Iterable[int]]) -> int:
     """Size of a maximum one-to-one matching; ``edges[i]`` are the partners that ``i`` may take."""
+    return len(match(edges))
+
+
+def match(edges: Sequence[Iterable[int]]) -> dict[int, int]:
+    """A maximum one-to-one matching, as ``partner: i``; earlier partners are tried first."""
     taken: dict[int, int] = {}
 
     def place(left: int, seen: set[int]) -> bool:
@@ -46,4 +51,6 @@ def maximum_matching(edges: Sequence[Iterable[int]]) -> int:
                 return True
         return False
 
-    return sum(place(left, set()) for left in range(len(edges)))
+    for left in range(len(edges)):
+        place(left, set())
+    return taken

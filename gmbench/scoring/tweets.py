@@ -47,7 +47,8 @@ def read_tweet_table(path: Path) -> TweetTable:
         lines = list(csv.reader(stream))
     if not lines or lines[0] != HEADER:
         raise FileError(f"{path}:1: the columns must be {','.join(HEADER)}")
-    ids, rows = [], []
+    ids: list[str] = []
+    rows: list[list[tuple[int, int, int]]] = []
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}:{number}"
         if len(line) != len(HEADER) or not all(x.isdecimal() and x.isascii() for x in line[1:]):

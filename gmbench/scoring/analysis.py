@@ -1,0 +1,84 @@
+"""Everything that can be said of one run beyond its three scores, as one record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gmbench.scoring.calibration import Calibration, calibration
+from gmbench.scoring.ceiling import RegionCeiling, region_ceiling
+from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION
+from gmbench.scoring.errors import Decomposition, decompose
+from gmbench.scoring.grounding import GivenText, Sweep, given_text, sweep
+from gmbench.scoring.statistics import RESAMPLES, FigureIntervals, TweetTable, intervals
+from gmbench.structures import Example, Prediction
+
+TASKS = ("gmner", "mner", "eeg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """One run on one split, by the strict protocol.
+
+    Attributes:
+        n: tweets.
+        resamples: of the intervals.
+        seed: of all draws.
+        intervals: by task; without pixels only of MNER, and nothing else below.
+        errors: what is wrong with the wrong predictions.
+        sweep: F1 over IoU thresholds.
+        given_text: regions of what MNER counts as right.
+        ceiling: what the candidates allow; None for a model without proposals, which has none.
+        calibration: of the no-target decision; None where the model gives no probability.
+    """
+
+    protocol: str = PROTOCOL
+    protocol_version: str = PROTOCOL_VERSION
+    n: int
+    resamples: int
+    seed: int
+    intervals: Mapping[str, FigureIntervals]
+    errors: Decomposition | None
+    sweep: Sweep | None
+    given_text: GivenText | None
+    ceiling: RegionCeiling | None
+    calibration: Calibration | None
+
+
+def analyse(
+    examples: Sequence[Example],
+    predictions: Mapping[str, Sequence[Prediction]],
+    table: TweetTable,
+    *,
+    saw_pixels: bool = True,
+    proposals: int | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Analysis:
+    """Analyse the predictions of one split.
+
+    Args:
+        examples: gold, with candidates where ``proposals`` is given.
+        predictions: by id, one list for each example.
+        table: counts of the same predictions by tweet.
+        saw_pixels: False = grounding is not reported, so nothing of it is analysed.
+        proposals: candidates of each image that the model chooses from; None = proposal-free.
+        resamples: of the intervals.
+        seed: of all draws.
+    """
+    tasks = TASKS if saw_pixels else ("mner",)
+    found = intervals(*(getattr(table, task) for task in tasks), resamples=resamples, seed=seed)
+    documents = [(example.entities, predictions[example.id]) for example in examples]
+    ceiling = None
+    if saw_pixels and proposals is not None:
+        ceiling = region_ceiling(examples, predictions, proposals)
+    gold = {example.id: example.entities for example in examples}
+    return Analysis(
+        n=len(examples),
+        resamples=resamples,
+        seed=seed,
+        intervals=dict(zip(tasks, found, strict=True)),
+        errors=decompose(documents) if saw_pixels else None,
+        sweep=sweep(documents) if saw_pixels else None,
+        given_text=given_text(documents) if saw_pixels else None,
+        ceiling=ceiling,
+        calibration=calibration(gold, predictions, seed=seed) if saw_pixels else None,
+    )
