@@ -1,5 +1,6 @@
 """A finished run -> its record: what result.json holds, put together from the built parts."""
 
+import logging
 import resource
 import sys
 import time
@@ -13,6 +14,9 @@ from omegaconf import DictConfig
 
 from gmbench.build import Run
 from gmbench.engine.parameters import parameters_by_part
+from gmbench.reporting.analysis import ANALYSIS, write_analysis
+from gmbench.reporting.comparison import TWEETS
+from gmbench.reporting.plots import draw_analysis
 from gmbench.reporting.provenance import git_state, library_versions
 from gmbench.reporting.results import (
     ConfigUsed,
@@ -27,8 +31,16 @@ from gmbench.reporting.results import (
     Selection,
     StoredFile,
 )
+from gmbench.scoring.analysis import analyse
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
 from gmbench.scoring.floors import Predictions, floors
+from gmbench.scoring.statistics import tweet_table
+from gmbench.scoring.tweets import write_tweet_table
+
+log = logging.getLogger("gmbench")
+
+PICTURES = "pictures"
+"""Folder of pictures in a run folder."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,33 @@ def record(
         metrics=Metrics.of(scores, saw_pixels=run.saw_pixels),
         floors=_floors(run),
     )
+
+
+def store_analysis(run: Run, folder: Path, title: str) -> None:
+    """Write counts by tweet, ``analysis.json`` and its pictures from the test predictions.
+
+    Args:
+        run: its built parts, with the test predictions in the module.
+        folder: the run folder.
+        title: of the run, for the pictures.
+    """
+    found = run.module.predictions
+    examples = [e for e in run.data.splits["test"].examples if e.id in found]
+    table = tweet_table({example.id: example.entities for example in examples}, found)
+    chooses = "regions" in run.data.inputs
+    analysis = analyse(
+        examples,
+        found,
+        table,
+        saw_pixels=run.saw_pixels,
+        proposals=run.data.loader.eval_num_regions if chooses else None,
+    )
+    write_tweet_table(folder / TWEETS, table)
+    write_analysis(folder / ANALYSIS, analysis)
+    try:
+        draw_analysis(analysis, folder / PICTURES, title)
+    except Exception as error:  # hours of training must not be lost for want of a font
+        log.warning("no pictures of the analysis: %s", error)
 
 
 def _floors(run: Run) -> tuple[FloorFigures, ...]:
