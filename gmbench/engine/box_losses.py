@@ -84,14 +84,14 @@ class ConsistencyLoss:
 
     Attributes:
         weight: of the term.
-        key: ``span_region`` also tells entities of one span apart by their boxes, the paper's
+        group_by: ``span_region`` also tells entities of one span apart by their boxes, the paper's
             words: all labels inside a group are then equal from the start.
         members: see above.
         min_group: least number of queries that can disagree.
     """
 
     weight: float = 1.0
-    key: Literal["span", "span_region"] = "span"
+    group_by: Literal["span", "span_region"] = "span"
     members: Literal["span", "matched"] = "span"
     min_group: int = 2
 
@@ -102,7 +102,7 @@ class ConsistencyLoss:
             ValueError: the model predicts no such logit.
         """
         logits = no_target_of(outputs)
-        group = same_group(targets, self.key)  # [B, G] first gold of each gold's group
+        group = same_group(targets, self.group_by)  # [B, G] first gold of each gold's group
         label = grounded_groups(targets, group)  # [B, G] of group heads
         matched = matching.gold >= 0
         own = take(group, matching)  # [B, Q]
@@ -124,12 +124,12 @@ class ConsistencyLoss:
         return mean_over(loss, counted)
 
 
-def same_group(targets: Targets, key: Literal["span", "span_region"]) -> Tensor:
+def same_group(targets: Targets, by: Literal["span", "span_region"]) -> Tensor:
     """The first gold entity of the group of each, ``[B, G]``; padding is a group of its own."""
     starts, ends, mask = targets.starts, targets.ends, targets.mask
     same = (starts[:, :, None] == starts[:, None]) & (ends[:, :, None] == ends[:, None])
     same &= mask[:, :, None] & mask[:, None]
-    if key == "span_region":
+    if by == "span_region":
         boxes = targets.boxes.masked_fill(~targets.box_mask[..., None], 0.0).flatten(2)
         same &= (boxes[:, :, None] == boxes[:, None]).all(dim=-1)
     same |= torch.eye(same.shape[1], dtype=torch.bool, device=same.device)

@@ -186,7 +186,7 @@ def consistency(outputs, targets, gold, *, key="span", members="span", least=2) 
 @pytest.mark.parametrize("members", ["span", "matched"])
 @pytest.mark.parametrize("least", [1, 2])
 def test_consistency_against_a_slow_reference(key, members, least):
-    term = ConsistencyLoss(key=key, members=members, min_group=least)
+    term = ConsistencyLoss(group_by=key, members=members, min_group=least)
     seen = 0.0
     for seed in range(12):
         outputs, targets = free_outputs(3, queries=9, seed=seed), make_targets([3, 0, 4], seed=seed)
