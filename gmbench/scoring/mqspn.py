@@ -6,7 +6,7 @@ boxes by itself cannot be scored. Rules, in the order in which they act:
 
 1. The first 15 candidates count. One with IoU >= 0.5 to a gold box takes that entity's name as its
    label; where several names fit it, the later one. Released code goes through the objects of the
-   XML file, records do not keep their order: here names come as in the sentence.
+   XML file, records do not keep their order: here names come as first mentioned.
 2. An entity that starts right behind the one read before is lost.
 3. An entity becomes one gold tuple for each candidate labelled with its name; with none, a tuple of
    index 0. Candidates from rank 10 on are struck out afterwards, so an entity that has only such
@@ -97,7 +97,10 @@ def _gold_tuples(
 
     ordered = sorted(gold, key=lambda entity: (entity.start, entity.end))
     labels: list[str | None] = [None] * len(candidates[:CANDIDATES])
+    mentioned: dict[str, Entity] = {}
     for entity in ordered:
+        mentioned.setdefault(name(entity), entity)
+    for entity in mentioned.values():
         for slot in range(len(labels)):
             if any(iou(candidates[slot], box) >= 0.5 for box in entity.boxes):
                 labels[slot] = name(entity)

@@ -66,6 +66,22 @@ def test_mqspn_gives_a_shared_candidate_to_the_later_name() -> None:
     assert counts("strict", document)["gmner"] == (2, 2, 2)
 
 
+def test_mqspn_labels_a_name_once() -> None:
+    """A second mention of a name does not take candidates back."""
+    gold = [
+        Entity(0, 0, "PER", (BOX,)),
+        Entity(2, 2, "ORG", (BOX,)),
+        Entity(4, 4, "PER", (BOX,)),
+    ]
+    pred = [Prediction(at, at, "PER", BOX, region=1) for at in (0, 4)]
+    document = Document(gold, pred, words=("a", "and", "b", "and", "a"), candidates=(BOX, FAR))
+    assert counts("mqspn", document)["gmner"] == (
+        2,
+        4,
+        3,
+    )  # by their twins, as no candidate is left
+
+
 def test_mqspn_by_type_adds_up() -> None:
     gold = [Entity(0, 0, "PER", (BOX,)), Entity(2, 2, "ORG")]
     pred = [Prediction(0, 0, "PER", FAR, region=2), Prediction(2, 2, "LOC", None, region=0)]
