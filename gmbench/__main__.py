@@ -7,6 +7,7 @@ from difflib import get_close_matches
 VERBS = {
     "run": "train, test and report one configuration or a grid",
     "score": "score anybody's predictions; check a stored result",
+    "report": "leaderboard of finished runs",
     "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
     "pretrain": "pretrain the tiny encoders, or check the shipped weights",
 }

@@ -1,9 +1,11 @@
 """Train, test and report one configuration: ``python -m gmbench.run model=mqspn``.
 
 ``mode=check`` looks at data, weights and one batch without training; ``mode=test ckpt=...`` scores
-a checkpoint. Exit codes: 0 done, 2 bad configuration or input, 1 a failure in the run itself.
+a checkpoint; ``-m`` makes a grid, one process a run. Exit codes: 0 done, 2 bad configuration or
+input or a grid in which some runs failed, 1 a failure in the run itself, 130 interrupted.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -12,8 +14,16 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
 
 from gmbench.config import check, conf_dir, friendly, shadowed_models
+from gmbench.config.identity import run_sha
+from gmbench.grid.jobs import finished
+from gmbench.reporting.results import RunResult
+from gmbench.reporting.tables import show
+
+log = logging.getLogger("gmbench")
 
 PATHS = ("ckpt", "data.root", "runs", "cache")
 
@@ -31,22 +41,39 @@ def _task(cfg: DictConfig) -> float | None:
 
 
 def _run(cfg: DictConfig) -> float | None:
-    check(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    overrides = tuple(HydraConfig.get().overrides.task)
-    # Only now: --help and every configuration error come without waiting for torch.
-    from rich.console import Console
-
-    from gmbench.checkup import check_up
-    from gmbench.training import execute
-
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width of its own: room for the tables
         console = Console(width=120)
+    before = _finished(cfg, folder)
+    if before is not None:
+        console.print(f"Finished before, in {folder} (force=true computes it again).")
+        show(before, console)
+        return before.selected_f1
+    check(cfg)
+    overrides = tuple(HydraConfig.get().overrides.task)
+    # Only now: --help and finished runs do without torch.
     if cfg.mode == "check":
+        from gmbench.checkup import check_up
+
         check_up(cfg, console)
         return None
+    from gmbench.training import execute
+
     return execute(cfg, folder, overrides, console)
+
+
+def _finished(cfg: DictConfig, folder: Path) -> RunResult | None:
+    """The valid result of the same configuration in ``folder``, if there is one."""
+    if not (folder / "result.json").is_file() or cfg.force or cfg.mode != "train":
+        return None
+    try:
+        return finished(folder, run_sha(cfg))
+    except OmegaConfBaseException:  # cannot be resolved: check() says why
+        return None
+    except ValueError as fault:
+        log.warning("%s; the run is computed again", fault)
+        return None
 
 
 def main() -> int:
@@ -67,6 +94,9 @@ def main() -> int:
             raise
         print(line, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,6 +1,5 @@
 """One run from checked configuration to result.json: train, choose on dev, test once, report."""
 
-import logging
 import time
 import traceback
 from pathlib import Path
@@ -15,23 +14,19 @@ from gmbench.build import Run, build_run
 from gmbench.config import check_data
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.engine.trainer import TrainerSettings, build_trainer
-from gmbench.grid.jobs import finished as finished_run
 from gmbench.grid.jobs import record_failure
-from gmbench.outcome import Fit, record
+from gmbench.outcome import Fit, record, store_analysis
 from gmbench.reporting.provenance import redact
 from gmbench.reporting.results import RunResult, Selection, write_result
-from gmbench.reporting.tables import run_table, type_table
+from gmbench.reporting.tables import show
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.files import write_predictions
-
-log = logging.getLogger("gmbench")
 
 
 def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: Console) -> float:
     """Run ``mode=train`` or ``mode=test`` and write the run folder.
 
-    A folder that already holds the result of the same configuration is shown, not computed again,
-    unless ``force=true``. A run that fails leaves ``failure.json`` with its cause.
+    A run that fails leaves ``failure.json`` with its cause.
 
     Args:
         cfg: the checked configuration.
@@ -44,13 +39,8 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
     """
     config = plain_config(cfg)
     sha = run_sha(cfg)
-    finished = None if cfg.force or cfg.mode == "test" else _finished(folder, sha)
-    if finished is not None:
-        console.print(f"Finished before, in {folder} (force=true computes it again).")
-        _show(finished, console)
-        return _value(finished)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in ("result.json", "failure.json"):
+    for old in ("result.json", "failure.json", "analysis.json"):
         (folder / old).unlink(missing_ok=True)
     text = OmegaConf.to_yaml(OmegaConf.create(redact(config)))
     write_atomically(folder / "config.yaml", text.encode())
@@ -59,9 +49,9 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
     except BaseException as error:
         record_failure(folder, type(error).__name__, str(error), traceback.format_exception(error))
         raise
-    _show(result, console)
+    show(result, console)
     console.print(f"Run folder: {folder}")
-    return _value(result)
+    return result.selected_f1
 
 
 def _compute(
@@ -84,6 +74,7 @@ def _compute(
     trainer.test(run.module, run.data, ckpt_path=path, verbose=False, weights_only=True)
     predictions = folder / "predictions.test.jsonl"
     write_predictions(predictions, run.module.predictions)
+    store_analysis(run, folder, f"{cfg.model.name} seed {cfg.seed}")
     result = record(cfg, run, trainer, fit, sha, overrides, predictions, began)
     write_result(folder / "result.json", result)
     return result
@@ -127,22 +118,3 @@ def _trainer_settings(cfg: DictConfig) -> TrainerSettings:
         project=cfg.logger.get("project", "gmbench"),
         mode=cfg.logger.get("mode", "offline"),
     )
-
-
-def _finished(folder: Path, sha: str) -> RunResult | None:
-    """The valid result of the same configuration in ``folder``, if there is one."""
-    try:
-        return finished_run(folder, sha)
-    except ValueError as fault:
-        log.warning("%s; the run is computed again", fault)
-        return None
-
-
-def _show(result: RunResult, console: Console) -> None:
-    console.print(run_table(result))
-    console.print(type_table(result))
-
-
-def _value(result: RunResult) -> float:
-    figures = result.metrics.gmner or result.metrics.mner
-    return figures.f1

@@ -85,6 +85,8 @@ def judge(job: Job, code: int, killed_for: str | None, seconds: float) -> Outcom
         damage = str(fault)
     if result is not None:
         return Outcome(job=job, status=Status.DONE, seconds=seconds, result=result)
+    if damage is None and (job.folder / RESULT).is_file():
+        damage = "result.json is of another configuration: did files of conf/ change meanwhile?"
     cause = killed_for or _recorded(job.folder) or damage or _cause_of_exit(code, job.folder)
     if not (job.folder / FAILURE).is_file():
         record_failure(job.folder, cause.partition(":")[0], cause)

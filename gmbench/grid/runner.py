@@ -82,7 +82,11 @@ def run_jobs(
             while waiting or running:
                 while waiting and len(running) < workers:
                     index = waiting.pop(0)
-                    running.append(_start(index, jobs[index]))
+                    try:
+                        running.append(_start(index, jobs[index]))
+                    except OSError as fault:  # no such folder, a name too long, no more processes
+                        made.append(_not_started(jobs[index], fault))
+                        note(index, made[-1])
                 time.sleep(0.05)
                 for one in list(running):
                     outcome = _look(one, limits)
@@ -108,6 +112,10 @@ def _before(job: Job) -> Outcome | None:
     if result is None:
         return None
     return Outcome(job=job, status=Status.SKIPPED, cause="finished before", result=result)
+
+
+def _not_started(job: Job, fault: OSError) -> Outcome:
+    return Outcome(job=job, status=Status.FAILED, cause=f"not started: {fault}")
 
 
 def _given_up(job: Job, count: int, cause: str) -> Outcome:

@@ -140,6 +140,11 @@ class RunResult:
         if grounded != (self.data.saw_pixels,) * 2:
             raise ValueError("gmner and eeg are reported exactly when the run saw pixels")
 
+    @property
+    def selected_f1(self) -> float:
+        """Test F1 of the task that chooses checkpoints: GMNER, or MNER without pixels."""
+        return (self.metrics.gmner or self.metrics.mner).f1
+
 
 def write_result(path: Path, result: RunResult) -> None:
     """Write ``result.json`` whole or not at all, credentials hidden.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +13,12 @@ from gmbench.reporting.results import Part, RunResult
 NOT_REPORTED = "not reported"
 BY_CONSTRUCTION = "given"
 TASKS = ("GMNER", "MNER", "EEG")
+
+
+def show(result: RunResult, console: Console) -> None:
+    """Both tables that end a run."""
+    console.print(run_table(result))
+    console.print(type_table(result))
 
 
 def run_table(result: RunResult) -> Table:

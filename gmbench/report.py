@@ -1,0 +1,72 @@
+"""A leaderboard of finished runs: ``python -m gmbench.report RUNS``.
+
+Mean and deviation over seeds, intervals, tests against the best, cost. Runs that cannot be compared
+(other data, protocol, split, limit, no pixels) stand in tables of their own, with the reason.
+Exit codes: 0 done, 2 bad arguments or no finished run.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from gmbench.reporting.index import read_index
+from gmbench.reporting.leaderboard import TASKS, leaderboard
+from gmbench.reporting.leaderboard_tables import TEXTS, terminal
+from gmbench.scoring.atomic import write_atomically
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb with the command line's arguments."""
+    options = _parser().parse_args(arguments)
+    absent = [str(folder) for folder in options.runs if not folder.is_dir()]
+    if absent:
+        print(f"report: no folder {', '.join(absent)}", file=sys.stderr)
+        return 2
+    index = read_index(*options.runs)
+    if not index.entries:
+        inside = f", {len(index.damaged)} damaged" if index.damaged else ""
+        print(
+            f"report: no finished run in {', '.join(map(str, options.runs))}{inside}",
+            file=sys.stderr,
+        )
+        return 2
+    by = tuple(key for key in (options.by or "").split(",") if key)
+    board = leaderboard(index, metric=options.metric, by=by, tests=options.tests)
+    if options.format == "table" and options.out is None:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=160)
+        for renderable in terminal(board):
+            console.print(renderable)
+        return 0
+    text = TEXTS["md" if options.format == "table" else options.format](board)
+    if options.out is None:
+        sys.stdout.write(text)
+    else:
+        write_atomically(options.out, text.encode())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m gmbench.report", description="A leaderboard of finished runs."
+    )
+    add = parser.add_argument
+    add("runs", nargs="+", type=Path, metavar="RUNS", help="folders with run folders below them")
+    add(
+        "--by",
+        help="what makes a row: model, data, device, precision, commit or keys of "
+        "overrides, with commas; default: model and all overrides",
+    )
+    add("--metric", choices=TASKS, default="gmner", help="ranks the rows")
+    add("--format", choices=("table", *TEXTS), default="table")
+    add("--tests", type=int, default=12, help="rows from the top compared with the best")
+    add("--out", type=Path, help="write to this file (Markdown unless --format says otherwise)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

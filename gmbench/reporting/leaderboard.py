@@ -1,0 +1,280 @@
+"""Finished runs -> leagues of rows: seeds together, and only what may be ranked beside each other.
+
+Runs that differ in protocol, data fingerprint, split, limit, or in whether they saw pixels never
+share a table. Everything here is a function of the runs: equal runs give equal boards.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gmbench.reporting.index import Entry, Indexed
+from gmbench.reporting.results import RunResult
+from gmbench.reporting.versus import Versus, against_best, interval_of
+from gmbench.scoring.counting import Task
+from gmbench.scoring.seeds import SeedSummary, summarise
+from gmbench.scoring.statistics import Interval
+
+TASKS: tuple[Task, ...] = ("gmner", "mner", "eeg")
+NOT_THE_METHOD = frozenset(
+    {
+        *("model", "data", "data.root", "seed", "name", "runs", "cache", "ckpt", "mode", "force"),
+        *("logger", "logger.mode", "logger.project", "callbacks.progress", "trainer.num_workers"),
+    }
+)
+"""Overrides that do not tell one row from another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardRow:
+    """One method: its runs over seeds.
+
+    Attributes:
+        label: what tells it from the other rows.
+        entries: by seed.
+        figures: F1 by task; None where the league does not report it.
+        interval: of the mean of the ranked task over resampled tweets; None without the counts.
+        versus: against the first row of the league; None for that row or without the counts.
+        parameters, trainable: of the model.
+        samples_per_second: in training, mean.
+        memory_mib: peak, the greatest.
+        minutes: a run, mean.
+    """
+
+    label: str
+    entries: tuple[Entry, ...]
+    figures: Mapping[Task, SeedSummary | None]
+    interval: Interval | None
+    versus: Versus | None
+    parameters: int
+    trainable: int
+    samples_per_second: float | None
+    memory_mib: float | None
+    minutes: float
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of its runs."""
+        return tuple(entry.result.config.seed for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class League:
+    """Rows that may be ranked beside each other.
+
+    Attributes:
+        title: data set, split and size.
+        apart: why it is a table of its own; empty for the only or first one.
+        task: by which it is ranked.
+        rows: best first.
+    """
+
+    title: str
+    apart: tuple[str, ...]
+    task: Task
+    rows: tuple[BoardRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """All leagues, and what is not in any of them.
+
+    Attributes:
+        set_aside: a line for each run left out, with the reason.
+        failed: folders of failed runs.
+    """
+
+    leagues: tuple[League, ...]
+    set_aside: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+def leaderboard(
+    index: Indexed, *, metric: Task = "gmner", by: Sequence[str] = (), tests: int = 12
+) -> Board:
+    """Rank the runs of an index.
+
+    Args:
+        index: the runs.
+        metric: the task by whose mean F1 rows are ranked; MNER in leagues without pixels.
+        by: what makes a row: ``model``, ``data``, ``device``, ``precision``, ``commit`` or the key
+            of an override; nothing = model and all overrides.
+        tests: so many rows from the top are compared with the best.
+    """
+    lines = [f"{path}: {fault}" for path, fault in sorted(index.damaged.items())]
+    leagues: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in sorted(index.entries, key=lambda e: str(e.folder)):
+        leagues.setdefault(_identity(entry.result), []).append(entry)
+    ordered = sorted(leagues.values(), key=lambda runs: _order(runs[0].result))
+    made = []
+    for runs in ordered:
+        task: Task = metric if runs[0].result.data.saw_pixels else "mner"
+        groups = _groups(runs, by, lines)
+        rows = sorted(
+            (_row(label, entries, task) for label, entries in groups.items()),
+            key=lambda row: (-_mean(row, task), row.label),
+        )
+        made.append(
+            League(
+                title=_title(runs[0].result),
+                apart=_apart(runs[0].result, ordered[0][0].result),
+                task=task,
+                rows=_tested(rows, task, tests),
+            )
+        )
+    return Board(
+        leagues=tuple(made),
+        set_aside=tuple(lines),
+        failed=tuple(sorted(str(folder) for folder in index.failed)),
+    )
+
+
+def method_overrides(result: RunResult) -> tuple[str, ...]:
+    """The overrides that make the method, sorted, those of paths, seed and screen left out."""
+    kept = {o for o in result.config.overrides if _key(o) not in NOT_THE_METHOD}
+    return tuple(sorted(kept))
+
+
+def _groups(runs: Iterable[Entry], by: Sequence[str], lines: list[str]) -> dict[str, list[Entry]]:
+    groups: dict[str, list[Entry]] = {}
+    for entry in runs:
+        group = groups.setdefault(_label(entry.result, by), [])
+        seed, sha = entry.result.config.seed, entry.result.config.sha
+        twin = next((e for e in group if e.result.config.seed == seed), None)
+        if twin is None or by:
+            group.append(entry)
+        elif twin.result.config.sha == sha:
+            lines.append(f"{entry.folder}: the same run as {twin.folder}")
+        else:
+            lines.append(
+                f"{entry.folder}: seed {seed} again, with the overrides of {twin.folder} but "
+                "another configuration: defaults have changed between them"
+            )
+    return groups
+
+
+def _row(label: str, entries: Sequence[Entry], task: Task) -> BoardRow:
+    entries = sorted(entries, key=lambda e: (e.result.config.seed, str(e.folder)))
+    results = [entry.result for entry in entries]
+    speeds = [s for r in results if (s := r.cost.samples_per_second) is not None]
+    memory = [m for r in results if (m := r.cost.peak_memory_mib) is not None]
+    return BoardRow(
+        label=label,
+        entries=tuple(entries),
+        figures={name: _summary(results, name) for name in TASKS},
+        interval=None,
+        versus=None,
+        parameters=sum(part.total for part in results[0].parameters),
+        trainable=sum(part.trainable for part in results[0].parameters),
+        samples_per_second=math.fsum(speeds) / len(speeds) if speeds else None,
+        memory_mib=max(memory, default=None),
+        minutes=math.fsum(r.cost.seconds for r in results) / len(results) / 60,
+    )
+
+
+def _tested(rows: Sequence[BoardRow], task: Task, tests: int) -> tuple[BoardRow, ...]:
+    """The first rows with their intervals and their comparisons with the best."""
+    from dataclasses import replace
+
+    top = rows[:tests]
+    versus = against_best([row.entries for row in top], task)
+    with_all = [
+        replace(row, interval=interval_of(row.entries, task), versus=other)
+        for row, other in zip(top, versus, strict=True)
+    ]
+    return (*with_all, *rows[tests:])
+
+
+def _summary(results: Sequence[RunResult], task: Task) -> SeedSummary | None:
+    figures = [getattr(result.metrics, task) for result in results]
+    values = [f.f1 for f in figures if f is not None]
+    return summarise(values) if values else None
+
+
+def _mean(row: BoardRow, task: Task) -> float:
+    summary = row.figures[task]
+    return summary.mean if summary else -1.0
+
+
+def _identity(result: RunResult) -> tuple[object, ...]:
+    data = result.data
+    return (
+        result.protocol,
+        data.name,
+        data.fingerprint,
+        data.split,
+        data.n,
+        data.limit,
+        data.saw_pixels,
+    )
+
+
+def _order(result: RunResult) -> tuple[object, ...]:
+    data = result.data
+    protocol = result.protocol
+    return (
+        data.synthetic,
+        data.name,
+        data.limit is not None,
+        not data.saw_pixels,
+        data.split,
+        protocol.name,
+        protocol.version,
+        protocol.iou_threshold,
+        data.fingerprint,
+        data.n,
+    )
+
+
+def _title(result: RunResult) -> str:
+    data, protocol = result.data, result.protocol
+    return (
+        f"{data.name}{' (built-in world)' if data.synthetic else ''}, {data.split} split, "
+        f"{data.n} tweets, protocol {protocol.name} {protocol.version}, "
+        f"data {data.fingerprint[:8]}"
+    )
+
+
+def _apart(result: RunResult, first: RunResult) -> tuple[str, ...]:
+    """Why a league does not stand in the first table."""
+    data, other = result.data, first.data
+    reasons = []
+    if result.protocol != first.protocol:
+        reasons.append(f"counted by {result.protocol.name} {result.protocol.version}")
+    if data.name != other.name:
+        reasons.append(f"data set {data.name}")
+    elif data.fingerprint != other.fingerprint:
+        reasons.append("other files of the same data set (fingerprint)")
+    if data.split != other.split:
+        reasons.append(f"{data.split} split")
+    if (data.limit, data.n) != (other.limit, other.n):
+        reasons.append("all tweets" if data.limit is None else f"limited to {data.limit} tweets")
+    if data.saw_pixels != other.saw_pixels:
+        reasons.append("saw pixels" if data.saw_pixels else "saw no pixels: ranked by MNER")
+    return tuple(reasons)
+
+
+def _label(result: RunResult, by: Sequence[str]) -> str:
+    if not by:
+        return " ".join((result.config.model, *method_overrides(result)))
+    return " ".join(
+        f"{key}={_of(result, key)}" if key != "model" else _of(result, key) for key in by
+    )
+
+
+def _of(result: RunResult, key: str) -> str:
+    known = {
+        "model": result.config.model,
+        "data": result.data.name,
+        "device": result.machine.device,
+        "precision": result.machine.precision,
+        "commit": (result.code.commit or "unknown")[:10],
+    }
+    if key in known:
+        return known[key]
+    values = [o.partition("=")[2] for o in result.config.overrides if _key(o) == key]
+    return values[-1] if values else "default"
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")

@@ -1,0 +1,65 @@
+"""``gmbench.run`` with a training that dies in the way its seed says.
+
+Everything else is real: Hydra, the launcher, processes, result files. Ways 2 to 9 work once a file
+``mended`` lies in the current folder.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import gmbench.run
+from gmbench.config.identity import run_sha
+from gmbench.grid.jobs import record_failure
+from gmbench.reporting.results import write_result
+from tests.reporting.sample import sample
+
+
+def die(seed, folder):
+    match seed:
+        case 2:
+            raise RuntimeError("on purpose")
+        case 3:
+            sys.exit(0)
+        case 4:
+            sys.exit(3)
+        case 5:
+            os._exit(0)
+        case 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case 7:
+            raise MemoryError("on purpose")
+        case 8:
+            time.sleep(600)
+        case 9:
+            (folder / "result.json").write_text('{"protocol": {')
+            os._exit(0)
+
+
+def execute(cfg, folder, overrides, console):
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if not Path("mended").exists():
+            die(cfg.seed, folder)
+            if cfg.seed == 9:
+                return None
+    except BaseException as error:
+        record_failure(folder, type(error).__name__, str(error), traceback.format_exception(error))
+        raise
+    result = sample()
+    config = replace(result.config, sha=run_sha(cfg), seed=cfg.seed, overrides=overrides)
+    with Path("made.txt").open("a") as made:
+        made.write(f"{cfg.seed}\n")
+    write_result(folder / "result.json", replace(result, config=config))
+    return result.selected_f1
+
+
+if __name__ == "__main__":
+    sys.modules["gmbench.training"] = types.SimpleNamespace(execute=execute)
+    gmbench.run.check = lambda cfg: None  # imports torch to read signatures
+    sys.exit(gmbench.run.main())
