@@ -21,8 +21,8 @@ class TextRecipe:
     """
 
     cast: int = 3000
-    sentences: int = 24000
-    steps: int = 1300
+    sentences: int = 48000
+    steps: int = 3000
     batch: int = 24
     rate: float = 1.0e-3
     masked: float = 0.15
@@ -41,8 +41,8 @@ class VisionRecipe:
     image: int = 96
     crop: int = 48
     cast: int = 900
-    scenes: int = 5000
-    steps: int = 1200
+    scenes: int = 9000
+    steps: int = 5000
     batch: int = 12
     crops: int = 40
     rate: float = 1.0e-3
