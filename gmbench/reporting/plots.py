@@ -53,8 +53,11 @@ WORDS = {
 }
 
 
+PICTURES = ("errors", "sweep", "ceiling", "calibration")
+
+
 def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ...]:
-    """Draw all that there is into a folder, which is made: ``errors.png`` and so on.
+    """Draw all of ``PICTURES`` that there is data for into a folder, which is made.
 
     Args:
         analysis: of one run.
@@ -82,6 +85,8 @@ def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ..
     if (known := analysis.calibration) is not None:
         wanted["calibration"] = lambda figure: draw_calibration(figure, known, name)
     folder.mkdir(parents=True, exist_ok=True)
+    for stem in PICTURES:  # what an earlier analysis left here
+        (folder / f"{stem}.png").unlink(missing_ok=True)
     files = []
     with style.context(["default", dict(STYLE)]):  # whatever a matplotlibrc says
         for stem, draw in wanted.items():
