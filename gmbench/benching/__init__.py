@@ -1,0 +1,1 @@
+"""What ``python -m gmbench.bench`` measures: one file a suite."""

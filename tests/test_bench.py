@@ -1,0 +1,140 @@
+"""``python -m gmbench.bench`` measures real tasks in turns and writes what it found."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gmbench import bench
+from gmbench.benching import document
+from gmbench.benching.counting import autograd_nodes, operations
+from gmbench.benching.data import padding, waste
+from gmbench.benching.measure import Findings, Laps, Row, Spread, take_turns
+from gmbench.benching.sizes import TINY, build, configuration
+from gmbench.config import conf_dir
+
+MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def test_tasks_take_turns_and_the_warm_up_does_not_count():
+    order = []
+    laps = take_turns(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, repeats=3, warmup=1
+    )
+    assert order == ["a", "b"] * 4
+    assert len(laps["a"].cpu) == len(laps["b"].wall) == 3
+
+
+def test_cpu_time_leaves_waiting_out():
+    import time
+
+    laps = take_turns({"sleep": lambda: time.sleep(0.05)}, repeats=1, warmup=0)["sleep"]
+    assert laps.wall[0] >= 0.05
+    assert laps.cpu[0] < 0.04
+
+
+def test_a_ratio_is_taken_repeat_by_repeat():
+    ratio = Laps((2.0, 8.0, 3.0), (0.0,) * 3).over(Laps((1.0, 2.0, 3.0), (0.0,) * 3))
+    assert ratio == Spread(2.0, 1.0, 4.0)
+
+
+def test_flop_operations_and_nodes_are_exact():
+    layer, x = nn.Linear(8, 4, bias=False), torch.randn(3, 8)
+    gflop, ops = operations(lambda: layer(x).relu().reshape(-1))
+    assert gflop == 2 * 3 * 8 * 4 / 1e9
+    assert ops == 2  # mm and relu; transposing and reshaping only look at them
+    assert autograd_nodes(layer(x).sum()) == 4  # sum, mm, transpose, the weight's accumulator
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_measured_step_is_a_training_step(name):
+    ready = build(configuration(name, TINY), TINY)
+    before = [p.detach().clone() for p in ready.model.parameters() if p.requires_grad]
+    assert ready.step().isfinite()
+    after = [p for p in ready.model.parameters() if p.requires_grad]
+    assert all(not torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+def test_padding_counts_places_and_grouping_saves():
+    assert waste(np.array([1, 3, 4, 4]), [[0, 1], [2, 3]]) == pytest.approx(2 / 14)
+    shares = padding(16)
+    assert shares["grouped"] <= 0.03 < 0.3 < shares["random"]
+
+
+def test_a_run_writes_json_and_compares_with_itself(tmp_path, capsys):
+    path = tmp_path / "bench.json"
+    command = ["--size", "tiny", "--repeats", "1", "--model", "mqspn", "--json", str(path)]
+    suites = [w for s in ("step", "data", "score", "matching") for w in ("--suite", s)]
+    assert bench.main([*command, *suites]) == 0
+    content = json.loads(path.read_text())
+    ratios = content["ratios"]
+    for name in ("mqspn_step_over_text_encoder", "mqspn_matching_share", "padding_waste"):
+        assert ratios[name] > 0
+    assert ratios["mqspn_step_over_text_encoder"] > 1
+    assert 0 < ratios["mqspn_matching_share"] < 1
+    steps = next(r for r in content["rows"] if r["name"] == "mqspn training step")
+    assert steps["facts"].keys() >= {"gflop", "ops", "nodes"}
+    assert steps["cpu_ms"]["median"] > 0
+    assert content["machine"]["threads"] == 1
+    assert "mqspn_step_over_text_encoder" in capsys.readouterr().out
+    assert document.regressions(content, json.loads(path.read_text())) == []
+
+
+def described(median: float, low: float, high: float) -> dict[str, object]:
+    found = Findings((Row("s", "n"),), {"ratio": Spread(median, low, high)})
+    return document.document([found], {}, {"size": "tiny"})
+
+
+@pytest.mark.parametrize(
+    ("now", "worse"),
+    [
+        ((1.0, 0.9, 1.1), False),
+        ((1.5, 1.05, 1.9), False),  # within the spread of before
+        ((1.09, 1.08, 1.1), False),  # noise
+        ((1.5, 1.4, 1.6), True),
+        ((0.5, 0.4, 0.6), False),  # better
+    ],
+)
+def test_only_what_is_beyond_the_spread_is_a_regression(now, worse):
+    before = described(1.0, 0.9, 1.07)
+    assert bool(document.regressions(described(*now), before)) is worse
+
+
+def test_other_settings_do_not_compare():
+    other = {**described(1, 1, 1), "settings": {"size": "paper"}}
+    with pytest.raises(document.BadDocument, match="other settings"):
+        document.regressions(other, described(1, 1, 1))
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"schema": 0}'])
+def test_a_bad_file_to_compare_with_is_told_before_any_work(content, tmp_path, capsys):
+    path = tmp_path / "old.json"
+    if content is not None:
+        path.write_text(content)
+    assert bench.main(["--size", "tiny", "--against", str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
+def test_a_bad_override_is_one_line(capsys):
+    command = ["--size", "tiny", "--suite", "step", "--model", "mqspn", "optim.lr_hed=1"]
+    assert bench.main(command) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_help_starts_without_torch():
+    code = (
+        "import sys\nfrom gmbench import bench\n"
+        "try:\n    bench.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--against" in done.stdout
