@@ -11,14 +11,19 @@ from yaml import YAMLError
 
 from gmbench.construct import build_regions, build_source
 from gmbench.data.source import SPLITS, DataSource, Split
+from gmbench.reporting.analysis import ANALYSIS, read_analysis
+from gmbench.reporting.comparison import TWEETS
 from gmbench.reporting.differences import differences
 from gmbench.reporting.figures import FloorFigures, Metrics
 from gmbench.reporting.records import RecordError, to_plain
 from gmbench.reporting.results import ProtocolUsed, RunResult, StoredFile, read_result
+from gmbench.scoring.analysis import TASKS, analyse
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
 from gmbench.scoring.fields import FileError
 from gmbench.scoring.files import read_predictions
 from gmbench.scoring.floors import Predictions, floors
+from gmbench.scoring.statistics import TweetTable, tweet_table
+from gmbench.scoring.tweets import read_tweet_table
 from gmbench.structures import Example
 
 
@@ -26,15 +31,17 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     """What is not true in a run folder, one line each; nothing if every figure stands.
 
     Compared are: protocol; name, fingerprint, size and pictures of the data set; the sha256 of
-    stored files; and every figure of the model and of the floors, counted again.
+    stored files; every figure of the model and of the floors, counted again; and, where they are
+    there, the counts of every tweet and the analysis.
 
     Args:
         folder: of a finished run.
         root: where its data set lies now; None = where ``config.yaml`` says.
 
     Raises:
-        RecordError: ``result.json`` or ``config.yaml`` is missing, malformed, or holds figures
-            that do not follow from their counts.
+        RecordError: ``result.json`` or ``config.yaml`` is missing, a file is malformed, or figures
+            do not follow from their counts.
+        FileError: the counts by tweet are malformed.
         DataError: the data set cannot be read.
         OSError: a file cannot be read.
     """
@@ -69,7 +76,14 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
         for floor in floors(splits["train"].examples, examples)
     )
     wrong += differences(_by_name(result.floors), _by_name(again), "floors")
-    return [f"{path}: {line}" for line in wrong]
+    wrong = [f"{path}: {line}" for line in wrong]
+    counted = tweet_table({e.id: e.entities for e in examples}, found)
+    chosen_from = cfg.regions.eval_num if "regions" in cfg.model.inputs else None
+    return [
+        *wrong,
+        *_tweets(folder / TWEETS, counted),
+        *_analysis(folder / ANALYSIS, result, examples, found, counted, chosen_from),
+    ]
 
 
 def _config(path: Path) -> DictConfig:
@@ -121,6 +135,49 @@ def _stored(folder: Path, file: StoredFile | None, may_be_gone: bool = False) ->
     if digest.hexdigest() == file.sha256:
         return []
     return [f"{file.path} was changed: stored sha256 {file.sha256}, found {digest.hexdigest()}"]
+
+
+def _tweets(path: Path, counted: TweetTable) -> list[str]:
+    """Whether the stored counts by tweet are those of the predictions."""
+    if not path.is_file():
+        return []
+    stored = read_tweet_table(path)
+    if stored.ids != counted.ids:
+        return [f"{path}: holds other tweets than the data set"]
+    wrong = []
+    for task in TASKS:
+        one, other = getattr(stored, task).tolist(), getattr(counted, task).tolist()
+        for id_, *rows in zip(stored.ids, one, other, strict=True):
+            said = [f"{task} tp/pred/gold {'/'.join(map(str, row))}" for row in rows]
+            if said[0] != said[1]:
+                wrong.append(f"{path}: id {id_!r}: stored {said[0]}, found {said[1]}")
+    return wrong
+
+
+def _analysis(
+    path: Path,
+    result: RunResult,
+    examples: Sequence[Example],
+    found: Predictions,
+    counted: TweetTable,
+    chosen_from: int | None,
+) -> list[str]:
+    """Whether the stored analysis is that of the predictions."""
+    if not path.is_file():
+        return []
+    stored = read_analysis(path)
+    again = analyse(
+        examples,
+        found,
+        counted,
+        saw_pixels=result.data.saw_pixels,
+        proposals=chosen_from,
+        resamples=stored.resamples,
+        seed=stored.seed,
+    )
+    # Sums of floats may end in other digits on another machine; counts are exact everywhere.
+    lines = differences(to_plain(stored), to_plain(again), tolerance=1e-9)
+    return [f"{path}: {line}" for line in lines]
 
 
 def _scored(examples: Sequence[Example], predictions: Predictions) -> CorpusScores:

@@ -13,12 +13,17 @@ from omegaconf import OmegaConf
 
 from gmbench.config import compose
 from gmbench.construct import build_regions, build_source
+from gmbench.reporting.analysis import ANALYSIS, write_analysis
+from gmbench.reporting.comparison import TWEETS
 from gmbench.reporting.figures import FloorFigures, Metrics
 from gmbench.reporting.results import StoredFile, write_result
 from gmbench.score import main
+from gmbench.scoring.analysis import analyse
 from gmbench.scoring.counting import CorpusScores, score_corpus
 from gmbench.scoring.files import write_predictions
 from gmbench.scoring.floors import NameLookup, Predictions, floors, lookup_with_random_candidate
+from gmbench.scoring.statistics import tweet_table
+from gmbench.scoring.tweets import write_tweet_table
 from gmbench.verification import verify
 from tests.reporting.sample import sample
 
@@ -54,6 +59,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         floors=tuple(FloorFigures.of(f, scored(f.predictions)) for f in floors(train, test)),
     )
     write_result(run / "result.json", result)
+    table = tweet_table({e.id: e.entities for e in test}, found)
+    write_tweet_table(run / TWEETS, table)
+    analysis = analyse(test, found, table, proposals=cfg.regions.eval_num, resamples=99)
+    write_analysis(run / ANALYSIS, analysis)
     return run
 
 
@@ -143,6 +152,25 @@ def test_edited_predictions_are_named(run: Path) -> None:
     wrong = verify(run)
     assert "predictions.test.jsonl was changed: stored sha256" in wrong[0]
     assert any("metrics.mner.pred: stored" in line for line in wrong)
+
+
+def test_edited_counts_by_tweet_are_named(run: Path) -> None:
+    path = run / TWEETS
+    lines = path.read_text().splitlines()
+    number = next(n for n, line in enumerate(lines) if line.endswith(",1"))
+    lines[number] = lines[number].removesuffix("1") + "0"
+    path.write_text("\n".join(lines) + "\n")
+    (wrong,) = verify(run)
+    assert f"{path}: id '{lines[number].split(',')[0]}': stored eeg tp/pred/gold 0/" in wrong
+
+
+def test_an_edited_analysis_is_named(run: Path) -> None:
+    plain = json.loads((run / ANALYSIS).read_text())
+    plain["intervals"]["gmner"]["f1"]["high"] += 0.01
+    plain["errors"]["correct"] += 1
+    (run / ANALYSIS).write_text(json.dumps(plain))
+    keys = [line.split(": ")[1] for line in verify(run)]
+    assert keys == ["intervals.gmner.f1.high", "errors.correct"]
 
 
 def test_a_changed_data_set_is_named(run: Path, tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def differences(stored: Any, found: Any, key: str = "", tolerance: float = 0.0) 
             for line in differences(one, other, f"{key}[{n}]", tolerance)
         ]
     if isinstance(stored, float) and isinstance(found, float):
-        if math.isclose(stored, found, rel_tol=tolerance, abs_tol=tolerance):
-            return []
+        near = math.isclose(stored, found, rel_tol=tolerance, abs_tol=tolerance)
+        return [] if near else [f"{key}: stored {stored!r}, found {found!r}"]
     # 1 and 1.0 are one number in a file, 1 and true are not.
     if stored == found and isinstance(stored, bool) == isinstance(found, bool):
         return []

@@ -20,3 +20,10 @@ from gmbench.reporting.differences import differences
 )
 def test_differences(stored: object, found: object, lines: list[str]) -> None:
     assert differences(stored, found) == lines
+
+
+def test_a_tolerance_is_for_floats_only() -> None:
+    assert differences({"a": 0.1 + 0.2}, {"a": 0.3}, tolerance=1e-9) == []
+    assert differences({"a": 0.0}, {"a": 1e-12}, tolerance=1e-9) == []
+    assert differences({"a": 0.3}, {"a": 0.301}, tolerance=1e-9) == ["a: stored 0.3, found 0.301"]
+    assert differences({"a": 10**12}, {"a": 10**12 + 1}, tolerance=1e-9) != []
