@@ -81,6 +81,7 @@ class Experiment:
         rows: its variants, in the paper's order.
         reference: key of the row that the others are compared with; None = no comparison.
         settings: the data sets of ``--preset paper``.
+        real: overrides of every run on the paper's data, say ``+experiment=...``.
         world: overrides of every run on the built-in world (``--preset world`` and ``smoke``).
         measures: what is shown of each run; the first is compared and drawn.
         paper: whether ``papers.yaml`` has a table of this name.
@@ -95,6 +96,7 @@ class Experiment:
     rows: tuple[Variant, ...]
     reference: str | None
     settings: tuple[Setting, ...] = (GMNER_DATA,)
+    real: tuple[str, ...] = ()
     world: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = (GMNER_F1,)
     paper: bool = True
@@ -169,7 +171,7 @@ def plan(
             overrides = (
                 *experiment.base,
                 *setting.overrides,
-                *(() if setting.real else experiment.world),
+                *(experiment.real if setting.real else experiment.world),
                 *row.overrides,
                 *(row.paper_only if setting.real else row.world_only),
                 *extra,
