@@ -137,7 +137,8 @@ def pointing(maps: Sequence[tuple[Heat, Sequence[Box], tuple[float, float]]]) ->
 def _shares(edges: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     """Share of the interval ``low..high`` in each cell."""
     covered = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
-    return np.clip(covered, 0, None) / (high - low)
+    shares: NDArray[np.float64] = np.clip(covered, 0, None) / (high - low)
+    return shares
 
 
 def _inside(heat: Heat, boxes: Sequence[Box], size: tuple[float, float]) -> tuple[float, float]:

@@ -14,6 +14,11 @@ from models.qgn.places import centres
 BoxHead = Literal["mlp", "attention", "patches"]
 
 
+START = -1.5
+"""``softplus`` of it is 0.2: patches start with boxes of two fifths of the picture, where a
+sigmoid still has a slope."""
+
+
 class BoxRegression(nn.Module):
     """A box a query, ``cxcywh`` in 0..1.
 
@@ -29,24 +34,22 @@ class BoxRegression(nn.Module):
         super().__init__()
         self.kind = kind
         self.prefix = prefix
+        last = nn.Linear(width, 4)
         self.layers = nn.Sequential(
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, 4),
+            nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last
         )
         if kind != "mlp":
             self.pointer = nn.Linear(width, width)
             self.patch = nn.Linear(width, width)
-            nn.init.zeros_(self.layers[-1].weight)
-            nn.init.zeros_(self.layers[-1].bias)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         if kind == "patches":
             self.sides = nn.Linear(width, 4)
+            nn.init.constant_(self.sides.bias, START)
 
     def forward(self, queries: Tensor, vision: Tensor, mask: Tensor) -> Tensor:
         """Queries ``[B, N, D]``, visual tokens ``[B, V, D]``, mask ``[B, V]`` -> ``[B, N, 4]``."""
-        offset = self.layers(queries)
+        offset: Tensor = self.layers(queries)
         if self.kind == "mlp":
             return offset.sigmoid()
         patches, real = vision[:, self.prefix :], mask[:, self.prefix :]
@@ -60,10 +63,9 @@ class BoxRegression(nn.Module):
         else:
             reach = F.softplus(self.sides(patches))
             corners = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
-            boxes: Tensor = box_convert(corners, "xyxy", "cxcywh")  # [B, P, 4]
-            reference = weights @ boxes
+            reference = weights @ box_convert(corners, "xyxy", "cxcywh")  # [B, N, 4]
         start = torch.logit(reference.masked_fill(~real.any(dim=1)[:, None, None], 0.5), eps=1e-3)
-        return (start + offset).sigmoid()
+        return (offset + start).sigmoid()
 
 
 class PredictionHeads(nn.Module):

@@ -110,11 +110,12 @@ class QGN(nn.Module):
         deep = self.deep_supervision and self.training
         decoded = self.mqd(features, deep=deep, picture=attention)
         *earlier, last = [
-            self.heads(states, words, decoded.vision, word_mask=batch.word_mask, vision_mask=seen)
+            self.heads(states, words, features.vision, word_mask=batch.word_mask, vision_mask=seen)
             for states, words in decoded.layers
         ]
         shown = self._attention(decoded.weights) if attention else None
-        return replace(last, aux=tuple(earlier), attention=shown)
+        answer: Outputs = replace(last, aux=tuple(earlier), attention=shown)
+        return answer
 
     def _vision(self, batch: Batch, text: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """``F~^v [B, V, D]`` and its mask ``[B, V]``; one masked token where no pixels came."""

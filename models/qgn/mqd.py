@@ -69,13 +69,11 @@ class Decoded:
     Attributes:
         layers: queries ``[B, N, D]`` and words ``[B, W, D]`` after each layer; the last is the
             answer, the others are for deep supervision.
-        vision: patches as the last layer left them ``[B, V, D]``.
         weights: with which the last fusion layer looked at the visual tokens ``[B, N, V]``; only
             on demand.
     """
 
     layers: tuple[tuple[Tensor, Tensor], ...]
-    vision: Tensor
     weights: Tensor | None
 
 
@@ -157,7 +155,7 @@ class MultimodalQueryDecoding(nn.Module):
         queries, layers, weights = f.queries, [], None
         for depth, block in enumerate(self.fde, start=1):
             assert memory is not None
-            if picture and depth == len(self.fde):
+            if picture and depth == len(self.fde) and isinstance(block, DecoderBlock):
                 looks = block.weights(queries, memory, own_mask=None, key_mask=memory_mask)
                 weights = looks.mean(dim=1)[..., :size]
             queries = block(queries, memory, own_mask=None, key_mask=memory_mask)
@@ -168,9 +166,7 @@ class MultimodalQueryDecoding(nn.Module):
                 weights = self.merge.weights(states, vision, f.vision_mask).mean(dim=1)
         elif not layers:
             layers.append((queries, words))
-        return Decoded(
-            layers=tuple(layers) if deep else (layers[-1],), vision=vision, weights=weights
-        )
+        return Decoded(layers=tuple(layers) if deep else (layers[-1],), weights=weights)
 
     def _fuse(self, f: Features) -> Tensor:
         """VTF: self-attention over ``[F~v; F~t]`` with their places."""
@@ -216,4 +212,4 @@ class MultimodalQueryDecoding(nn.Module):
             looks = self.glance.weights(f.queries, keys, mask)
             weights = looks.mean(dim=1)[..., : f.vision.shape[1]]
         queries = self.glance_norm(f.queries + self.glance(f.queries, keys, mask))
-        return Decoded(layers=((queries, words),), vision=f.vision, weights=weights)
+        return Decoded(layers=((queries, words),), weights=weights)

@@ -66,7 +66,7 @@ class Places(nn.Module):
 
     def _resized(self, side: int) -> Tensor:
         """``[side * side, D]``."""
-        grid = self.patches
+        grid: Tensor = self.patches
         if side != len(grid):
             stretched = F.interpolate(
                 grid.permute(2, 0, 1)[None], size=(side, side), mode="bilinear", align_corners=False

@@ -53,10 +53,10 @@ class InitialQueries(nn.Module):
         if self.init == "mean":
             real = mask[..., None].to(text.dtype)
             pooled = (text * real).sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True)
-            return pooled + self.identity
+            return self.identity + pooled
         scores = self.scorer(text).masked_fill(~mask[..., None], torch.finfo(text.dtype).min)
-        pooled = scores.softmax(dim=1).mT @ text  # [B, 1 or N, D]
-        return pooled + self.identity if self.init == "attn_single" else pooled
+        weighed: Tensor = scores.softmax(dim=1).mT @ text  # [B, 1 or N, D]
+        return weighed + self.identity if self.init == "attn_single" else weighed
 
     def _noise(self, name: str, width: int) -> Tensor:
         """The same for a sample whenever and beside whatever it comes."""
