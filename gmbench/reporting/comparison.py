@@ -152,9 +152,9 @@ def comparison_table(found: Comparison, first: str, second: str, rule: str) -> T
             Text(f"{row.p_holm:.4f}", style="bold" if clear else ""),
         )
     table.caption = (
-        f"{rule}, {found.n:,} tweets: F1 in %, differences in points.\n"
-        "Interval: paired bootstrap by tweet (BCa). Not better: share of resamples in which the "
-        "first\ndoes not lead. p: approximate randomisation, two-sided; Holm over the rows.\n"
+        f"{rule}, {found.n:,} tweets: F1 in %, differences in points. Interval: paired bootstrap "
+        "by tweet (BCa). Not better: share of resamples in which the first does not lead. p: "
+        "approximate randomisation, two-sided; Holm over the rows. "
         f"{found.resamples:,} resamples, seed {found.seed}. One run each says nothing of other "
         "seeds."
     )
