@@ -189,8 +189,10 @@ def bca(
         acceleration = float(weights @ apart**3) / (6 * spread**1.5) if spread > 0 else 0.0
         bias = float(ndtri(below))
         shifted = bias + ndtri(tails)
-        tails = ndtr(bias + shifted / (1 - acceleration * shifted))
-    # A value outside every resample has no bias to correct: the plain percentiles then.
+        if (acceleration * shifted < 1).all():
+            tails = ndtr(bias + shifted / (1 - acceleration * shifted))
+    # Where a value lies outside every resample, or one tweet outweighs all others, there is no
+    # correction: the plain percentiles then.
     low, high = np.quantile(drawn, tails)
     return Interval(value, float(low), float(high), level)
 

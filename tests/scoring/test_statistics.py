@@ -73,6 +73,16 @@ def test_degenerate_tables():
     assert 0.0 <= interval.low <= interval.value <= interval.high < 1.0
 
 
+def test_tiny_tables_have_ordered_intervals():
+    rng = np.random.default_rng(6)
+    for _ in range(200):
+        table = simulated(int(rng.integers(2, 6)), rng, right=float(rng.random()))
+        table[0] *= rng.integers(1, 40)  # one tweet may outweigh all others
+        for interval in intervals(table, resamples=60)[:1]:
+            for figure in (interval.precision, interval.recall, interval.f1):
+                assert 0.0 <= figure.low <= figure.high <= 1.0
+
+
 def test_tables_of_other_lengths_are_refused():
     with pytest.raises(ValueError, match="same tweets"):
         intervals(np.ones((2, 3), dtype=np.int64), np.ones((3, 3), dtype=np.int64))
