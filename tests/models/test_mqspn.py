@@ -1,41 +1,69 @@
-"""MQSPN as a whole: every switch builds, trains a step and leaves no parameter behind."""
+"""MQSPN as a whole: every switch trains a step, leaves no parameter behind and stays exact."""
 
+import re
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from gmbench.build import build_run
-from gmbench.config import compose
-from gmbench.nn.text import tiny_text, tiny_tokenizer
-from models.mqspn.queries import MultiGrainedQueries
+from gmbench.build import Run, build_run
+from gmbench.config import compose, conf_dir
+from gmbench.engine.parameters import parameters_by_part
+from tests.models.test_contract import as_double, close, padded
 
-TYPES = ("Person", "Location", "Organization", "Others")
-HUMAN = {name: f"what is the name of the {name.lower()}" for name in TYPES}
-
+PAGE = Path(__file__).parents[2] / "docs" / "mqspn.md"
+TEXT = PAGE.read_text()
+ABLATIONS = {
+    name: overrides.split()
+    for name, overrides in re.findall(r"^\| (w/o \w+) \| `([^`]+)` \|$", TEXT, re.M)
+}
 SWITCHES = {
-    "paper": [],
-    "w/o PTQ": ["model.network.type_queries=false", "model.network.entity_classifier=softmax"],
-    "w/o LEQ": ["model.network.entity_queries=human"],
-    "w/o QCT": ["model.network.qct=false"],
-    "w/o QPI": ["model.network.prefix_source=none"],
-    "w/o SAG": ["model.network.aggregator=none"],
-    "w/o BML": [
-        "model.matcher.solver=order",
-        "model.activation=softmax",
-        "model.loss_kind=softmax_nll",
-    ],
+    "default": [],
+    **ABLATIONS,
+    "trained PTQ": ["model.network.ptq_trainable=true"],
     "token prefix": ["model.network.prefix_source=token"],
     "existence": ["model.network.entity_classifier=existence"],
+    "existence in order": [
+        "model.network.entity_classifier=existence",
+        "model.matcher.solver=order",
+    ],
     "own boundary heads": ["model.network.share_boundary_proj=false"],
-    "softmax": ["model.activation=softmax", "model.loss_kind=softmax_nll"],
+    "no regions in the classifier": ["model.network.classifier_regions=false"],
+    "sigmoid": ["model.activation=sigmoid", "model.loss_kind=bce"],
     "query self-attention": ["model.network.query_self_attention=true"],
     "no positions": ["model.network.query_pos=none", "model.network.word_pos=none"],
+    "added positions": ["model.network.query_pos=add"],
     "blocks, wide queries": ["model.network.repeat=block", "model.network.query_init_std=1.0"],
     "plain dot product": ["model.network.sag_scale=none"],
+    "learned lambda": ["model.network.lambda_learnable=true"],
+    "learned slot 0": ["model.network.ungrounded=learned"],
     "no deep supervision": ["model.loss.aux_weight=0"],
+    "a gold row a candidate": ["model.loss.region_target=expand"],
+    "fixed weight of no entity": ["model.loss.terms.type.nil_weight=0.1"],
+    "joint text encoder": ["model.network.query_encoder=joint_bert"],
+    "joint text encoder w/o QCT": [
+        "model.network.query_encoder=joint_bert",
+        "model.network.qct=false",
+    ],
+    "centred crops": ["regions.crop=center"],
+    "ROI-align": ["regions.encoder=roi_align"],
     "trained vision": ["model.network.train_vision=true", "trainer.batch_size=4"],
+    "trained vision on one map": [
+        "model.network.train_vision=true",
+        "regions.encoder=roi_align",
+        "trainer.batch_size=4",
+    ],
     "few queries, few regions": ["model.network.num_queries=8", "regions.num=3"],
+    "the paper": ["+experiment=mqspn_paper", "encoders=tiny"],
+    "as released": [
+        "+experiment=mqspn_official",
+        "encoders=tiny",
+        "encoders.crop_size=48",
+        "trainer.batch_size=4",
+    ],
 }
 
 
@@ -44,76 +72,113 @@ def world(tmp_path_factory):
     return tmp_path_factory.mktemp("world")
 
 
-@pytest.mark.parametrize("name", SWITCHES)
-def test_every_switch_trains_a_step(name, world):
-    cfg = compose(
-        [
-            "data=synthetic_tiny",
-            f"data.root={world}",
-            f"cache={world}/cache",
-            "model.network.layers=2",
-            *SWITCHES[name],
-        ]
-    )
-    run = build_run(cfg)
+def built(world: Path, *overrides: str) -> Run:
+    settings = ["data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache"]
+    return build_run(compose([*settings, "trainer.eval_batch_size=6", *overrides]))
+
+
+def train_a_step(run: Run, name: str) -> None:
+    """Two steps of gradient descent, each parameter heard in both."""
     module = run.module.train()
     batch = next(iter(run.data.train_dataloader()))
-    optimizer = torch.optim.SGD([p for p in module.model.parameters() if p.requires_grad], 1e-4)
-    losses = []
+    learning = {n: p for n, p in module.model.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.SGD(learning.values(), 1e-4)
     for _ in range(2):
         optimizer.zero_grad()
         values = module.loss(module.model(batch), batch)
         values.total.backward()
-        losses.append(values.total.item())
-        silent = [
-            n for n, p in module.model.named_parameters() if p.requires_grad and p.grad is None
-        ]
-        assert silent == [], f"{name}: no gradient"
+        assert values.total.isfinite()
+        assert [n for n, p in learning.items() if p.grad is None] == [], f"{name}: no gradient"
+        assert all(p.grad.isfinite().all() for p in learning.values() if p.grad is not None)
         optimizer.step()
-    assert all(map(torch.isfinite, map(torch.tensor, losses)))
+    frozen = [p for p in module.model.parameters() if not p.requires_grad]
+    assert all(p.grad is None for p in frozen)
 
 
-def queries(**settings) -> MultiGrainedQueries:
-    torch.manual_seed(0)
-    return MultiGrainedQueries(
-        text_encoder=tiny_text(),
-        tokenizer=tiny_tokenizer(),
-        type_names=TYPES,
-        **{"num_queries": 10, **settings},
+def stay_exact(run: Run) -> None:
+    """Padding, further masked regions, company and order change no output."""
+    model = run.module.model.double().eval()
+    batch = as_double(next(iter(run.data.val_dataloader())))
+    assert batch.region_mask is not None
+    words, slots = batch.word_mask.shape[1], batch.region_mask.shape[1]
+    alone = replace(batch.map(lambda t: t[2:3]), ids=batch.ids[2:3])
+    with torch.no_grad():
+        whole, back = model(batch), model(batch.map(lambda t: t.flip(0)))
+        close(whole, model(padded(batch, 5, 7, 3)), words, slots)
+        close(whole, model(alone), words, slots, slice(2, 3))
+        close(whole, back.map(lambda t: t.flip(0)), words, slots)
+
+
+def test_the_page_names_all_six_ablations():
+    assert list(ABLATIONS) == [f"w/o {part}" for part in ("PTQ", "LEQ", "QCT", "QPI", "SAG", "BML")]
+
+
+def test_the_page_names_every_key_of_the_network():
+    keys = set(compose([]).model.network) - {"_target_", "human_queries", "activation"}
+    assert {key for key in keys if f"`N.{key}`" not in TEXT} == set()
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_every_switch_trains_a_step_and_stays_exact(name, world):
+    run = built(world, *SWITCHES[name])
+    train_a_step(run, name)
+    stay_exact(run)
+
+
+@pytest.mark.parametrize("pair", list(combinations(ABLATIONS, 2)), ids=" and ".join)
+def test_any_two_ablations_train_a_step(pair, world):
+    train_a_step(
+        built(world, "model.network.layers=1", *ABLATIONS[pair[0]], *ABLATIONS[pair[1]]), ""
     )
 
 
-def test_types_are_spread_over_queries():
-    assert queries().type_of_query.tolist() == [1, 2, 3, 4, 1, 2, 3, 4, 1, 2]
-    assert queries(repeat="block").type_of_query.tolist() == [1, 1, 1, 2, 2, 3, 3, 3, 4, 4]
+def test_without_every_part_it_still_trains(world):
+    train_a_step(built(world, *(o for overrides in ABLATIONS.values() for o in overrides)), "none")
 
 
-def test_type_grained_part_is_fixed_and_differs_by_type():
-    found = queries(query_init_std=0.0)(1)[0]
-    torch.testing.assert_close(found[0], found[4])
-    assert (found[0] - found[1]).abs().max() > 0.1
-    assert "type_states" in dict(queries().named_buffers())
+def test_the_paper_and_the_release_say_what_they_are():
+    paper, released = (compose([f"+experiment=mqspn_{name}"]) for name in ("paper", "official"))
+    for cfg in (paper, released):
+        assert cfg.encoders.text_name == "bert-base-cased"
+        assert cfg.encoders.vision_name == "openai/clip-vit-base-patch32"
+        assert (cfg.trainer.epochs, cfg.optim.freeze_epochs, cfg.optim.warmup) == (50, 5, 0.05)
+        assert (cfg.optim.lr_encoder, cfg.optim.lr_head) == (2e-5, 2e-5)
+        assert (cfg.model.activation, cfg.model.loss_kind) == ("sigmoid", "bce")
+        assert cfg.model.network.num_queries == 60
+    assert (paper.trainer.batch_size, released.trainer.batch_size) == (16, 8)
+    assert (paper.model.network.layers, released.model.network.layers) == (3, 5)
+    assert paper.model.network.entity_classifier == "existence"
 
 
-def test_without_type_queries_only_the_learned_part_speaks():
-    part = queries(type_queries=False, query_init_std=0.0)
-    torch.testing.assert_close(part(1)[0, 0], part(1)[0, 1])
+def test_each_difference_of_the_release_is_a_commented_line():
+    lines = (conf_dir() / "experiment" / "mqspn_official.yaml").read_text().split("model:\n")[1]
+    network = lines.split("  matcher:")[0].splitlines()[1:]
+    silent = [line for line in network if "#" not in line]
+    assert silent == ["    query_dropout: 0.1", "    head_dropout: 0.5"]
 
 
-def test_human_queries_are_fixed_texts():
-    part = queries(entity_queries="human", human_queries=HUMAN)
-    assert [n for n, _ in part.named_parameters()] == ["norm.weight", "norm.bias"]
-    with pytest.raises(ValueError, match="no text for Others"):
-        queries(entity_queries="human", human_queries={n: HUMAN[n] for n in TYPES[:3]})
+def test_candidates_may_differ_between_training_and_evaluation(world):
+    run = built(world, "regions.num=3", "regions.eval_num=6")
+    first, second = (next(iter(f())) for f in (run.data.train_dataloader, run.data.val_dataloader))
+    assert first.region_mask.shape[1] == 4
+    assert second.region_mask.shape[1] == 7
 
 
-def test_fewer_queries_than_types_are_refused():
-    with pytest.raises(ValueError, match="every type needs a query"):
-        queries(num_queries=3)
+def test_parameters_by_part(world):
+    run = built(world)
+    parts = {p.name: p for p in parameters_by_part(run.module.model, run.module.learns)}
+    assert set(parts) == {
+        *("own", "queries", "text_encoder", "vision_encoder", "region_projection"),
+        *("word_norm", "qfnet", "heads"),
+    }
+    assert parts["vision_encoder"].trainable == 0
+    assert all(p.trainable == p.total for p in parts.values() if p.name != "vision_encoder")
+    total = sum(p.numel() for p in run.module.model.parameters())
+    assert sum(p.total for p in parts.values()) == total
 
 
 def test_deep_supervision_is_for_training_only(world):
-    run = build_run(compose(["data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache"]))
+    run = built(world)
     batch = next(iter(run.data.val_dataloader()))
     assert len(run.module.model.train()(batch).aux) == 2
     assert run.module.model.eval()(batch).aux == ()
@@ -121,16 +186,7 @@ def test_deep_supervision_is_for_training_only(world):
 
 def test_overfits_four_tweets(world):
     """A model that cannot learn four tweets by heart has a bug."""
-    run = build_run(
-        compose(
-            [
-                "data=synthetic_tiny",
-                f"data.root={world}",
-                f"cache={world}/cache",
-                "model.network.num_queries=16",
-            ]
-        )
-    )
+    run = built(world, "model.network.num_queries=16")
     module, data = run.module, run.data.dataset("train")
     collate = run.data.train_dataloader().collate_fn
     batch = collate([data[i] for i in range(4)])
