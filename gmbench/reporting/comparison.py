@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich import box
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from gmbench.reporting.results import RunResult, read_result
+from gmbench.reporting.tables import new_table
 from gmbench.scoring.comparison import TASKS, Comparison, compare
 from gmbench.scoring.statistics import LEVEL, RESAMPLES, Interval, TweetTable
 from gmbench.scoring.tweets import read_tweet_table
@@ -119,15 +120,7 @@ def comparison_table(found: Comparison, first: str, second: str, rule: str) -> T
         second: name of the second.
         rule: the protocol in a few words.
     """
-    table = Table(
-        title=f"{first} against {second}",
-        title_style="bold",
-        title_justify="left",
-        caption_style="dim",
-        caption_justify="left",
-        box=box.ROUNDED,
-        header_style="bold",
-    )
+    table = new_table(escape(f"{first} against {second}"))
     level = found.tasks[0].difference.delta.level if found.tasks else LEVEL
     table.add_column("F1")
     for head in (
