@@ -15,7 +15,7 @@ from experiments.engine.collect import Block, collect, find
 from experiments.engine.files import Notes, markdown, ours, table_csv
 from experiments.engine.measures import Finished
 from experiments.engine.plan import Experiment, Planned, plan
-from gmbench.config import ConfigError, friendly
+from gmbench.config import friendly
 from gmbench.grid import Job, Limits, Status, run_jobs
 from gmbench.grid.progress import line_of
 from gmbench.reporting.index import read_index
@@ -53,6 +53,8 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     for block in blocks:
         console.print(_table(experiment, block))
     missing = len(planned) - len(found)
+    if not planned:
+        console.print("Nothing of it can be run on this data.")
     console.print(f"{len(found)} of {len(planned)} runs are there, {missing} missing.")
     if missing and not options.launch:
         console.print(f"Run them: {_command(experiment, options)} --launch")
@@ -166,25 +168,28 @@ def _table(experiment: Experiment, block: Block) -> Table:
         box=box.ROUNDED,
         caption_justify="left",
     )
-    table.add_column("row")
-    table.add_column("overrides", style="dim", overflow="fold")
+    table.add_column("row", overflow="fold")
+    table.add_column("key, overrides", style="dim", overflow="fold")
     table.add_column("missing", justify="right")
+    printed = any(cell.paper is not None for row in block.cells for cell in row)
     for measure in experiment.measures:
-        table.add_column(measure.title, justify="right", no_wrap=True)
-        table.add_column("paper", justify="right", style="dim")
+        table.add_column(measure.title, justify="right")
+        if printed:
+            table.add_column("paper", justify="right", style="dim")
     notes = Notes()
     for row in block.cells:
         cells: list[str] = []
         for cell in row:
-            cells += [
-                ours(cell).replace("*", ""),
-                "" if cell.value is None else f"{cell.value:.2f}",
-            ]
-            if cell.paper is not None and cell.paper.reason:
-                cells[-1] += "!"
-                notes.mark(cell.paper.reason)
+            cells.append(ours(cell).replace("*", ""))
+            if printed:
+                flagged = cell.paper is not None and cell.paper.reason
+                cells.append(
+                    "" if cell.value is None else f"{cell.value:.2f}{'!' if flagged else ''}"
+                )
+                notes.mark(cell.paper.reason if cell.paper else None)
         first = row[0]
-        overrides = " ".join(first.row.overrides) or "(none)"
+        world = () if block.setting.real else first.row.world_only
+        overrides = " ".join((f"{first.row.key}:", *first.row.overrides, *world))
         missing = first.wanted - len(first.runs)
         table.add_row(first.row.label, overrides, str(missing or ""), *cells)
     table.caption = "\n".join([*(f"! {text}" for text in notes.letters), *block.set_aside]) or None
@@ -192,4 +197,26 @@ def _table(experiment: Experiment, block: Block) -> Table:
 
 
 def _sweeps(missing: Sequence[Planned], options: argparse.Namespace) -> list[Job]:
-    raise ConfigError(["--launcher: not yet"])
+    """One multirun of Hydra's a row, all of its missing seeds in it, under another launcher."""
+    rows: dict[tuple[str, str], list[Planned]] = {}
+    for run in missing:
+        rows.setdefault((run.setting.key, run.row.key), []).append(run)
+    jobs = []
+    for runs in rows.values():
+        folder = runs[0].folder.parent
+        quoted = str(folder).replace("'", r"\'")
+        command = (
+            *(sys.executable, "-m", "gmbench.run", "-m", *runs[0].overrides),
+            f"seed={','.join(str(run.seed) for run in runs)}",
+            f"name={folder.parents[1].name}",
+            f"runs={options.runs_dir}",
+            f"hydra/launcher={options.launcher}",
+            f"hydra.sweep.dir='{quoted}'",
+            "hydra.sweep.subdir='seed=${seed}'",
+            "callbacks.progress=false",
+        )
+        # The sweep has no result of its own: the last seed's stands for it.
+        jobs.append(
+            Job(label=runs[-1].label, folder=runs[-1].folder, command=command, sha=runs[-1].sha)
+        )
+    return jobs

@@ -1,28 +1,21 @@
 """Finished runs -> the cells of a table: mean, deviation, paired interval, the paper's number."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from experiments.engine.measures import Finished, Measure, sums
+from experiments.engine.answers import Answered, compared
+from experiments.engine.measures import Finished, Measure
 from experiments.engine.plan import Experiment, Planned, Setting, Variant
 from experiments.papers import papers
 from experiments.published import Cell
-from gmbench.config import compose
 from gmbench.config.identity import VOLATILE
-from gmbench.construct import build_source
 from gmbench.reporting.index import Indexed
 from gmbench.reporting.results import RunResult, read_result
-from gmbench.scoring.files import read_predictions
-from gmbench.scoring.paired import check_pair
-from gmbench.scoring.seeds import SeedDifference, SeedSummary, compare_seeds, summarise
-from gmbench.scoring.statistics import Ints, TweetTable, tweet_table
-from gmbench.structures import Example
+from gmbench.scoring.seeds import SeedDifference, SeedSummary, summarise
 
 log = logging.getLogger("experiments")
 
@@ -104,7 +97,7 @@ def collect(
     blocks = []
     for setting in dict.fromkeys(run.setting for run in planned):
         mine = tuple(run for run in planned if run.setting is setting)
-        usable, set_aside = _comparable(mine, found)
+        usable, set_aside = _comparable(mine, found, by_row=experiment.data_varies)
         blocks.append(_block(experiment, setting, mine, usable, set_aside))
     return tuple(blocks)
 
@@ -120,18 +113,22 @@ def _block(
         row.key: tuple(usable[run] for run in planned if run.row is row and run in usable)
         for row in experiment.rows
     }
-    wanted = {row.key: sum(run.row is row for run in planned) for row in experiment.rows}
-    tables = Tables(planned)
-    reference = experiment.reference
+    answers = {
+        row.key: Answered(next((run.overrides for run in planned if run.row is row), ()))
+        for row in experiment.rows
+    }
     cells = []
     for row in experiment.rows:
         line = []
+        other = row.against or experiment.reference
         for measure in experiment.measures:
-            values = [v for run in runs[row.key] if (v := measure.of(run)) is not None]
+            of = answers[row.key].figure(measure)
+            values = [v for run in runs[row.key] if (v := of(run)) is not None]
             difference = None
-            if reference not in (None, row.key) and measure.task is not None:
-                difference = tables.compare(
-                    runs[row.key], runs[reference or ""], measure.task if values else None
+            if other not in (None, row.key) and measure.task is not None and values:
+                assert other is not None
+                difference = compared(
+                    answers[row.key], runs[row.key], answers[other], runs[other], measure.task
                 )
             paper = paper_cell(experiment, setting, row, measure)
             line.append(
@@ -139,7 +136,7 @@ def _block(
                     setting=setting,
                     row=row,
                     measure=measure,
-                    wanted=wanted[row.key],
+                    wanted=sum(run.row is row for run in planned),
                     runs=runs[row.key],
                     summary=summarise(values) if values else None,
                     difference=difference,
@@ -163,65 +160,18 @@ def paper_cell(
     return table.cell(row.key, column)
 
 
-class Tables:
-    """Counts by tweet of runs on one data set, read when they are first asked for."""
-
-    def __init__(self, planned: Sequence[Planned]) -> None:
-        self._planned = planned
-        self._read: dict[Path, TweetTable | None] = {}
-
-    @cached_property
-    def gold(self) -> tuple[Example, ...]:
-        """The test split, read as the runs read it."""
-        return build_source(compose(self._planned[0].overrides)).read("test").examples
-
-    def compare(
-        self, runs: Sequence[Finished], reference: Sequence[Finished], task: str | None
-    ) -> SeedDifference | None:
-        """Mean F1 of some runs minus that of others, with the interval of the difference."""
-        if task is None or not runs or not reference:
-            return None
-        first, second = (self._of(some, task) for some in (runs, reference))
-        if not first or not second:
-            return None
-        for table in (*first, *second):
-            check_pair(table, first[0])
-        return compare_seeds(first, second)
-
-    def _of(self, runs: Iterable[Finished], task: str) -> list[Ints]:
-        tables = [self._table(run) for run in runs]
-        return [getattr(table, task) for table in tables if table is not None]
-
-    def _table(self, run: Finished) -> TweetTable | None:
-        if run.folder not in self._read:
-            try:
-                self._read[run.folder] = self._count(run)
-            except (OSError, ValueError) as fault:
-                log.warning("%s: no interval: %s", run.folder, fault)
-                self._read[run.folder] = None
-        return self._read[run.folder]
-
-    def _count(self, run: Finished) -> TweetTable:
-        predictions = read_predictions(run.folder / "predictions.test.jsonl", self.gold)
-        table = tweet_table({e.id: e.entities for e in self.gold}, predictions)
-        stored = run.result.metrics.mner
-        if sums(table.mner) != (stored.tp, stored.pred, stored.gold):
-            raise ValueError("its predictions do not give the counts of its result.json")
-        return table
-
-
 def _comparable(
-    planned: Sequence[Planned], found: Mapping[Planned, Finished]
+    planned: Sequence[Planned], found: Mapping[Planned, Finished], *, by_row: bool
 ) -> tuple[dict[Planned, Finished], tuple[str, ...]]:
     """Only runs on the same tweets, counted by the same rules, with or all without pixels."""
     usable: dict[Planned, Finished] = {}
     lines = []
-    first: tuple[Any, ...] | None = None
+    firsts: dict[str, tuple[Any, ...]] = {}
     for run in planned:
         if run not in found:
             continue
-        identity = _identity(found[run].result)
-        first = first or identity
+        identity = identity_of(found[run].result)
+        first = firsts.setdefault(run.row.key if by_row else "", identity)
         if identity == first:
             usable[run] = found[run]
         else:
@@ -231,7 +181,8 @@ def _comparable(
     return usable, tuple(lines)
 
 
-def _identity(result: RunResult) -> tuple[Any, ...]:
+def identity_of(result: RunResult) -> tuple[Any, ...]:
+    """What must be equal of two runs that share a table."""
     data = result.data
     return result.protocol, data.fingerprint, (data.split, data.n), data.limit, data.saw_pixels
 

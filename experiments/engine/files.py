@@ -69,7 +69,7 @@ def _table(experiment: Experiment, block: Block, notes: Notes) -> Iterator[str]:
 def ours(cell: OurCell, notes: Notes | None = None) -> str:
     """Mean ± sample deviation (n), or that there is nothing."""
     if cell.summary is None:
-        return "*not reported*" if cell.runs else NOT_RUN
+        return ABSENT if not cell.wanted else "*not reported*" if cell.runs else NOT_RUN
     n = len(cell.summary.values)
     spread = "" if cell.summary.sd is None else f" ± {cell.summary.sd:.2f}"
     missing = f" of {cell.wanted}" if n < cell.wanted else ""
@@ -153,7 +153,9 @@ def table_csv(experiment: Experiment, blocks: Sequence[Block], *, preset: Preset
         overrides = {run.row.key: " ".join(run.overrides) for run in block.planned}
         for row in block.cells:
             for cell in row:
-                writer.writerow(_fields(experiment, preset, block, cell, overrides[cell.row.key]))
+                writer.writerow(
+                    _fields(experiment, preset, block, cell, overrides.get(cell.row.key, ""))
+                )
     return text.getvalue()
 
 

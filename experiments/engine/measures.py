@@ -1,12 +1,15 @@
 """What is read off a finished run: figures of its record, or anything its predictions give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gmbench.reporting.results import RunResult
 from gmbench.scoring.counting import Task
 from gmbench.scoring.statistics import Ints
+from gmbench.structures import Example, Prediction
+
+Answers = Mapping[str, Sequence[Prediction]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +39,17 @@ class Measure:
         task: whose F1 it is: then the difference of two rows has a paired interval.
         printed: which number of a paper's cell it is: ``precision``, ``recall`` or ``f1``.
         column: of the paper's table; None = the setting's own.
+        of_answers: instead of ``of``: from the gold of the test split and the predictions.
+        unit: of the figure.
     """
 
     title: str
-    of: Callable[[Finished], float | None]
+    of: Callable[[Finished], float | None] = lambda run: None
     task: Task | None = None
     printed: str = "f1"
     column: str | None = None
+    of_answers: Callable[[Sequence[Example], Answers], float | None] | None = None
+    unit: str = "%"
 
 
 def figure(task: Task, name: str, column: str | None = None) -> Measure:

@@ -25,6 +25,9 @@ class Variant:
         world_only: overrides that only the built-in world can take.
         x: its place on the axis of a curve.
         extra: the paper has no such row.
+        against: key of the row it is compared with, in place of the experiment's reference.
+        series: the curve it belongs to.
+        only: ``real`` or ``world``: it makes sense on such data alone.
     """
 
     key: str
@@ -34,6 +37,13 @@ class Variant:
     world_only: tuple[str, ...] = ()
     x: float | None = None
     extra: bool = False
+    against: str | None = None
+    series: str = ""
+    only: Literal["real", "world"] | None = None
+
+    def fits(self, setting: "Setting") -> bool:
+        """Whether the row can be run there."""
+        return self.only is None or (self.only == "real") is setting.real
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +98,7 @@ class Experiment:
         curve: name of the axis where the picture is a curve over ``Variant.x``.
         seeds: of ``--preset paper`` and ``world``; ``smoke`` takes the first.
         note: what a reader must know, in Markdown.
+        data_varies: rows are of different data on purpose; only rows of equal data are compared.
     """
 
     name: str
@@ -103,6 +114,7 @@ class Experiment:
     curve: str | None = None
     seeds: tuple[int, ...] = SEEDS
     note: str = ""
+    data_varies: bool = False
 
     def __post_init__(self) -> None:
         keys = [row.key for row in self.rows]
@@ -167,7 +179,7 @@ def plan(
     seeds = tuple(seeds or (experiment.seeds if preset != "smoke" else experiment.seeds[:1]))
     planned = []
     for setting in settings_of(experiment, preset):
-        for row in experiment.rows:
+        for row in filter(lambda row: row.fits(setting), experiment.rows):
             overrides = (
                 *experiment.base,
                 *setting.overrides,

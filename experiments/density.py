@@ -1,0 +1,47 @@
+"""Ever more entities in a tweet: what becomes of set prediction?"""
+
+import sys
+
+from experiments.engine import TASKS_F1, Experiment, Variant, main
+from experiments.engine.plan import GMNER_DATA
+
+COUNTS = (1, 2, 4, 6, 8, 12)
+
+
+def dense(model: str, label: str, n: int) -> Variant:
+    """Tweets of exactly n entities each."""
+    return Variant(
+        key=f"{model}_{n}",
+        label=f"{label}, {n} a tweet",
+        overrides=(f"model={model}",),
+        world_only=(
+            f"+data.world.entities_min={n}",
+            f"+data.world.entities_max={n}",
+            f"+data.world.words_max={40 + 8 * n}",
+            f"data.world.candidates={10 + n}",
+            f"regions.num={10 + n}",
+        ),
+        x=n,
+        series=label,
+    )
+
+
+EXPERIMENT = Experiment(
+    name="density",
+    title="Entities in a tweet",
+    base=("model.network.num_queries=48",),
+    settings=(GMNER_DATA,),
+    reference=None,
+    measures=TASKS_F1,
+    rows=tuple(dense("mqspn", "MQSPN", n) for n in COUNTS),
+    paper=False,
+    curve="entities in every tweet",
+    data_varies=True,
+    note=(
+        "Each point is a world of its own, trained and tested on. Nested and crossing spans cannot "
+        "be told in BIO tags and do not occur."
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(EXPERIMENT))
