@@ -98,6 +98,8 @@ def score_files(args: Namespace) -> None:
 def score_cases(args: Namespace) -> None:
     """Score lines that hold their own gold, case by case or as one corpus."""
     cases = read_cases(args.cases)
+    if args.types == "coarse":
+        cases = {id_: document.in_coarse_types() for id_, document in cases.items()}
     scored = score(cases, args.protocol, args.iou)
     if args.corpus:
         if args.json:

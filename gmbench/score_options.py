@@ -10,6 +10,13 @@ from gmbench.score_input import FORMATS, UsageError
 from gmbench.scoring.protocols import PROTOCOLS
 from gmbench.scoring.statistics import RESAMPLES
 
+BELONGS = {
+    "cases": {"cases", "corpus", "json", "protocol", "iou", "types"},
+    "verify": {"verify", "gold_root"},
+    "compare": {"compare", "json", "resamples", "seed"},
+}
+"""What each of the other modes knows; anything else given with it is an error, never ignored."""
+
 
 def options(description: str | None, arguments: Sequence[str] | None) -> Namespace:
     """What was asked for.
@@ -17,14 +24,26 @@ def options(description: str | None, arguments: Sequence[str] | None) -> Namespa
     Raises:
         UsageError: it does not make sense.
     """
-    args = _parser(description).parse_args(arguments)
+    parser = _parser(description)
+    args = parser.parse_args(arguments)
+    mode = next((name for name in BELONGS if getattr(args, name)), None)
+    given = {name for name, value in vars(args).items() if value != parser.get_default(name)}
+    given.discard("files")
+    if args.files and mode:
+        raise UsageError(f"--{mode} takes no other file, got {args.files[0]}")
+    if mode:
+        stray = given - BELONGS[mode]
+        reason = f"does not belong to --{mode}"
+    elif args.gold_root:
+        stray, reason = given & {"corpus", "train"}, "does not belong to --gold-root"
+    else:
+        stray = given & {"corpus", "split", "text_dir"}
+        reason = "belongs to --cases" if "corpus" in stray else "belongs to --gold-root"
+    if stray:
+        name = {"written": "from"}.get(min(stray), min(stray).replace("_", "-"))
+        raise UsageError(f"--{name} {reason}")
     if not 0.0 < args.iou <= 1.0 or (args.protocol != "strict" and args.iou != 0.5):
         raise UsageError("--iou must lie in (0, 1], and be 0.5 under another protocol")
-    if args.corpus and args.cases is None:
-        raise UsageError("--corpus belongs to --cases")
-    single = next((name for name in ("cases", "verify", "compare") if getattr(args, name)), None)
-    if single and args.files:
-        raise UsageError(f"--{single} takes no other file, got {args.files[0]}")
     return args
 
 

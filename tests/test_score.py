@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gmbench.score import main
@@ -164,6 +165,29 @@ def test_types_are_folded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert list(found["per_type"]["mner"]) == ["person"]
 
 
+def test_types_of_cases_are_folded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.jsonl"
+    gold = {"start": 0, "end": 0, "type": "athlete", "boxes": []}
+    row = {"id": "7", "gold": [gold], "pred": [{**GOOD, "type": "actor"}]}
+    path.write_text(json.dumps(row))
+    assert told(capsys, "--cases", path)["mner"]["tp"] == 0
+    assert told(capsys, "--cases", path, "--types", "coarse")["mner"]["tp"] == 1
+
+
+def test_candidates_from_a_folder_of_vinvl(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold, pred = tmp_path / "g.jsonl", tmp_path / "p.jsonl"
+    write_gold(gold, [Example("7", ("Kevin",), (Entity(0, 0, "PER", (BOX,)),))])
+    pred.write_text('{"id": "7", "entities": [{"text": "Kevin", "type": "PER", "region": 1}]}\n')
+    arguments = (gold, pred, "--from", "index", "--none", 16, "--candidates", tmp_path)
+    assert main([*map(str, arguments)]) == 2
+    assert "7.jpg.npz: missing candidates" in capsys.readouterr().err
+    boxes = np.array([(50, 50, 60, 60), BOX], dtype=np.float32)
+    np.savez(tmp_path / "7.jpg.npz", bounding_boxes=boxes, num_boxes=2)
+    assert told(capsys, *arguments)["gmner"]["tp"] == 1
+
+
 def test_pred_as_the_key_of_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gold, pred = tmp_path / "g.jsonl", tmp_path / "p.jsonl"
     write_gold(gold, [Example("7", ("Kevin",), (Entity(0, 0, "PER"),))])
@@ -233,6 +257,11 @@ def test_every_fault_is_one_line_and_exit_code_2(
         (["a", "b", "--iou", "0.7", "--protocol", "hindex"], "be 0.5 under another protocol"),
         (["a", "b", "--resamples", "-1"], "--resamples"),
         (["a", "b", "--corpus"], "--corpus belongs to --cases"),
+        (["a", "b", "--split", "dev"], "--split belongs to --gold-root"),
+        (["a", "--gold-root", "r", "--train", "t"], "--train does not belong to --gold-root"),
+        (["--cases", "c", "--from", "llm"], "--from does not belong to --cases"),
+        (["--verify", "r", "--protocol", "hindex"], "--protocol does not belong to --verify"),
+        (["--compare", "r", "s", "--iou", "0.6"], "--iou does not belong to --compare"),
         (["a", "--cases", "c"], "--cases takes no other file, got a"),
         (["--cases", "c", "--verify", "r"], "not allowed with argument"),
         (["gone.jsonl", "b"], "gone.jsonl: No such file or directory"),

@@ -22,7 +22,7 @@ gold                    all entities           the last of a span          none 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from gmbench.scoring.counting import (
@@ -36,6 +36,7 @@ from gmbench.scoring.counting import (
 )
 from gmbench.scoring.mqspn import score_as_mqspn
 from gmbench.scoring.statistics import TweetTable, table_of
+from gmbench.scoring.types import with_coarse_gold, with_coarse_types
 from gmbench.structures import Box, Entity, Prediction
 
 __all__ = ["PROTOCOLS", "PROTOCOL_VERSION", "Document", "Protocol", "Scored", "score"]
@@ -56,6 +57,10 @@ class Document:
     pred: Sequence[Prediction]
     words: Sequence[str] = ()
     candidates: Sequence[Box] | None = None
+
+    def in_coarse_types(self) -> "Document":
+        """The same tweet with parents in place of fine types."""
+        return replace(self, gold=with_coarse_gold(self.gold), pred=with_coarse_types(self.pred))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
