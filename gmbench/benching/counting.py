@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-
 RESHAPES = (torch.ops.aten._unsafe_view.default,)
 
 
