@@ -9,6 +9,7 @@ VERBS = {
     "score": "score anybody's predictions; check a stored result",
     "report": "leaderboard of finished runs",
     "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
+    "bench": "speed and memory against floors measured in the same run",
     "pretrain": "pretrain the tiny encoders, or check the shipped weights",
 }
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 RESHAPES = (torch.ops.aten._unsafe_view.default,)
 
 
-class OperationCounter(TorchDispatchMode):
+class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts aten operations that compute or write something.
 
     Views do not count, nor does ``_unsafe_view``, which only reshapes a fresh result.
@@ -21,7 +21,7 @@ class OperationCounter(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
     def __torch_dispatch__(

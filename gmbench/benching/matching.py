@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gmbench.benching.measure import Findings, take_turns
 from gmbench.benching.sizes import TYPES, Size, targets_of
-from gmbench.engine.costs import RegionCost, SpanCost, TypeCost, total
+from gmbench.engine.costs import CostTerm, RegionCost, SpanCost, TypeCost, total
 from gmbench.engine.matcher import HungarianMatcher
 from gmbench.tensors import Outputs
 
@@ -34,7 +34,7 @@ def run(size: Size, repeats: int) -> Findings:
     ]
     counts = torch.randint(1, 7, (size.rows,), generator=g)
     targets = targets_of(counts, words=size.words, slots=slots)
-    terms = {"type": TypeCost(), "span": SpanCost(), "region": RegionCost()}
+    terms: dict[str, CostTerm] = {"type": TypeCost(), "span": SpanCost(), "region": RegionCost()}
     costs = [total(terms, layer, targets).numpy() for layer in layers]
     pairs = [(layer[b, :, :n]) for layer in costs for b, n in enumerate(counts.tolist())]
 
