@@ -161,6 +161,90 @@ def test_hindex_equals_its_index_sets() -> None:
         assert got == Counts(tp, len(ps), len(ts))
 
 
+def random_tweet(rng: random.Random) -> Document:
+    """Few letters and few boxes: repeated names, adjacent entities and shared boxes are common."""
+    words = rng.choices("abc", k=rng.randrange(1, 9))
+    spans, at = [], 0
+    while at < len(words):
+        length = min(rng.choice((0, 1, 1, 2)), len(words) - at)
+        if length:
+            spans.append((at, at + length - 1))
+        at += max(1, length)
+    candidates: list[Box] = [
+        (30 * x, 0, 30 * x + rng.choice((20, 40, 60)), 20)
+        for x in rng.sample(range(20), rng.randrange(1, 19))
+    ]
+    boxes: dict[str, tuple[Box, ...]] = {}
+    for start, end in spans:
+        shown = rng.choices(candidates, k=rng.choice((0, 1, 1, 2)))
+        moved = tuple((x + rng.choice((0, 5)), y, z, w) for x, y, z, w in shown)
+        boxes.setdefault(" ".join(words[start : end + 1]), moved)
+    gold = [
+        Entity(s, e, rng.choice(("PER", "LOC")), boxes[" ".join(words[s : e + 1])])
+        for s, e in spans
+    ]
+    pred = []
+    for _ in range(rng.randrange(6)):
+        start, end = rng.choice(spans) if spans and rng.random() < 0.7 else (len(words) - 1,) * 2
+        region = rng.randrange(min(len(candidates), 15) + 1)
+        box = candidates[region - 1] if region else None
+        pred.append(Prediction(start, end, rng.choice(("PER", "LOC")), box, region=region))
+    return Document(gold, pred, words, candidates)
+
+
+def mqspn_by_lists(tweet: Document) -> list[Counts]:
+    """The released counting written anew with lists, over a union of tuples as it does."""
+    assert tweet.candidates is not None
+    owner: dict[int, str] = {}
+    surfaces = [" ".join(tweet.words[e.start : e.end + 1]) for e in tweet.gold]
+    for surface in dict.fromkeys(surfaces):
+        for box in tweet.gold[surfaces.index(surface)].boxes:
+            for rank, region in enumerate(tweet.candidates[:15], start=1):
+                width = max(0, min(box[2], region[2]) - max(box[0], region[0]))
+                if 2 * width >= box[2] - box[0] + region[2] - region[0] - width:  # equal heights
+                    owner[rank] = surface
+    wanted, skip = [], -1
+    for entity, surface in zip(tweet.gold, surfaces, strict=True):
+        if entity.start == skip:
+            continue
+        skip = entity.end + 1
+        ranks = sorted(rank for rank, name in owner.items() if name == surface)
+        for rank in [r for r in ranks if r < 10] if ranks else [0]:
+            wanted.append((entity.start, entity.end, entity.type, rank))
+    kept: list[tuple[int, int, str, int]] = []
+    for p in sorted(tweet.pred, key=lambda p: p.region or 0, reverse=True):
+        if not any(p.start <= k[1] and k[0] <= p.end for k in kept):
+            kept.append((p.start, p.end, p.type, p.region or 0))
+
+    def counted(
+        gold: list[tuple[object, ...]], pred: list[tuple[object, ...]], twins: bool
+    ) -> Counts:
+        if twins:
+            wrong = [p for p in pred if p not in gold]
+            pred = pred + [(*p[:-1], 0) for p in wrong for g in gold if g[:-1] == p[:-1]]
+        union = dict.fromkeys([*gold, *pred])
+        return Counts(
+            sum(x in gold and x in pred for x in union),
+            sum(x in pred for x in union),
+            sum(x in gold for x in union),
+        )
+
+    return [
+        counted(list(wanted), list(kept), twins=True),
+        counted([w[:3] for w in wanted], [k[:3] for k in kept], twins=False),
+        counted([(*w[:2], w[3]) for w in wanted], [(*k[:2], k[3]) for k in kept], twins=True),
+    ]
+
+
+def test_mqspn_against_lists() -> None:
+    rng = random.Random(11)
+    tweets = {f"{n}": random_tweet(rng) for n in range(2_000)}
+    scored = score(tweets, "mqspn")
+    for id_, row in zip(scored.ids, scored.rows, strict=True):
+        got = [row.micro.gmner, row.micro.mner, row.micro.eeg]
+        assert got == mqspn_by_lists(tweets[id_]), tweets[id_]
+
+
 @given(corpora)
 def test_strict_by_document_is_strict_at_once(
     corpus: list[tuple[list[Entity], list[Prediction]]],
