@@ -1,38 +1,31 @@
 """Tables of the papers, ours beside them: ``python -m experiments.paper_tables [TABLE ...]``.
 
+``--runs FOLDER`` shows finished runs on the same data set below a table of methods; tables of an
+ablation have a module of their own, say ``experiments.qgn_table3``.
+
 Every number that something is known against carries a footnote with the reason, and every row says
 by which protocol it was counted. Ours follow below a rule, since two protocols are never ranked
 together.
 """
 
+import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from experiments.our_rows import OurRow, our_rows
 from experiments.papers import papers
 from experiments.published import Cell, Column, PaperTable
+from gmbench.reporting.index import read_index
+from gmbench.reporting.leaderboard import leaderboard
 
 RAISED = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖ𐞥ʳˢᵗᵘᵛʷˣʸᶻ"
-
-
-@dataclass(frozen=True, slots=True)
-class OurRow:
-    """A row of ours below the paper's.
-
-    Attributes:
-        title: of the row, say the method and the number of seeds.
-        cells: by column of the paper's table: what to print, say ``59.1 ± 0.4``.
-        protocol: by which it was counted.
-    """
-
-    title: str
-    cells: Mapping[str, str]
-    protocol: str = "strict"
 
 
 @dataclass(slots=True)
@@ -116,17 +109,21 @@ def _raised(mark: str) -> str:
 
 def main() -> int:
     """Print the tables named on the command line, all of them without a name."""
-    names = sys.argv[1:] or list(papers().tables)
+    parser = argparse.ArgumentParser(prog="python -m experiments.paper_tables")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="; ".join(papers().tables))
+    parser.add_argument("--runs", type=Path, help="a folder of finished runs, shown below")
+    args = parser.parse_args()
     console = Console()
     if not console.is_terminal:  # a file or a pipe has no width of its own
         console = Console(width=120)
-    for name in names:
+    board = leaderboard(read_index(args.runs), tests=0) if args.runs else None
+    for name in args.tables or papers().tables:
         try:
             table = papers().table(name)
         except KeyError as fault:
             print(fault.args[0], file=sys.stderr)
             return 2
-        console.print(paper_table(table))
+        console.print(paper_table(table, our_rows(table, board) if board else ()))
     return 0
 
 

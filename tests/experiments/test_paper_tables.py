@@ -3,12 +3,18 @@
 import io
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from experiments.paper_tables import Footnotes, OurRow, main, paper_table
+from experiments.our_rows import OurRow, our_rows
+from experiments.paper_tables import Footnotes, main, paper_table
 from experiments.papers import papers
+from gmbench.reporting.index import read_index
+from gmbench.reporting.leaderboard import leaderboard
+from gmbench.reporting.results import write_result
+from tests.reporting.sample import sample
 
 
 def text_of(table, ours=()):
@@ -49,6 +55,41 @@ def test_ours_stand_below_with_their_protocol():
     assert "strict" in lines[place]
     assert "12.30 ± 0.40" in lines[place]
     assert lines[place - 1].startswith("├")
+
+
+def stored(folder, seed, **data):
+    result = sample()
+    config = replace(result.config, seed=seed, sha=f"{seed:064}")
+    known = {"name": "twitter_gmner", "synthetic": False, "limit": None, **data}
+    result = replace(result, config=config, data=replace(result.data, **known))
+    folder.mkdir(parents=True)
+    write_result(folder / "result.json", result)
+
+
+def test_finished_runs_on_the_same_data_stand_below(tmp_path):
+    for seed in (1, 2):
+        stored(tmp_path / f"seed={seed}", seed)
+    stored(tmp_path / "limited", 3, limit=10)
+    stored(tmp_path / "world", 4, name="synthetic", synthetic=True)
+    stored(tmp_path / "fine", 5, name="twitter_fmnerg")
+    board = leaderboard(read_index(tmp_path))
+    (ours,) = our_rows(papers().table("qgn_table1"), board)
+    assert ours.title.startswith("mqspn")
+    assert ours.title.endswith("(2 seeds)")
+    assert ours.cells["gmner"].split() == ["66.67", "100.00", "80.00", "±", "0.00"]
+    assert ours.protocol == "strict"
+    text = text_of(papers().table("qgn_table1"), [ours])
+    assert "66.67 100.00  80.00 ± 0.00" in text
+    assert our_rows(papers().table("qgn_table3"), board) == []
+
+
+def test_blind_runs_report_no_grounding(tmp_path):
+    result = sample(saw_pixels=False)
+    data = replace(result.data, name="twitter_gmner", synthetic=False)
+    write_result(tmp_path / "result.json", replace(result, data=data))
+    (ours,) = our_rows(papers().table("mqspn_table1"), leaderboard(read_index(tmp_path)))
+    assert "not reported" in ours.cells["gmner"]
+    assert "80.00" in ours.cells["mner"]
 
 
 def test_command_without_torch():
