@@ -12,6 +12,8 @@ import torch
 
 from gmbench.config import compose
 from gmbench.construct import build_source
+from gmbench.reporting.analysis import read_analysis
+from gmbench.reporting.comparison import read_scored_run
 from gmbench.reporting.results import read_result
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_gold, read_predictions, write_gold
@@ -59,6 +61,8 @@ def test_a_run_leaves_its_folder(trained):
     assert run.name == "seed=1"
     for name in ("config.yaml", "predictions.dev.jsonl", "predictions.test.jsonl", "metrics.csv"):
         assert (run / name).stat().st_size > 0, name
+    assert read_analysis(run / "analysis.json").n == read_scored_run(run).result.data.n
+    assert {path.name for path in (run / "pictures").iterdir()} >= {"errors.png", "ceiling.png"}
     assert not list(run.rglob("*.tmp"))
     for row in ("mqspn", "training names", "gold text", "GMNER", "MNER", "EEG", "strict"):
         assert row in done.stdout
