@@ -119,3 +119,22 @@ def test_one_seed_each_is_the_paired_bootstrap():
         compare_seeds([first], [second[:-1]])
     with pytest.raises(ValueError, match="at least one seed"):
         compare_seeds([], [second])
+
+
+def test_coverage_of_the_hierarchical_interval():
+    """Equal methods whose seeds differ by two points; it errs towards being too wide."""
+    rng = np.random.default_rng(13)
+
+    def method(gold):
+        tables = []
+        for right in rng.normal(0.6, 0.02, size=3):
+            tp = rng.binomial(gold, right)
+            tables.append(np.stack([tp, tp + rng.poisson(0.6, len(gold)), gold], axis=1))
+        return tables
+
+    inside = 0
+    for _ in range(80):
+        gold = rng.poisson(1.7, 200)
+        delta = compare_seeds(method(gold), method(gold), resamples=299).delta
+        inside += delta.low <= 0 <= delta.high
+    assert inside / 80 >= 0.9
