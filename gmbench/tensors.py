@@ -7,6 +7,7 @@ G gold entities of the longest sample, M boxes of the entity that has most, C1 t
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, get_args, get_type_hints
@@ -20,16 +21,24 @@ class ShapeError(TypeError):
     """A tensor does not have the shape or dtype that its record declares."""
 
 
+@functools.cache
+def _declared(record: type) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """Each field and the tensor types it may have; reading annotations anew costs a step 1 %."""
+    return tuple(
+        (name, tuple(kind for kind in (get_args(hint) or (hint,)) if hasattr(kind, "dim_str")))
+        for name, hint in get_type_hints(record).items()
+    )
+
+
 class TensorRecord:
     """A frozen dataclass of tensors: checked shapes, and moved as a whole."""
 
     def __post_init__(self) -> None:
         with jaxtyped("context"):
-            for name, hint in get_type_hints(type(self)).items():
+            for name, kinds in _declared(type(self)):
                 value = getattr(self, name)
                 if not isinstance(value, Tensor):
                     continue
-                kinds = [kind for kind in (get_args(hint) or (hint,)) if hasattr(kind, "dim_str")]
                 if kinds and not any(isinstance(value, kind) for kind in kinds):
                     wanted = " or ".join(f"{k.__name__}" for k in kinds)
                     raise ShapeError(
