@@ -25,7 +25,7 @@ def override_of(path: Path) -> list[str]:
 def reads_real_data(path: Path) -> bool:
     """Whether a file is one of the real data sets, or an experiment on one."""
     if path.parent.name == "experiment":
-        return "override /data: twitter" in path.read_text()
+        return str(compose(override_of(path)).data.name).startswith("twitter")
     return path.parent.name == "data" and path.stem.startswith("twitter")
 
 
