@@ -14,7 +14,7 @@ from gmbench.scoring.analysis import Analysis
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.calibration import Calibration
 from gmbench.scoring.ceiling import RegionCeiling
-from gmbench.scoring.errors import Decomposition
+from gmbench.scoring.errors import KINDS, REGIONS, Decomposition
 from gmbench.scoring.grounding import Sweep
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _png(draw: "Callable[[Figure], None]") -> bytes:
 def draw_errors(figure: "Figure", errors: Decomposition, name: str) -> None:
     """What repairing each kind of error would be worth, and which regions are wrong."""
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    kinds = list(errors.kinds.items())[::-1]
+    kinds = [(key, errors.kinds[key]) for key in KINDS[::-1]]
     gains = [100 * kind.gain for _, kind in kinds]
     _bars(left, [WORDS[key] for key, _ in kinds], gains, BLUE)
     for place, (_, kind) in enumerate(kinds):
@@ -118,7 +118,7 @@ def draw_errors(figure: "Figure", errors: Decomposition, name: str) -> None:
     left.set_title(f"{name}: GMNER errors")
     left.set_xlabel("points of F1 if it alone were repaired (count)")
     left.set_xlim(0, max([1.0, *gains]) * 1.55)
-    regions = list(errors.regions.items())[::-1]
+    regions = [(key, errors.regions[key]) for key in REGIONS[::-1]]
     _bars(right, [WORDS[key] for key, _ in regions], [count for _, count in regions], VERMILION)
     for place, (_, count) in enumerate(regions):
         right.text(count, place, f" {count:,}", va="center", fontsize=9)

@@ -103,7 +103,9 @@ def test_pictures(analysis, tmp_path):
     files = draw_analysis(analysis, tmp_path / "one", "a model")
     assert [path.stem for path in files] == list(PICTURES)
     assert dict(matplotlib.rcParams) == before
-    again = draw_analysis(analysis, tmp_path / "two", "a model")
+    write_analysis(tmp_path / "analysis.json", analysis)
+    stored = read_analysis(tmp_path / "analysis.json")
+    again = draw_analysis(stored, tmp_path / "two", "a model")
     for path, other in zip(files, again, strict=True):
         assert path.read_bytes() == other.read_bytes()
         with Image.open(path) as image:
