@@ -156,6 +156,8 @@ def paper_cell(
     if not experiment.paper or row.extra:
         return None
     table = papers().table(experiment.name)
+    if any(other.row for other in experiment.measures):  # its rows are types
+        return table.cell(measure.row, row.key) if measure.row else None
     column = measure.column or (setting if setting.real else experiment.settings[0]).key
     return table.cell(row.key, column)
 

@@ -20,7 +20,9 @@ def markdown(
         lines += [experiment.note, ""]
     notes = Notes()
     for block in blocks:
-        lines += [f"## {block.setting.label}", "", *_table(experiment, block, notes), ""]
+        lines += [f"## {block.setting.label}", ""]
+        for cells in _tables(experiment, block):
+            lines += [*_table(experiment, block, cells, notes), ""]
         lines += [f"- {line}" for line in _provenance(block)]
         lines.append("")
     lines += [f"{letter}) {text}  " for text, letter in notes.letters.items()]
@@ -42,28 +44,55 @@ class Notes:
         return f"<sup>{letter}</sup>"
 
 
-def _table(experiment: Experiment, block: Block, notes: Notes) -> Iterator[str]:
-    measures = experiment.measures
-    compared = [experiment.reference is not None and m.task is not None for m in measures]
-    printed = [any(row[n].paper is not None for row in block.cells) for n in range(len(measures))]
+def _tables(experiment: Experiment, block: Block) -> Iterator[list[tuple[OurCell, ...]]]:
+    """Rows of each table of a block: one for each column group of the paper."""
+    if any(measure.row for measure in experiment.measures):  # as printed: types downwards
+        yield list(zip(*block.cells, strict=True))
+        return
+    columns = list(dict.fromkeys(measure.column for measure in experiment.measures))
+    for column in columns:
+        yield [tuple(c for c in row if c.measure.column == column) for row in block.cells]
+
+
+def _table(
+    experiment: Experiment, block: Block, lines: list[tuple[OurCell, ...]], notes: Notes
+) -> Iterator[str]:
+    downwards = any(measure.row for measure in experiment.measures)
+    first = lines[0]
+    run = [any(line[n].wanted for line in lines) for n in range(len(first))]
+    compared = [
+        experiment.reference is not None and cell.measure.task is not None and not downwards
+        for cell in first
+    ]
+    printed = [any(line[n].paper is not None for line in lines) for n in range(len(first))]
+    off = [p and r and block.setting.real for p, r in zip(printed, run, strict=True)]
+    shown = list(zip(run, compared, printed, off, strict=True))
     heads = [""]
-    for measure, delta, paper in zip(measures, compared, printed, strict=True):
-        heads += [f"{measure.title}, ours"]
-        heads += ["Δ to the full model [95 %]"] if delta else []
-        heads += [f"{measure.title}, paper"] if paper else []
+    for cell, (mine, delta, paper, minus) in zip(first, shown, strict=True):
+        name = cell.row.label if downwards else cell.measure.title
+        heads += [f"{name}, ours"] if mine else []
+        heads += [f"Δ to {_reference(experiment)} [95 %]"] if delta else []
+        heads += [f"{name}, paper"] if paper else []
         heads += ["paper's Δ"] if paper and delta else []
-        heads += ["ours - paper"] if paper and block.setting.real else []
+        heads += ["ours - paper"] if minus else []
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
-    for row in block.cells:
-        cells = [row[0].row.label]
-        for cell, delta, paper in zip(row, compared, printed, strict=True):
-            cells += [ours(cell, notes)]
+    for line in lines:
+        cells = [line[0].measure.title if downwards else line[0].row.label]
+        for cell, (mine, delta, paper, minus) in zip(line, shown, strict=True):
+            cells += [ours(cell, notes)] if mine else []
             cells += [_delta(cell)] if delta else []
             cells += [_paper(cell, notes)] if paper else []
             cells += [_number(cell.delta, "+.2f")] if paper and delta else []
-            cells += [_number(cell.off, "+.2f")] if paper and block.setting.real else []
+            cells += [_number(cell.off, "+.2f")] if minus else []
         yield "| " + " | ".join(cells) + " |"
+
+
+def _reference(experiment: Experiment) -> str:
+    if any(row.against for row in experiment.rows):
+        return "its own reference"
+    (label,) = (row.label for row in experiment.rows if row.key == experiment.reference)
+    return label
 
 
 def ours(cell: OurCell, notes: Notes | None = None) -> str:

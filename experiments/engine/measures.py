@@ -39,6 +39,7 @@ class Measure:
         task: whose F1 it is: then the difference of two rows has a paired interval.
         printed: which number of a paper's cell it is: ``precision``, ``recall`` or ``f1``.
         column: of the paper's table; None = the setting's own.
+        row: of the paper's table, where its rows are types and its columns methods.
         of_answers: instead of ``of``: from the gold of the test split and the predictions.
         unit: of the figure.
     """
@@ -48,6 +49,7 @@ class Measure:
     task: Task | None = None
     printed: str = "f1"
     column: str | None = None
+    row: str | None = None
     of_answers: Callable[[Sequence[Example], Answers], float | None] | None = None
     unit: str = "%"
 

@@ -27,7 +27,8 @@ class Variant:
         extra: the paper has no such row.
         against: key of the row it is compared with, in place of the experiment's reference.
         series: the curve it belongs to.
-        only: ``real`` or ``world``: it makes sense on such data alone.
+        only: ``real`` or ``world``: it makes sense on such data alone; ``print``: it is a row of
+            the paper that is not ours to run.
     """
 
     key: str
@@ -39,11 +40,11 @@ class Variant:
     extra: bool = False
     against: str | None = None
     series: str = ""
-    only: Literal["real", "world"] | None = None
+    only: Literal["real", "world", "print"] | None = None
 
     def fits(self, setting: "Setting") -> bool:
         """Whether the row can be run there."""
-        return self.only is None or (self.only == "real") is setting.real
+        return self.only is None or self.only == ("real" if setting.real else "world")
 
 
 @dataclass(frozen=True, kw_only=True)

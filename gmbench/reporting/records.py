@@ -5,6 +5,7 @@ import difflib
 import math
 import types
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Record = TypeVar("Record")
@@ -71,24 +72,30 @@ def _read_record(kind: type, value: Any, where: str, key: str) -> Any:
     place = f"{where}: {key}" if key else where
     if not isinstance(value, Mapping):
         raise RecordError(f"{place} must be an object, not {value!r}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
+    fields = _fields(kind)
     for name in value:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
             raise RecordError(f"{where}: unknown key {_join(key, name)!r}; {hint}")
-    hints = get_type_hints(kind)
     arguments = {}
-    for name in fields:
+    for name, hint_of in fields.items():
         if name not in value:
             near = difflib.get_close_matches(name, value, n=1)
             hint = f"; is it {near[0]!r}?" if near else ""
             raise RecordError(f"{where}: key {_join(key, name)!r} is missing{hint}")
-        arguments[name] = _read(hints[name], value[name], where, _join(key, name))
+        arguments[name] = _read(hint_of, value[name], where, _join(key, name))
     try:
         return kind(**arguments)
     except ValueError as fault:
         raise RecordError(f"{place}: {fault}") from fault
+
+
+@cache
+def _fields(kind: type) -> dict[str, Any]:
+    """Name and type of every field; hints are slow to evaluate, and a report reads thousands."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def _read_scalar(kind: Any, value: Any, place: str) -> Any:

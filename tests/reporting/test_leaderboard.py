@@ -1,0 +1,187 @@
+"""The leaderboard: who may stand beside whom, means over seeds, tests, formats, speed."""
+
+import csv
+import io
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from gmbench.report import main
+from gmbench.reporting.comparison import TWEETS
+from gmbench.reporting.figures import TaskFigures
+from gmbench.reporting.index import read_index
+from gmbench.reporting.leaderboard import leaderboard
+from gmbench.reporting.results import write_result
+from gmbench.scoring.counting import Counts
+from gmbench.scoring.statistics import tweet_table
+from gmbench.scoring.tweets import write_tweet_table
+from tests.reporting.sample import GOLD, PREDICTIONS, sample
+
+
+def changed(*, tp=1, seed=1, sha=None, overrides=("model=mqspn",), model="mqspn", **data):
+    result = sample(saw_pixels=data.get("saw_pixels", True))
+    gmner = TaskFigures.of(Counts(tp, 3, 2)) if data.get("saw_pixels", True) else None
+    return replace(
+        result,
+        config=replace(
+            result.config, seed=seed, sha=sha or f"{model}{seed}", overrides=overrides, model=model
+        ),
+        data=replace(result.data, **data),
+        metrics=replace(result.metrics, gmner=gmner),
+    )
+
+
+def store(folder, result, name):
+    (folder / name).mkdir(parents=True)
+    write_result(folder / name / "result.json", result)
+
+
+def test_seeds_are_one_row_and_the_best_stands_first(tmp_path):
+    for seed, tp in ((1, 0), (2, 1)):
+        store(tmp_path, changed(seed=seed, tp=tp), f"a{seed}")
+        other = ("model=qgn", f"seed={seed}", "runs=x", "trainer.epochs=3")
+        store(tmp_path, changed(seed=seed, tp=2, overrides=other, model="qgn"), f"b{seed}")
+    (league,) = leaderboard(read_index(tmp_path)).leagues
+    assert [row.label for row in league.rows] == ["qgn trainer.epochs=3", "mqspn"]
+    summary = league.rows[1].figures["gmner"]
+    assert summary.values == (0.0, 0.4)
+    assert summary.mean == pytest.approx(0.2)
+    assert summary.sd == pytest.approx(0.4 / 2**0.5)
+    assert league.rows[1].seeds == (1, 2)
+    assert league.rows[0].versus is None
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"fingerprint": "0" * 64}, "fingerprint"),
+        ({"name": "other"}, "data set other"),
+        ({"split": "dev"}, "dev split"),
+        ({"limit": 2}, "limited to 2"),
+        ({"saw_pixels": False, "blanked": 2}, "saw no pixels"),
+    ],
+)
+def test_what_cannot_be_compared_stands_apart_with_the_reason(data, reason, tmp_path):
+    store(tmp_path, changed(), "a")
+    store(tmp_path, replace(changed(seed=2, tp=2), **{}), "b")
+    store(tmp_path, changed(**({"fingerprint": "f" * 64} | data)), "c")
+    leagues = leaderboard(read_index(tmp_path)).leagues
+    assert sorted(len(row.entries) for league in leagues for row in league.rows) == [1, 2]
+    assert leagues[0].apart == ()
+    told = " ".join(leagues[1].apart)
+    opposite = {"dev split": "test split", "saw no pixels": "saw pixels", "limited to 2": "all"}
+    opposite["data set other"] = "data set two_tweets"
+    assert reason in told or opposite.get(reason, reason) in told
+
+
+def test_another_protocol_stands_apart(tmp_path):
+    store(tmp_path, changed(), "a")
+    other = changed(seed=2)
+    store(tmp_path, replace(other, protocol=replace(other.protocol, version="2.0")), "b")
+    leagues = leaderboard(read_index(tmp_path)).leagues
+    assert len(leagues) == 2
+    assert "strict 2.0" in " ".join(leagues[1].apart)
+
+
+def test_a_seed_is_never_counted_twice(tmp_path):
+    store(tmp_path, changed(), "a")
+    store(tmp_path, changed(), "b")
+    store(tmp_path, changed(sha="other"), "c")
+    board = leaderboard(read_index(tmp_path))
+    assert [len(row.entries) for row in board.leagues[0].rows] == [1]
+    assert any("the same run" in line for line in board.set_aside)
+    assert any("defaults have changed" in line for line in board.set_aside)
+
+
+def test_damaged_and_failed_runs_are_told(tmp_path, capsys):
+    store(tmp_path, changed(), "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "result.json").write_text("{")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "failure.json").write_text("{}")
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "not JSON" in said
+    assert f"failed: {tmp_path / 'c'}"[:40] in said.replace("\n", "")
+
+
+def test_by_a_setting(tmp_path):
+    for seed, epochs in ((1, 3), (2, 3), (3, 8)):
+        overrides = ("model=mqspn", f"trainer.epochs={epochs}", f"optim.clip={seed}")
+        store(tmp_path, changed(seed=seed, overrides=overrides), f"r{seed}")
+    board = leaderboard(read_index(tmp_path), by=("model", "trainer.epochs"))
+    labels = {row.label: len(row.entries) for row in board.leagues[0].rows}
+    assert labels == {"mqspn trainer.epochs=3": 2, "mqspn trainer.epochs=8": 1}
+
+
+def test_rows_with_counts_of_tweets_are_tested_against_the_best(tmp_path):
+    gold = {e.id: e.entities for e in GOLD}
+    worse = {"a": (), "b": PREDICTIONS["b"]}
+    for name, answers in (("good", PREDICTIONS), ("poor", worse)):
+        table = tweet_table(gold, answers)
+        result = sample()
+        micro = {t: Counts(*map(int, getattr(table, t).sum(axis=0))) for t in ("gmner", "mner")}
+        eeg = Counts(*map(int, table.eeg.sum(axis=0)))
+        metrics = replace(
+            result.metrics,
+            gmner=TaskFigures.of(micro["gmner"]),
+            mner=TaskFigures.of(micro["mner"]),
+            eeg=TaskFigures.of(eeg),
+        )
+        config = replace(result.config, model=name, sha=name)
+        store(tmp_path, replace(result, metrics=metrics, config=config), name)
+        write_tweet_table(tmp_path / name / TWEETS, table)
+    (league,) = leaderboard(read_index(tmp_path)).leagues
+    best, other = league.rows
+    assert best.label.startswith("good")
+    assert best.interval is not None
+    assert other.versus.delta.value == pytest.approx(
+        other.figures["gmner"].mean - best.figures["gmner"].mean
+    )
+    assert 0 < other.versus.p <= other.versus.p_holm <= 1
+
+
+def test_every_format_holds_every_row_and_repeats_itself(tmp_path, capsys):
+    for seed in (1, 2):
+        store(tmp_path, changed(seed=seed), f"a{seed}")
+    store(tmp_path, changed(overrides=("model=qgn", "a_b=c&d"), model="qgn"), "b")
+    found = {}
+    for form in ("table", "md", "csv", "latex", "json"):
+        outputs = []
+        for _ in range(2):
+            assert main([str(tmp_path), "--format", form]) == 0
+            outputs.append(capsys.readouterr().out)
+        assert outputs[0] == outputs[1]
+        found[form] = outputs[0]
+        assert "qgn" in outputs[0]
+    rows = list(csv.DictReader(io.StringIO(found["csv"])))
+    assert [row["n"] for row in rows] == ["2", "1"] or [row["n"] for row in rows] == ["1", "2"]
+    plain = json.loads(found["json"])
+    assert len(plain["leagues"][0]["rows"]) == 2
+    assert r"a\_b=c\&d" in found["latex"]
+    assert main([str(tmp_path), "--out", str(tmp_path / "board.md")]) == 0
+    assert (tmp_path / "board.md").read_text() == found["md"]
+
+
+def test_nothing_there_is_exit_code_2(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 2
+    assert main([str(tmp_path / "none")]) == 2
+    assert "no finished run" in capsys.readouterr().err
+
+
+def test_two_thousand_runs_are_read_in_seconds(tmp_path):
+    store(tmp_path, changed(sha="SHA", overrides=("model=mqspn", "optim.clip=CLIP")), "first")
+    text = (tmp_path / "first" / "result.json").read_text()
+    for number in range(1, 2000):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        own = text.replace('"SHA"', f'"{number}"').replace("CLIP", str(number // 4))
+        own = own.replace('"seed": 1', f'"seed": {number % 4}')
+        (folder / "result.json").write_text(own)
+    began = time.process_time()
+    board = leaderboard(read_index(tmp_path))
+    assert len(board.leagues[0].rows) == 501
+    assert sum(len(row.entries) for row in board.leagues[0].rows) == 2000
+    assert time.process_time() - began < 3
