@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from gmbench.nn.pairs import PairScores
-from gmbench.tensors import Outputs
+from gmbench.tensors import Attention, Outputs
 from models.qgn.places import centres
 
 BoxHead = Literal["mlp", "attention", "patches"]
@@ -47,11 +47,22 @@ class BoxRegression(nn.Module):
             self.sides = nn.Linear(width, 4)
             nn.init.constant_(self.sides.bias, START)
 
-    def forward(self, queries: Tensor, vision: Tensor, mask: Tensor) -> Tensor:
-        """Queries ``[B, N, D]``, visual tokens ``[B, V, D]``, mask ``[B, V]`` -> ``[B, N, 4]``."""
+    def forward(
+        self, queries: Tensor, vision: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Where each query draws its box.
+
+        Args:
+            queries: ``[B, N, D]``.
+            vision: ``[B, V, D]``.
+            mask: ``[B, V]``.
+
+        Returns:
+            Boxes ``[B, N, 4]``, and the weights ``[B, N, P]`` of the patches it points at, if any.
+        """
         offset: Tensor = self.layers(queries)
         if self.kind == "mlp":
-            return offset.sigmoid()
+            return offset.sigmoid(), None
         patches, real = vision[:, self.prefix :], mask[:, self.prefix :]
         scores = self.pointer(queries) @ self.patch(patches).mT * queries.shape[-1] ** -0.5
         # A sample without any patch points nowhere in particular.
@@ -65,7 +76,7 @@ class BoxRegression(nn.Module):
             corners = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
             reference = weights @ box_convert(corners, "xyxy", "cxcywh")  # [B, N, 4]
         start = torch.logit(reference.masked_fill(~real.any(dim=1)[:, None, None], 0.5), eps=1e-3)
-        return (offset + start).sigmoid()
+        return (offset + start).sigmoid(), weights
 
 
 class PredictionHeads(nn.Module):
@@ -96,7 +107,7 @@ class PredictionHeads(nn.Module):
         word_mask: Tensor,
         vision_mask: Tensor,
     ) -> Outputs:
-        """Answer.
+        """Answer; ``attention`` holds where box heads that point at patches pointed.
 
         Args:
             queries: ``[B, N, D]``.
@@ -105,10 +116,12 @@ class PredictionHeads(nn.Module):
             word_mask: ``[B, W]``.
             vision_mask: ``[B, V]``.
         """
+        boxes, pointed = self.box(queries, vision, vision_mask)
         return Outputs(
             type_logits=self.entity_type(queries),
             start_logits=self.left(queries, words, word_mask)[..., 0],
             end_logits=self.right(queries, words, word_mask)[..., 0],
-            boxes=self.box(queries, vision, vision_mask),
+            boxes=boxes,
             no_target_logits=self.no_target(queries)[..., 0],
+            attention=None if pointed is None else Attention(query_to_patch=pointed),
         )

@@ -91,8 +91,8 @@ class QGN(nn.Module):
 
         Args:
             batch: with pixels, or without any (then no visual token exists).
-            attention: also give ``query_to_patch``: over the patches of the last fusion layer,
-                the mean of its heads.
+            attention: also give ``query_to_patch``: where the box head points, or with
+                ``box=mlp`` the last fusion layer's weights on patches, mean over its heads.
         """
         text = self.text_encoder.layers(batch.input_ids, batch.token_mask)
         refined, queries = self.mqa(text[-1], batch.token_mask, batch.ids)
@@ -113,7 +113,11 @@ class QGN(nn.Module):
             self.heads(states, words, features.vision, word_mask=batch.word_mask, vision_mask=seen)
             for states, words in decoded.layers
         ]
-        shown = self._attention(decoded.weights) if attention else None
+        shown = last.attention  # a loss may teach a pointing head where to point
+        if shown is None and attention:
+            shown = self._attention(decoded.weights)
+        elif not (attention or self.training):
+            shown = None
         answer: Outputs = replace(last, aux=tuple(earlier), attention=shown)
         return answer
 

@@ -9,12 +9,18 @@ from scipy.optimize import linear_sum_assignment
 from torchvision.ops import box_convert, generalized_box_iou
 
 from gmbench.engine.box_costs import CONSTANT, BoxCost
-from gmbench.engine.box_losses import BoxLoss, ConsistencyLoss, NoTargetLoss
+from gmbench.engine.box_losses import (
+    BoxLoss,
+    ConsistencyLoss,
+    NoTargetLoss,
+    PointLoss,
+    patches_inside,
+)
 from gmbench.engine.costs import FORBIDDEN, SpanCost, TypeCost, total
 from gmbench.engine.decode import Decoder
 from gmbench.engine.losses import SetLoss, SpanLoss, TypeLoss
 from gmbench.engine.matcher import HungarianMatcher, Matching
-from gmbench.tensors import Outputs, Targets
+from gmbench.tensors import Attention, Outputs, Targets
 from tests.tensor_builders import make_batch, make_outputs, make_targets, perfect_outputs
 
 COSTS = {"type": TypeCost(weight=2.0), "span": SpanCost(weight=2.0), "box": BoxCost()}
@@ -148,6 +154,27 @@ def test_box_and_no_target_losses_against_a_slow_reference():
     assert found == pytest.approx(sum(absent) / len(absent), rel=1e-6)
     found = float(NoTargetLoss(unmatched="no_target")(outputs, targets, matching))
     assert found == pytest.approx(sum(everyone) / len(everyone), rel=1e-6)
+
+
+def test_patches_inside_a_box():
+    targets = make_targets([2])
+    boxes = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5]])[None, :, None]
+    targets = replace(targets, boxes=boxes)  # the second entity is not groundable
+    found = patches_inside(targets, 16)[0].view(2, 4, 4)
+    assert found[0, :, :2].all()
+    assert not found[0, :, 2:].any()
+    assert not found[1].any()
+    speck = replace(targets, boxes=torch.tensor([0.9, 0.1, 0.01, 0.01]).expand(1, 2, 1, 4))
+    assert patches_inside(speck, 16)[0, 0].nonzero().tolist() == [[3]]
+
+
+def test_pointing_is_taught_by_the_weight_inside():
+    targets = replace(make_targets([2]), boxes=torch.full((1, 2, 1, 4), 0.5))
+    matching = Matching(gold=torch.tensor([[0, 1, -1, -1, -1, -1]]))
+    weights = torch.full((1, 6, 16), 1 / 16)
+    outputs = replace(free_outputs(1), attention=Attention(query_to_patch=weights))
+    assert float(PointLoss()(outputs, targets, matching)) == pytest.approx(math.log(4))
+    assert float(PointLoss()(free_outputs(1), targets, matching)) == 0.0
 
 
 def consistency(outputs, targets, gold, *, key="span", members="span", least=2) -> float:

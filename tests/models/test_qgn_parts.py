@@ -290,10 +290,10 @@ def test_boxes_lie_in_the_unit_square_and_without_image_ignore_it(kind):
     part = BoxRegression(width=D, prefix=1, kind=kind).double()
     queries, vision = states(B, N, D) * 9, states(B, 10, D, seed=1) * 9
     mask = torch.tensor([True, False])[:, None].expand(B, 10)
-    found = part(queries, vision, mask)
+    found, _ = part(queries, vision, mask)
     assert found.min() >= 0
     assert found.max() <= 1
-    other = part(queries, vision.flip(1), mask)
+    other, _ = part(queries, vision.flip(1), mask)
     torch.testing.assert_close(found[1], other[1])
     assert torch.allclose(found[0], other[0]) == (kind == "mlp")
 
@@ -309,6 +309,8 @@ def test_pointing_at_one_patch_gives_its_own_box():
         inverse = [math.log(math.expm1(x)) for x in (0.10, 0.05, 0.20, 0.15)]
         part.sides.bias.copy_(torch.tensor(inverse))
     vision = torch.eye(D, dtype=torch.float64)[None, :4]
-    box = part(vision[:, 1:2], vision, torch.ones(1, 4, dtype=torch.bool))[0, 0]
+    boxes, weights = part(vision[:, 1:2], vision, torch.ones(1, 4, dtype=torch.bool))
+    box = boxes[0, 0]
+    assert weights[0, 0, 1] > 0.999
     # patch 1 of a 2 x 2 grid: centre (0.75, 0.25)
     assert box.tolist() == pytest.approx([0.8, 0.3, 0.3, 0.2], abs=1e-4)
