@@ -105,10 +105,13 @@ def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
     places: dict[str, Places] = {}
     found: dict[str, list[Prediction]] = {id_: [] for id_ in known}
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        text = line.decode("utf-8", errors="replace").strip()
+        where = f"{path}:{number}"
+        try:
+            text = line.decode("utf-8").strip()
+        except UnicodeDecodeError as fault:
+            raise FileError(f"{where}: not UTF-8 at byte {fault.start}") from fault
         if not text:
             continue
-        where = f"{path}:{number}"
         match = RIVEG.fullmatch(text)
         if match is None:
             raise FileError(f"{where}: not ID.jpg###name(TYPE)###description###flag###&[box]")

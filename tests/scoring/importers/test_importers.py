@@ -184,6 +184,16 @@ def test_a_malformed_riveg_line_is_named(tmp_path: Path, line: str, message: str
         read_riveg(written(tmp_path, line), GOLD)
 
 
+@pytest.mark.parametrize("read", [read_riveg, read_conll])
+def test_bytes_that_are_no_text_are_named(
+    tmp_path: Path, read: Callable[[Path, tuple[Example, ...]], Imported]
+) -> None:
+    path = tmp_path / "p.txt"
+    path.write_bytes(b"\n\xff\n")
+    with pytest.raises(FileError, match=r"p\.txt:2: not UTF-8 at byte 0"):
+        read(path, GOLD)
+
+
 CONLL = """IMGID:7
 Kevin\tB-PER\t1,2,30,40
 Durant\tI-PER
