@@ -12,7 +12,7 @@ from experiments.engine.measures import Finished, Measure
 from experiments.engine.plan import Experiment, Planned, Setting, Variant
 from experiments.papers import papers
 from experiments.published import Cell
-from gmbench.config.identity import VOLATILE
+from gmbench.config.identity import what_computes
 from gmbench.reporting.index import Indexed
 from gmbench.reporting.results import RunResult, read_result
 from gmbench.scoring.seeds import SeedDifference, SeedSummary, summarise
@@ -198,7 +198,7 @@ def _older(run: Planned) -> Finished | None:
         return None
     if not isinstance(stored, dict):
         return None
-    new, other = _differences(stored, run.config)
+    new, other = _differences(what_computes(stored), what_computes(run.config))
     if other:
         log.warning("%s: not taken, it ran with another %s", run.folder, ", ".join(other[:5]))
         return None
@@ -207,18 +207,15 @@ def _older(run: Planned) -> Finished | None:
 
 
 def _differences(stored: object, wanted: object, key: str = "") -> tuple[list[str], list[str]]:
-    """Keys that only ``wanted`` has, and keys that differ otherwise; volatile ones apart."""
-    if key in VOLATILE:
-        return [], []
+    """Keys that only ``wanted`` has, and keys that differ otherwise."""
     if not isinstance(stored, dict) or not isinstance(wanted, dict):
         return [], [] if stored == wanted else [key]
     new: list[str] = []
     other = [f"{key}.{name}".strip(".") for name in stored if name not in wanted]
-    other = [name for name in other if name not in VOLATILE]
     for name, value in wanted.items():
         path = f"{key}.{name}".strip(".")
         if name not in stored:
-            new += [] if path in VOLATILE else [path]
+            new.append(path)
             continue
         more_new, more_other = _differences(stored[name], value, path)
         new, other = new + more_new, other + more_other

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from experiments.engine.measures import GMNER_F1, Measure
 from gmbench.config import compose
@@ -144,7 +144,7 @@ class Planned:
     overrides: tuple[str, ...]
     folder: Path
     sha: str
-    config: dict[str, object] = field(repr=False)
+    config: dict[str, Any] = field(repr=False)
 
     @property
     def label(self) -> str:

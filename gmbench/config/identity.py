@@ -35,4 +35,28 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
 
 def run_sha(cfg: DictConfig) -> str:
     """The sha256 that stands in the ``result.json`` of a run of this configuration."""
-    return config_sha(plain_config(cfg), VOLATILE)
+    return config_sha(what_computes(plain_config(cfg)))
+
+
+def what_computes(plain: dict[str, Any]) -> dict[str, Any]:
+    """A plain configuration without volatile keys; paths below ``data.root`` are told from there.
+
+    So the same run on the same files elsewhere is the same run (the files themselves are told
+    apart by the data's fingerprint).
+    """
+    data = plain.get("data")
+    root = data.get("root") if isinstance(data, dict) else None
+    kept = _kept(plain, "", str(root) if root else None)
+    assert isinstance(kept, dict)
+    return kept
+
+
+def _kept(value: Any, key: str, root: str | None) -> Any:
+    if isinstance(value, dict):
+        inner = {name: f"{key}.{name}" if key else str(name) for name in value}
+        return {n: _kept(value[n], inner[n], root) for n in value if inner[n] not in VOLATILE}
+    if isinstance(value, list):
+        return [_kept(item, key, root) for item in value]
+    if root and isinstance(value, str) and value.startswith(f"{root}/"):
+        return f"<data.root>{value[len(root) :]}"
+    return value
