@@ -22,7 +22,7 @@ class ShapeError(TypeError):
 
 
 @functools.cache
-def _declared(record: type) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+def _declared(record: type[object]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """Each field and the tensor types it may have; reading annotations anew costs a step 1 %."""
     return tuple(
         (name, tuple(kind for kind in (get_args(hint) or (hint,)) if hasattr(kind, "dim_str")))
@@ -34,8 +34,9 @@ class TensorRecord:
     """A frozen dataclass of tensors: checked shapes, and moved as a whole."""
 
     def __post_init__(self) -> None:
+        record: Any = type(self)  # mypy takes a class whose instances are not hashable for such a one
         with jaxtyped("context"):
-            for name, kinds in _declared(type(self)):
+            for name, kinds in _declared(record):
                 value = getattr(self, name)
                 if not isinstance(value, Tensor):
                     continue

@@ -169,7 +169,8 @@ def repeat(allowed: NDArray[np.bool_], ratio: float) -> NDArray[np.int64]:
         ratio: of such queries.
     """
     if allowed.all():  # the usual case, and np.unique costs more than the assignment itself
-        return np.arange(max(allowed.shape[1], math.floor(ratio * len(allowed)))) % allowed.shape[1]
+        rows = np.arange(max(allowed.shape[1], math.floor(ratio * len(allowed))))
+        return np.remainder(rows, allowed.shape[1])
     patterns, group = np.unique(allowed, axis=1, return_inverse=True)
     parts = []
     for index, queries in enumerate(patterns.sum(axis=0)):
