@@ -34,7 +34,7 @@ class TensorRecord:
     """A frozen dataclass of tensors: checked shapes, and moved as a whole."""
 
     def __post_init__(self) -> None:
-        record: Any = type(self)  # mypy takes a class whose instances are not hashable for such a one
+        record: Any = type(self)  # mypy: the records are not hashable, their classes are
         with jaxtyped("context"):
             for name, kinds in _declared(record):
                 value = getattr(self, name)
