@@ -22,7 +22,7 @@ def dense(model: str, label: str, n: int) -> Variant:
             f"regions.num={10 + n}",
         ),
         x=n,
-        series=label,
+        only="world",
     )
 
 

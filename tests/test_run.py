@@ -221,7 +221,7 @@ def test_prepare_tells_what_is_missing_and_where_it_is(folder):
     assert "fingerprint" in fine.stdout
 
 
-@pytest.mark.parametrize("verb", ["run", "prepare", "pretrain"])
+@pytest.mark.parametrize("verb", ["run", "report", "prepare", "pretrain"])
 def test_help_needs_no_torch(verb, folder):
     code = (
         "import sys, runpy; sys.argv = [sys.argv[1], '--help']\n"

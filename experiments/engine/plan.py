@@ -26,7 +26,6 @@ class Variant:
         x: its place on the axis of a curve.
         extra: the paper has no such row.
         against: key of the row it is compared with, in place of the experiment's reference.
-        series: the curve it belongs to.
         only: ``real`` or ``world``: it makes sense on such data alone; ``print``: it is a row of
             the paper that is not ours to run.
     """
@@ -39,7 +38,6 @@ class Variant:
     x: float | None = None
     extra: bool = False
     against: str | None = None
-    series: str = ""
     only: Literal["real", "world", "print"] | None = None
 
     def fits(self, setting: "Setting") -> bool:

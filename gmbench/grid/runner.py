@@ -77,9 +77,11 @@ def run_jobs(
             note(index, before)
     running: list[_Running] = []
     made: list[Outcome] = []
-    with _terminated_as_interrupt():
+    with _asked_to_stop() as stop:
         try:
             while waiting or running:
+                if stop.asked:
+                    raise KeyboardInterrupt
                 while waiting and len(running) < workers:
                     index = waiting.pop(0)
                     try:
@@ -196,20 +198,30 @@ def _signal(one: _Running, number: signal.Signals) -> None:
         os.killpg(one.process.pid, number)
 
 
+@dataclass(slots=True)
+class _Stop:
+    asked: bool = False
+
+
 @contextmanager
-def _terminated_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the grid as Ctrl-C does, so that it can end its jobs."""
+def _asked_to_stop() -> Iterator[_Stop]:
+    """Ctrl-C, SIGTERM and SIGHUP only leave a word: an exception may be lost inside a callback.
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    One that comes while a process is started, say, would be printed and ignored.
+    """
+    stop = _Stop()
 
+    def note(number: int, frame: FrameType | None) -> None:
+        stop.asked = True
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     try:
-        old = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+        old = {number: signal.signal(number, note) for number in signals}
     except ValueError:  # not the main thread: somebody else looks after signals
-        yield
+        yield stop
         return
     try:
-        yield
+        yield stop
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

@@ -44,7 +44,7 @@ def rows(output):
 
 def run(folder, *arguments):
     process = start(folder, *arguments)
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=500)
     return process.returncode, output
 
 
@@ -95,7 +95,7 @@ def test_an_interrupted_grid_leaves_no_child(number, tmp_path):
         time.sleep(0.05)
     assert children
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     if number is not signal.SIGKILL:
         assert process.returncode == 130
     deadline = time.monotonic() + 10

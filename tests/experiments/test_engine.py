@@ -1,0 +1,236 @@
+"""The engine under tables and figures: rows of the papers, plans, cells, files."""
+
+import csv
+import importlib
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import experiments
+from experiments.engine import Experiment, Variant
+from experiments.engine.collect import collect, find
+from experiments.engine.files import markdown, table_csv
+from experiments.engine.measures import GMNER_F1
+from experiments.engine.pairs import BOTH_RIGHT, SWAPPED
+from experiments.engine.picture import picture
+from experiments.engine.plan import plan, settings_of
+from experiments.papers import papers
+from gmbench.config import compose
+from gmbench.construct import build_source
+from gmbench.reporting.figures import Metrics
+from gmbench.reporting.index import read_index
+from gmbench.reporting.results import write_result
+from gmbench.scoring.counting import score_corpus
+from gmbench.scoring.files import write_predictions
+from gmbench.structures import Entity, Example, Prediction
+from tests.reporting.sample import sample
+
+NAMES = sorted(
+    path.stem
+    for path in Path(experiments.__file__).parent.glob("*.py")
+    if "EXPERIMENT = " in path.read_text()
+)
+
+
+def experiment_of(name) -> Experiment:
+    return importlib.import_module(f"experiments.{name}").EXPERIMENT
+
+
+def test_the_experiments_are_there():
+    assert len(NAMES) >= 17
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_name_and_rows(name):
+    experiment = experiment_of(name)
+    assert experiment.name == name
+    if not experiment.paper:
+        return
+    table = papers().table(name)
+    rows = {row.key for row in experiment.rows if not row.extra}
+    if any(measure.row for measure in experiment.measures):
+        assert rows == set(table.columns)
+        assert {m.row for m in experiment.measures if m.row} == set(table.rows)
+    else:
+        assert rows == set(table.rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_composes_and_rows_differ(name):
+    """On the data of the paper and on the built-in world; no two rows are the same run."""
+    experiment = experiment_of(name)
+    for preset in ("paper", "world"):
+        planned = plan(experiment, preset=preset, seeds=(1,))
+        assert len({run.sha for run in planned}) == len(planned)
+        wanted = sum(
+            row.fits(s) for s in settings_of(experiment, preset) for row in experiment.rows
+        )
+        assert len(planned) == wanted
+
+
+TINY = Experiment(
+    name="mqspn_table3",
+    title="A table",
+    base=("model=mqspn",),
+    reference="full",
+    rows=(
+        Variant(key="full", label="full"),
+        Variant(key="wo_sag", label="less", overrides=("model.network.aggregator=none",)),
+        Variant(key="wo_bml", label="never run", overrides=("model.matcher.solver=order",)),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return tmp_path_factory.mktemp("data") / "synthetic"
+
+
+@pytest.fixture
+def planned(world, tmp_path):
+    extra = (f"data.root={world}", "data.world.train=2", "data.world.dev=2")
+    return plan(TINY, preset="smoke", extra=extra, seeds=(1, 2), runs=tmp_path / "runs")
+
+
+def answer(run, *, missing):
+    """A finished run that found all but the first so many entities, as its files tell it."""
+    gold = build_source(compose(run.overrides)).read("test").examples
+    entities = [(e.id, entity) for e in gold for entity in e.entities]
+    found = {example.id: [] for example in gold}
+    for id_, entity in entities[missing:]:
+        box = entity.boxes[0] if entity.boxes else None
+        found[id_].append(Prediction(entity.start, entity.end, entity.type, box, 1.0))
+    scores = score_corpus((e.entities, found[e.id]) for e in gold)
+    result = sample()
+    result = replace(
+        result,
+        config=replace(result.config, sha=run.sha, seed=run.seed),
+        data=replace(result.data, n=len(gold)),
+        metrics=Metrics.of(scores, saw_pixels=True),
+    )
+    run.folder.mkdir(parents=True)
+    write_predictions(run.folder / "predictions.test.jsonl", found)
+    write_result(run.folder / "result.json", result)
+    return result.metrics.gmner.f1
+
+
+def cells_of(planned, tmp_path):
+    index = read_index(tmp_path / "runs")
+    found = find(planned, index)
+    (block,) = collect(TINY, planned, found)
+    return found, block
+
+
+def test_cells_are_what_the_runs_say_and_nothing_else(planned, tmp_path):
+    full = [run for run in planned if run.row.key == "full"]
+    (less, _) = [run for run in planned if run.row.key == "wo_sag"]
+    values = [100 * answer(run, missing=n) for n, run in enumerate(full)]
+    lower = 100 * answer(less, missing=12)
+    found, block = cells_of(planned, tmp_path)
+    assert len(found) == 3
+    whole, part, nothing = (row[0] for row in block.cells)
+    assert whole.summary.values == pytest.approx(values)
+    assert part.difference.delta.value == pytest.approx((lower - whole.summary.mean) / 100)
+    assert part.difference.delta.high < 0
+    assert nothing.summary is None
+    assert nothing.difference is None
+    text = markdown(TINY, (block,), preset="smoke", command="c")
+    assert text == markdown(TINY, (block,), preset="smoke", command="c")
+    assert f"{lower:.2f} (1 of 2)" in text
+    assert "| never run | *not run* |" in text
+    assert "58.76" in text  # the paper's, and never subtracted from a built-in world's
+    assert "ours - paper" not in text
+    rows = list(csv.DictReader(io.StringIO(table_csv(TINY, (block,), preset="smoke"))))
+    assert [row["n"] for row in rows] == ["2", "1", "0"]
+    assert rows[2]["mean"] == rows[2]["ours_minus_paper"] == ""
+    assert picture(TINY, (block,)).startswith(b"\x89PNG")
+
+
+def test_a_run_is_found_wherever_it_lies_but_not_another_configuration(planned, tmp_path):
+    first, second = (run for run in planned if run.row.key == "full")
+    answer(first, missing=0)
+    first.folder.rename(tmp_path / "runs" / "elsewhere")
+    answer(replace(second, sha="another"), missing=0)
+    found, _ = cells_of(planned, tmp_path)
+    assert set(found) == {first}
+
+
+def test_a_run_from_before_a_new_key_is_taken_with_a_note(planned, tmp_path):
+    run = planned[0]
+    answer(replace(run, sha="older"), missing=0)
+    older = json.loads(json.dumps(run.config))
+    del older["optim"]["clip"]
+    (run.folder / "config.yaml").write_text(json.dumps(older))
+    found, block = cells_of(planned, tmp_path)
+    assert "optim.clip" in found[run].note
+    assert "optim.clip" in markdown(TINY, (block,), preset="smoke", command="c")
+    older["optim"]["warmup"] = 0.5
+    (run.folder / "config.yaml").write_text(json.dumps(older))
+    assert not cells_of(planned, tmp_path)[0]
+
+
+def test_runs_on_other_data_are_set_aside(planned, tmp_path):
+    first, second = (run for run in planned if run.row.key == "full")
+    answer(first, missing=0)
+    answer(second, missing=0)
+    path = second.folder / "result.json"
+    path.write_text(path.read_text().replace("f" * 64, "e" * 64))
+    _, block = cells_of(planned, tmp_path)
+    assert len(block.cells[0][0].summary.values) == 1
+    (line,) = block.set_aside
+    assert "other data" in line
+
+
+def test_predictions_that_do_not_give_the_stored_counts_are_not_compared(planned, tmp_path):
+    full = next(run for run in planned if run.row.key == "full")
+    less = next(run for run in planned if run.row.key == "wo_sag")
+    for run in (full, less):
+        answer(run, missing=0)
+    path = less.folder / "predictions.test.jsonl"
+    answers = [json.loads(line) for line in path.read_text().splitlines()]
+    next(a for a in answers if a["entities"])["entities"] = []
+    path.write_text("".join(f"{json.dumps(a)}\n" for a in answers))
+    _, block = cells_of(planned, tmp_path)
+    assert block.cells[1][0].summary is not None
+    assert block.cells[1][0].difference is None
+
+
+def test_a_smaller_world_cannot_pass_for_the_papers_data(planned):
+    assert all(not run.setting.real for run in planned)
+
+
+BOX, OTHER = (0.0, 0.0, 10.0, 10.0), (50.0, 50.0, 90.0, 90.0)
+PAIR = Example(
+    "p",
+    ("Vell", "wears", "Vell", "Runner"),
+    (Entity(0, 0, "PER", (BOX,)), Entity(2, 3, "OTHER", (OTHER,))),
+    size=(100, 100),
+)
+
+
+@pytest.mark.parametrize(
+    ("guesses", "right", "swapped"),
+    [
+        (((0, 0, "PER", BOX), (2, 3, "OTHER", OTHER)), 100, 0),
+        (((0, 0, "PER", BOX), (2, 3, "OTHER", BOX)), 0, 100),
+        (((0, 0, "OTHER", BOX), (2, 3, "OTHER", OTHER)), 0, 100),
+        (((0, 0, "PER", BOX), (2, 3, "OTHER", None)), 0, 0),
+        ((), 0, 0),
+    ],
+)
+def test_pairs(guesses, right, swapped):
+    answers = {"p": [Prediction(*guess) for guess in guesses]}
+    assert BOTH_RIGHT.of_answers([PAIR], answers) == right
+    assert SWAPPED.of_answers([PAIR], answers) == swapped
+
+
+def test_pairs_need_a_shared_word_and_two_types():
+    alone = Example("a", ("Vell", "Kor"), (Entity(0, 0, "PER"), Entity(1, 1, "LOC")))
+    assert BOTH_RIGHT.of_answers([alone], {"a": []}) is None
+
+
+def test_the_first_measure_is_the_papers():
+    assert GMNER_F1.printed == "f1"
