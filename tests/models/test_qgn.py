@@ -11,7 +11,7 @@ from torch import nn
 from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel
 
 from gmbench.build import Run, build_encoders, build_model, build_run
-from gmbench.config import check, compose
+from gmbench.config import ConfigError, check, compose
 from gmbench.construct import construct
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision_encoder import from_clip
@@ -72,6 +72,12 @@ def test_every_row_of_the_page_trains_a_step(name, overrides, bench):
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
     decoder = construct(cfg.model.decode, types=("A", "B", "C", "D"))
     assert len(decoder(model.eval()(batch), batch)) == 2
+
+
+def test_there_is_no_way_to_crop_an_image():
+    """Acceptance 7: a crop would put 5 % of the boxes of the tweets out of reach."""
+    with pytest.raises(ConfigError, match="resize"):
+        check(compose(["model=qgn", "+encoders.resize=centre_crop"]))
 
 
 def test_without_any_pixels_it_answers_as_with_masked_ones(bench):
