@@ -152,10 +152,14 @@ def _build(
     name = experiment.name if options.preset == "paper" else f"{experiment.name}_{options.preset}"
     command = f"{_command(experiment, options)} --build"
     options.out.mkdir(parents=True, exist_ok=True)
+    drawn = None
+    if experiment.picture is not None:
+        first = {row[0].row.label: row[0].runs[0] for row in blocks[0].cells if row[0].runs}
+        drawn = experiment.picture(first)
     for suffix, data in (
         ("md", markdown(experiment, blocks, preset=options.preset, command=command).encode()),
         ("csv", table_csv(experiment, blocks, preset=options.preset).encode()),
-        ("png", picture(experiment, blocks)),
+        ("png", drawn or picture(experiment, blocks)),
     ):
         write_atomically(options.out / f"{name}.{suffix}", data)
     console.print(f"Written: {options.out / name}.{{md,csv,png}}")

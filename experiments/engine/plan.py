@@ -1,12 +1,12 @@
 """What a table or figure is made of, and the runs that this comes to."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments.engine.measures import GMNER_F1, Measure
+from experiments.engine.measures import GMNER_F1, Finished, Measure
 from gmbench.config import compose
 from gmbench.config.identity import plain_config, run_sha
 
@@ -97,6 +97,8 @@ class Experiment:
         curve: name of the axis where the picture is a curve over ``Variant.x``.
         seeds: of ``--preset paper`` and ``world``; ``smoke`` takes the first.
         note: what a reader must know, in Markdown.
+        picture: draws the PNG in place of bars or curves; given each row's label and its first
+            run of the first setting, it may answer None where it has nothing to draw.
         data_varies: rows are of different data on purpose; only rows of equal data are compared.
     """
 
@@ -114,6 +116,7 @@ class Experiment:
     seeds: tuple[int, ...] = SEEDS
     note: str = ""
     data_varies: bool = False
+    picture: Callable[[Mapping[str, Finished]], bytes | None] | None = None
 
     def __post_init__(self) -> None:
         keys = [row.key for row in self.rows]
