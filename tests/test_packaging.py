@@ -110,5 +110,6 @@ def test_the_wheel_holds_code_configuration_and_weights(tmp_path: Path) -> None:
     expected |= {f"gmbench/conf/{file.relative_to(REPOSITORY / 'conf')}" for file in conf}
     weights = (REPOSITORY / "gmbench" / "nn" / "weights").glob("*.safetensors")
     expected |= {str(file.relative_to(REPOSITORY)) for file in weights}
+    expected.add("hydra_plugins/gmbench_isolated.py")
     assert expected <= inside, sorted(expected - inside)
     assert not [name for name in inside if name.startswith(("tests/", "conf/", ".ci/"))]

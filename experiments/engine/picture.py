@@ -89,6 +89,7 @@ def _curve(axis: Any, experiment: Experiment, block: Block) -> None:
                 alpha=0.5,
                 color=OURS[number],
             )
+    axis.set_xticks([row.x for row in experiment.rows if row.x is not None])
     axis.set_xlabel(experiment.curve, fontsize=8)
     axis.set_ylabel("in %", fontsize=8)
     axis.tick_params(labelsize=8)

@@ -6,9 +6,10 @@ share a table. Everything here is a function of the runs: equal runs give equal 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gmbench.reporting.index import Entry, Indexed
+from gmbench.reporting.leagues import apart, identity, order, title
 from gmbench.reporting.results import RunResult
 from gmbench.reporting.versus import Versus, against_best, interval_of
 from gmbench.scoring.counting import Task
@@ -104,8 +105,8 @@ def leaderboard(
     lines = [f"{path}: {fault}" for path, fault in sorted(index.damaged.items())]
     leagues: dict[tuple[object, ...], list[Entry]] = {}
     for entry in sorted(index.entries, key=lambda e: str(e.folder)):
-        leagues.setdefault(_identity(entry.result), []).append(entry)
-    ordered = sorted(leagues.values(), key=lambda runs: _order(runs[0].result))
+        leagues.setdefault(identity(entry.result), []).append(entry)
+    ordered = sorted(leagues.values(), key=lambda runs: order(runs[0].result))
     made = []
     for runs in ordered:
         task: Task = metric if runs[0].result.data.saw_pixels else "mner"
@@ -116,8 +117,8 @@ def leaderboard(
         )
         made.append(
             League(
-                title=_title(runs[0].result),
-                apart=_apart(runs[0].result, ordered[0][0].result),
+                title=title(runs[0].result),
+                apart=apart(runs[0].result, ordered[0][0].result),
                 task=task,
                 rows=_tested(rows, task, tests),
             )
@@ -174,8 +175,6 @@ def _row(label: str, entries: Sequence[Entry], task: Task) -> BoardRow:
 
 def _tested(rows: Sequence[BoardRow], task: Task, tests: int) -> tuple[BoardRow, ...]:
     """The first rows with their intervals and their comparisons with the best."""
-    from dataclasses import replace
-
     top = rows[:tests]
     versus = against_best([row.entries for row in top], task)
     with_all = [
@@ -194,64 +193,6 @@ def _summary(results: Sequence[RunResult], task: Task) -> SeedSummary | None:
 def _mean(row: BoardRow, task: Task) -> float:
     summary = row.figures[task]
     return summary.mean if summary else -1.0
-
-
-def _identity(result: RunResult) -> tuple[object, ...]:
-    data = result.data
-    return (
-        result.protocol,
-        data.name,
-        data.fingerprint,
-        data.split,
-        data.n,
-        data.limit,
-        data.saw_pixels,
-    )
-
-
-def _order(result: RunResult) -> tuple[object, ...]:
-    data = result.data
-    protocol = result.protocol
-    return (
-        data.synthetic,
-        data.name,
-        data.limit is not None,
-        not data.saw_pixels,
-        data.split,
-        protocol.name,
-        protocol.version,
-        protocol.iou_threshold,
-        data.fingerprint,
-        data.n,
-    )
-
-
-def _title(result: RunResult) -> str:
-    data, protocol = result.data, result.protocol
-    return (
-        f"{data.name}{' (built-in world)' if data.synthetic else ''}, {data.split} split, "
-        f"{data.n} tweets, protocol {protocol.name} {protocol.version}, "
-        f"data {data.fingerprint[:8]}"
-    )
-
-
-def _apart(result: RunResult, first: RunResult) -> tuple[str, ...]:
-    """Why a league does not stand in the first table."""
-    data, other = result.data, first.data
-    reasons = []
-    if result.protocol != first.protocol:
-        reasons.append(f"counted by {result.protocol.name} {result.protocol.version}")
-    if data.name != other.name:
-        reasons.append(f"data set {data.name}")
-    elif data.fingerprint != other.fingerprint:
-        reasons.append("other files of the same data set (fingerprint)")
-    if data.split != other.split:
-        reasons.append(f"{data.split} split")
-    if (data.limit, data.n) != (other.limit, other.n):
-        reasons.append("all tweets" if data.limit is None else f"limited to {data.limit} tweets")
-    if data.saw_pixels != other.saw_pixels:
-        reasons.append("saw pixels" if data.saw_pixels else "saw no pixels: ranked by MNER")
-    return tuple(reasons)
 
 
 def _label(result: RunResult, by: Sequence[str]) -> str:
