@@ -52,7 +52,7 @@ def run(folder, *arguments):
 def test_ten_jobs_that_die_in_ten_ways(tmp_path):
     began = time.monotonic()
     assert run(tmp_path, *GRID[:3], "seed=1", "name=one")[0] == 0
-    patience = 4 + 3 * (time.monotonic() - began)  # this machine's own pace
+    patience = 10 + 5 * (time.monotonic() - began)  # this machine's own pace
     two = f"hydra.launcher.timeout={patience}", "hydra.launcher.jobs=2"
     (tmp_path / "made.txt").unlink()
 
