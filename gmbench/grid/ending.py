@@ -1,6 +1,7 @@
 """What a multirun says when it has ended: how each job went, the leaderboard, the exit code."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class GridEnding(Callback):
         if not console.is_terminal:
             console = Console(width=140)
         board = leaderboard(read_index(*folders))
-        for renderable in terminal(board):
+        for renderable in terminal(replace(board, failed=())):  # they are told below, with causes
             console.print(renderable)
         failed = [o for o in self.outcomes if o.status is Status.FAILED]
         if self.outcomes:

@@ -68,12 +68,14 @@ class League:
         apart: why it is a table of its own; empty for the only or first one.
         task: by which it is ranked.
         rows: best first.
+        shared: overrides of every row, left out of their labels.
     """
 
     title: str
     apart: tuple[str, ...]
     task: Task
     rows: tuple[BoardRow, ...]
+    shared: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,9 @@ def leaderboard(
     made = []
     for runs in ordered:
         task: Task = metric if runs[0].result.data.saw_pixels else "mner"
-        groups = _groups(runs, by, lines)
+        every = [set(method_overrides(entry.result)) for entry in runs]
+        shared = () if by else tuple(sorted(set.intersection(*every)))
+        groups = _groups(runs, by, shared, lines)
         rows = sorted(
             (_row(label, entries, task) for label, entries in groups.items()),
             key=lambda row: (-_mean(row, task), row.label),
@@ -121,6 +125,7 @@ def leaderboard(
                 apart=apart(runs[0].result, ordered[0][0].result),
                 task=task,
                 rows=_tested(rows, task, tests),
+                shared=shared,
             )
         )
     return Board(
@@ -136,10 +141,12 @@ def method_overrides(result: RunResult) -> tuple[str, ...]:
     return tuple(sorted(kept))
 
 
-def _groups(runs: Iterable[Entry], by: Sequence[str], lines: list[str]) -> dict[str, list[Entry]]:
+def _groups(
+    runs: Iterable[Entry], by: Sequence[str], shared: Sequence[str], lines: list[str]
+) -> dict[str, list[Entry]]:
     groups: dict[str, list[Entry]] = {}
     for entry in runs:
-        group = groups.setdefault(_label(entry.result, by), [])
+        group = groups.setdefault(_label(entry.result, by, shared), [])
         seed, sha = entry.result.config.seed, entry.result.config.sha
         twin = next((e for e in group if e.result.config.seed == seed), None)
         if twin is None or by:
@@ -195,9 +202,10 @@ def _mean(row: BoardRow, task: Task) -> float:
     return summary.mean if summary else -1.0
 
 
-def _label(result: RunResult, by: Sequence[str]) -> str:
+def _label(result: RunResult, by: Sequence[str], shared: Sequence[str]) -> str:
     if not by:
-        return " ".join((result.config.model, *method_overrides(result)))
+        own = (o for o in method_overrides(result) if o not in shared)
+        return " ".join((result.config.model, *own))
     return " ".join(
         f"{key}={_of(result, key)}" if key != "model" else _of(result, key) for key in by
     )

@@ -55,9 +55,14 @@ def terminal(board: Board) -> Iterator[RenderableType]:
         title = league.title
         if number:
             title += f"\napart from the first table: {'; '.join(league.apart)}"
+        if league.shared:
+            title += f"\nevery row: {' '.join(league.shared)}"
         table = Table(title=title, title_justify="left", box=box.ROUNDED, caption_justify="left")
         for place, head in enumerate(heads(league)):
-            table.add_column(head, justify="left" if place == 0 else "right", overflow="fold")
+            if place:
+                table.add_column(head, justify="right", overflow="fold")
+            else:
+                table.add_column(head, overflow="fold", min_width=24)
         for row in league.rows:
             table.add_row(*cells(league, row))
         yield table
@@ -70,6 +75,7 @@ def markdown(board: Board) -> str:
     for number, league in enumerate(board.leagues):
         lines += [f"## {league.title}", ""]
         lines += [f"Apart from the first table: {'; '.join(league.apart)}.", ""] if number else []
+        lines += [f"Every row: `{' '.join(league.shared)}`.", ""] if league.shared else []
         columns = heads(league)
         lines += ["| " + " | ".join(columns) + " |", "|---" + "|---:" * (len(columns) - 1) + "|"]
         for row in league.rows:
@@ -89,6 +95,7 @@ def latex(board: Board) -> str:
         columns = heads(league)
         parts.append(f"% {league.title}")
         parts += [f"% apart from the first table: {'; '.join(league.apart)}"] if number else []
+        parts += [f"% every row: {' '.join(league.shared)}"] if league.shared else []
         parts.append(rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}")
         parts += [r"\toprule", _tex(columns), r"\midrule"]
         parts += [_tex(cells(league, row)) for row in league.rows]
@@ -116,6 +123,7 @@ def table_json(board: Board) -> str:
                 "title": league.title,
                 "apart": list(league.apart),
                 "task": league.task,
+                "shared": list(league.shared),
                 "rows": [_record(league, row) for row in league.rows],
             }
             for league in board.leagues

@@ -45,12 +45,22 @@ def test_seeds_are_one_row_and_the_best_stands_first(tmp_path):
         store(tmp_path, changed(seed=seed, tp=2, overrides=other, model="qgn"), f"b{seed}")
     (league,) = leaderboard(read_index(tmp_path)).leagues
     assert [row.label for row in league.rows] == ["qgn trainer.epochs=3", "mqspn"]
+    assert league.shared == ()
     summary = league.rows[1].figures["gmner"]
     assert summary.values == (0.0, 0.4)
     assert summary.mean == pytest.approx(0.2)
     assert summary.sd == pytest.approx(0.4 / 2**0.5)
     assert league.rows[1].seeds == (1, 2)
     assert league.rows[0].versus is None
+
+
+def test_what_all_rows_share_is_told_once(tmp_path):
+    for clip in (1, 2):
+        overrides = ("model=mqspn", "trainer.epochs=3", f"optim.clip={clip}")
+        store(tmp_path, changed(sha=str(clip), overrides=overrides), f"{clip}")
+    (league,) = leaderboard(read_index(tmp_path)).leagues
+    assert league.shared == ("trainer.epochs=3",)
+    assert {row.label for row in league.rows} == {"mqspn optim.clip=1", "mqspn optim.clip=2"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+"""Every experiment small: launched, built, looked into (minutes; nightly)."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.experiments.test_engine import NAMES, experiment_of
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory):
+    return tmp_path_factory.mktemp("user")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke(name, user):
+    done = subprocess.run(
+        [sys.executable, "-m", f"experiments.{name}", "--preset", "smoke", "--launch", "--build"],
+        cwd=user,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY),
+            "GMBENCH_DATA": str(user / "data"),
+            "OMP_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (user / "experiments" / "results" / f"{name}_smoke.md").read_text()
+    assert "*not run*" not in text
+    for row in experiment_of(name).rows:
+        assert row.label in text
+    for suffix in ("csv", "png"):
+        assert (user / "experiments" / "results" / f"{name}_smoke.{suffix}").stat().st_size > 100
