@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+# Two processes share the cores: one thread each, and none that spins while it waits. Set before
+# anything imports torch, and handed on to the commands that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
