@@ -177,7 +177,11 @@ def _look(one: _Running, limits: Limits) -> Outcome | None:
 
 def _quiet(job: Job) -> float:
     """Seconds since anything in the run folder changed."""
-    newest = max((path.stat().st_mtime for path in job.folder.iterdir()), default=0.0)
+    newest = 0.0
+    with suppress(OSError):
+        for path in os.listdir(job.folder):
+            with suppress(OSError):  # a temporary file that was renamed meanwhile
+                newest = max(newest, (job.folder / path).stat().st_mtime)
     return time.time() - newest
 
 
