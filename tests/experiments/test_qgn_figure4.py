@@ -1,20 +1,20 @@
-"""Figure 4 on the tiny world: every groundable entity gets a look, of either kind of model."""
+"""Figure 4 on the tiny world: both kinds of model look at every entity with a picture."""
 
 import pytest
+import torch
+from omegaconf import OmegaConf
 
-from experiments.qgn_figure4 import looks_of, scenes
+from experiments.engine.looks import draw, looks_of
 from gmbench.build import build_run
 from gmbench.config import compose
-from gmbench.reporting.attention import draw_attention
+from gmbench.scoring.files import write_predictions
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return tmp_path_factory.mktemp("world")
-
-
-def test_both_models_look_at_every_groundable_entity(world, tmp_path):
-    looks = []
+def folders(tmp_path_factory):
+    """Run folders of untrained models: what the figure reads of a run, and nothing else."""
+    world = tmp_path_factory.mktemp("world")
+    found = []
     for model in ("qgn", "mqspn"):
         cfg = compose(
             [
@@ -26,17 +26,29 @@ def test_both_models_look_at_every_groundable_entity(world, tmp_path):
             ]
         )
         run = build_run(cfg)
-        looks.append(looks_of(run, cfg, "dev"))
-    examples = run.data.splits["dev"].examples
-    wanted = {(e.id, g) for e in examples for g, gold in enumerate(e.entities) if gold.groundable}
+        folder = tmp_path_factory.mktemp(model)
+        OmegaConf.save(cfg, folder / "config.yaml")
+        (folder / "checkpoints").mkdir()
+        torch.save({"state_dict": run.module.state_dict()}, folder / "checkpoints" / "best.ckpt")
+        examples = run.data.splits["test"].examples
+        write_predictions(folder / "predictions.test.jsonl", {e.id: () for e in examples})
+        found.append(folder)
+    return found
+
+
+def test_both_models_look_at_every_entity(folders):
+    looks = [looks_of(folder) for folder in folders]
+    examples = looks[0].examples.values()
+    wanted = {(e.id, g.start, g.end) for e in examples for g in e.entities if g.boxes}
+    assert wanted
     for one in looks:
-        assert set(one.heat) == wanted
-        assert one.numbers.maps == len(wanted)
-        assert 0 < one.numbers.mass < 1
-    named = [name for name, _ in sorted(wanted)][:1]
-    chosen = scenes(examples, looks, named, 3)
-    assert chosen
-    assert all(scene.boxes and len(scene.looks) == 2 for scene in chosen)
-    draw_attention(chosen, tmp_path / "figure4.png")
-    assert (tmp_path / "figure4.png").stat().st_size > 1000
-    assert scenes(examples, looks, ["no such tweet"], 3) == []
+        assert wanted <= set(one.heats)
+        assert one.pointing.maps == len(wanted)
+        assert 0 < one.pointing.mass < 1
+    picture = draw([(folder.name, one) for folder, one in zip(folders, looks, strict=True)])
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+
+
+def test_a_run_without_its_checkpoint_has_no_look(tmp_path):
+    assert looks_of(tmp_path) is None
