@@ -3,7 +3,7 @@
 import sys
 
 from experiments.engine import Experiment, Variant, main
-from experiments.engine.measures import figure
+from experiments.engine.measures import TASKS
 from experiments.papers import papers
 
 NAME = "mqspn_table1"
@@ -14,11 +14,7 @@ EXPERIMENT = Experiment(
     title="MQSPN, Table 1: GMNER, MNER and EEG",
     base=(),
     reference=None,
-    measures=tuple(
-        figure(task, name, column=task)
-        for task in ("gmner", "mner", "eeg")
-        for name in ("f1", "precision", "recall")
-    ),
+    measures=TASKS,
     rows=tuple(
         Variant(key=key, label=row.title, paper_only=OURS, world_only=("model=mqspn",))
         if key == "MQSPN"

@@ -3,7 +3,7 @@
 import sys
 
 from experiments.engine import Experiment, Variant, main
-from experiments.engine.measures import figure
+from experiments.engine.measures import TASKS
 from experiments.papers import papers
 
 NAME = "qgn_table1"
@@ -13,11 +13,7 @@ EXPERIMENT = Experiment(
     title="QGN, Table I: GMNER, MNER and EEG",
     base=(),
     reference=None,
-    measures=tuple(
-        figure(task, name, column=task)
-        for task in ("gmner", "mner", "eeg")
-        for name in ("f1", "precision", "recall")
-    ),
+    measures=TASKS,
     rows=tuple(
         Variant(
             key=key,

@@ -79,4 +79,10 @@ def sums(table: Ints) -> tuple[int, int, int]:
 
 GMNER_F1, MNER_F1, EEG_F1 = (figure(task, "f1") for task in ("gmner", "mner", "eeg"))
 TASKS_F1 = (GMNER_F1, MNER_F1, EEG_F1)
+TASKS = tuple(
+    figure(task, name, column=task)
+    for task in ("gmner", "mner", "eeg")
+    for name in ("f1", "precision", "recall")
+)
+"""Everything of the papers' first tables, in columns by task."""
 GMNER = tuple(figure("gmner", name) for name in ("f1", "precision", "recall"))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_convert
 
+from gmbench.engine.gold_rows import take_rows
 from gmbench.tensors import Batch, Targets
 
 MultiBox = Literal["largest", "min_cost", "random", "expand", "union"]
@@ -105,18 +106,4 @@ def expand(targets: Targets) -> Targets:
         if pairs:
             gold[b, : len(pairs)], nth[b, : len(pairs)] = torch.tensor(pairs, device=gold.device).T
             mask[b, : len(pairs)] = True
-
-    def take(values: Tensor) -> Tensor:
-        rows = gold.view(*gold.shape, *[1] * (values.ndim - 2))
-        return values.gather(1, rows.expand(-1, -1, *values.shape[2:]))
-
-    wide = Targets(
-        mask=mask,
-        types=take(targets.types) * mask,
-        starts=take(targets.starts) * mask,
-        ends=take(targets.ends) * mask,
-        boxes=take(targets.boxes),
-        box_mask=take(targets.box_mask) & mask[..., None],
-        regions=None if targets.regions is None else take(targets.regions) & mask[..., None],
-    )
-    return choose(wide, nth)
+    return choose(take_rows(targets, gold, mask), nth)

@@ -1,8 +1,11 @@
 """Gold entities as rows that point at one candidate each (MQSPN's released code)."""
 
-import torch
-from torch import Tensor
+from dataclasses import replace
 
+import torch
+from torch.nn.functional import one_hot
+
+from gmbench.engine.gold_rows import take_rows
 from gmbench.tensors import Targets
 
 
@@ -25,19 +28,7 @@ def expand_regions(targets: Targets) -> Targets:
     longest = max(1, int(flat.sum(dim=1).max()))
     place = torch.argsort(~flat, dim=1, stable=True)[:, :longest]  # rows first, in gold's order
     mask = flat.gather(1, place)
-    gold = place // slots
-
-    def take(values: Tensor) -> Tensor:
-        rows = gold.view(*gold.shape, *[1] * (values.ndim - 2))
-        return values.gather(1, rows.expand(-1, -1, *values.shape[2:]))
-
-    shown = torch.nn.functional.one_hot(place % slots, slots).bool()
-    return Targets(
-        mask=mask,
-        types=take(targets.types) * mask,
-        starts=take(targets.starts) * mask,
-        ends=take(targets.ends) * mask,
-        boxes=take(targets.boxes),
-        box_mask=take(targets.box_mask) & mask[..., None],
-        regions=shown & take(targets.regions) & mask[..., None],
-    )
+    rows = take_rows(targets, place // slots, mask)
+    assert rows.regions is not None
+    shown = one_hot(place % slots, slots).bool()
+    return replace(rows, regions=rows.regions & shown)

@@ -187,12 +187,16 @@ def test_a_built_in_world_is_made_and_read_by_the_same_reader(tmp_path):
 
 
 def test_errors_survive_the_way_out_of_a_worker(tmp_path):
-    import pickle
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
 
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError) as here:
         source(tmp_path).read("train")
-    again = pickle.loads(pickle.dumps(caught.value))
-    assert (type(again), str(again)) == (DataError, str(caught.value))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as workers:
+        answer = workers.submit(source(tmp_path).read, "train")
+        with pytest.raises(DataError) as there:
+            answer.result()
+    assert (type(there.value), str(there.value)) == (type(here.value), str(here.value))
 
 
 def test_no_torch_in_the_data_that_is_read():
