@@ -104,10 +104,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_document_type_is_refused_at_once(tmp_path, bomb):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(DataError, match=r"7.xml:1: has a document type"):
         read(tmp_path, BOMBS[bomb])
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1
 
 
 def test_bombs_cost_no_memory(tmp_path):
