@@ -5,6 +5,7 @@ Images are squashed to a square, so a point ``(x, y)`` of a ``W x H`` image beco
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_convert, box_iou
 
@@ -70,6 +71,25 @@ def giou(first: Tensor, second: Tensor) -> Tensor:
     union = first[..., 2] * first[..., 3] + second[..., 2] * second[..., 3] - intersection
     hull = (torch.maximum(a, b)[..., 2:] - torch.minimum(a, b)[..., :2]).prod(dim=-1)
     return intersection / (union + EPS) - (hull - union) / (hull + EPS)
+
+
+def patch_centres(side: int, device: torch.device | None = None) -> Tensor:
+    """Centres ``x, y`` of the patches of a square in 0..1, row by row: ``[side^2, 2]``."""
+    axis = (torch.arange(side, device=device) + 0.5) / side
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([x, y], dim=-1).flatten(0, 1)
+
+
+def patches_inside(boxes: Tensor, patches: int) -> Tensor:
+    """Which patches of a square lie in each box: cxcywh ``[..., 4]`` -> ``[..., P]`` bool.
+
+    A box that holds no patch's centre is shown by the patch nearest to its own.
+    """
+    centres = patch_centres(round(patches**0.5), boxes.device)  # [P, 2]
+    apart = (centres - boxes[..., None, :2]).abs()  # [..., P, 2]
+    within = (apart <= boxes[..., None, 2:] / 2).all(dim=-1)
+    nearest = F.one_hot(apart.pow(2).sum(dim=-1).argmin(dim=-1), patches).bool()
+    return within | nearest
 
 
 def _twice(sizes: Tensor) -> Tensor:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.ops import box_convert, generalized_box_iou_loss
 
-from gmbench.boxes import giou, pairwise_iou, to_pixels, to_unit
+from gmbench.boxes import giou, pairwise_iou, patch_centres, patches_inside, to_pixels, to_unit
 
 
 def random_boxes(count: int, width: float, height: float) -> torch.Tensor:
@@ -49,3 +49,12 @@ def test_equal_boxes_without_area_are_zero_not_nan():
     assert value.item() == 0.0
     assert nothing.grad.isfinite().all()
     assert pairwise_iou(torch.zeros(1, 4), torch.zeros(1, 4)).item() == 0.0
+
+
+def test_patches_inside_a_box():
+    assert patch_centres(2).tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
+    boxes = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.9, 0.1, 0.01, 0.01]])
+    half, speck = patches_inside(boxes, 16)
+    assert half.view(4, 4)[:, :2].all()
+    assert not half.view(4, 4)[:, 2:].any()
+    assert speck.nonzero().tolist() == [[3]]  # too small to hold a centre

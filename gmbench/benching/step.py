@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from gmbench.benching.sizes import (
     vision_encoder,
 )
 from gmbench.engine.losses import SetLoss
-from gmbench.engine.matcher import HungarianMatcher, Matching
+from gmbench.engine.matcher import Matcher, Matching
 
 TEXT, VISION = "text encoder forward+backward", "vision encoder forward+backward"
 
@@ -31,14 +31,14 @@ class TimedMatcher:
         seconds: of every call so far.
     """
 
-    def __init__(self, inner: HungarianMatcher) -> None:
+    def __init__(self, inner: Matcher) -> None:
         self.inner = inner
         self.seconds: list[float] = []
 
-    def __call__(self, *arguments: Any) -> tuple[Matching, ...]:
+    def __call__(self, *arguments: Any, **named: Any) -> tuple[Matching, ...]:
         """As the matcher itself."""
         began = time.process_time()
-        found = self.inner(*arguments)
+        found = self.inner(*arguments, **named)
         self.seconds.append(time.process_time() - began)
         return found
 
@@ -99,7 +99,7 @@ def bare_encoders(size: Size, *, vision: bool) -> dict[str, Callable[[], object]
 
 def _time_matching(loss: SetLoss) -> TimedMatcher:
     timed = TimedMatcher(loss.matcher)
-    loss.matcher = cast(HungarianMatcher, timed)
+    loss.matcher = timed
     return timed
 
 

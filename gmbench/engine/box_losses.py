@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gmbench.boxes import patches_inside
 from gmbench.engine.box_costs import box_distance, boxes_of, nearest
 from gmbench.engine.losses import mean_over, take
 from gmbench.engine.matcher import Matching
@@ -58,7 +59,8 @@ class PointLoss:
         if pointed is None:
             return outputs.type_logits.new_zeros(())
         rows = matching.gold.clamp(min=0)[..., None].expand(-1, -1, pointed.shape[-1])
-        inside = patches_inside(targets, pointed.shape[-1]).gather(1, rows)  # [B, Q, P]
+        shown = patches_inside(targets.boxes, pointed.shape[-1]) & targets.box_mask[..., None]
+        inside = shown.any(dim=2).gather(1, rows)  # [B, G, M, P] -> [B, Q, P]
         held = (pointed * inside).sum(dim=-1)
         where = (matching.gold >= 0) & take(targets.groundable, matching)
         return mean_over(-held.clamp(min=LEAST_WEIGHT).log(), where)
@@ -66,18 +68,6 @@ class PointLoss:
 
 LEAST_WEIGHT = 1e-8
 """Of the patches inside: keeps the logarithm finite where softmax gave them nothing."""
-
-
-def patches_inside(targets: Targets, patches: int) -> Tensor:
-    """Which patches of a square show each gold entity, ``[B, G, P]``; none without a box."""
-    side = round(patches**0.5)
-    axis = (torch.arange(side, device=targets.boxes.device) + 0.5) / side
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    centres = torch.stack([x, y], dim=-1).flatten(0, 1)  # [P, 2], row by row
-    apart = (centres - targets.boxes[..., None, :2]).abs()  # [B, G, M, P, 2]
-    within = (apart <= targets.boxes[..., None, 2:] / 2).all(dim=-1)
-    nearest_patch = F.one_hot(apart.pow(2).sum(dim=-1).argmin(dim=-1), patches).bool()
-    return ((within | nearest_patch) & targets.box_mask[..., None]).any(dim=2)
 
 
 @dataclass(frozen=True, kw_only=True)

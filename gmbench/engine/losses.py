@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gmbench.engine.gold_boxes import GoldBoxes
 from gmbench.engine.gold_regions import expand_regions
-from gmbench.engine.matcher import HungarianMatcher, Matching
+from gmbench.engine.matcher import Matcher, Matching
 from gmbench.tensors import MASKED, Batch, Outputs, Targets
 
 SpanLossKind = Literal["bce", "softmax_nll"]
@@ -130,7 +130,7 @@ class SetLoss:
     def __init__(
         self,
         *,
-        matcher: HungarianMatcher,
+        matcher: Matcher,
         terms: Mapping[str, LossTerm],
         aux_weight: float = 1.0,
         gold: GoldBoxes | None = None,
@@ -139,7 +139,7 @@ class SetLoss:
         """Keep the parts.
 
         Args:
-            matcher: solves the assignment of each layer on its own.
+            matcher: says which query answers for which gold entity, for each layer on its own.
             terms: named loss terms.
             aux_weight: weight of each earlier layer (deep supervision); 0 leaves them out.
             gold: which gold boxes are taught; None = the batch's targets as they are.

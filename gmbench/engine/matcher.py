@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -31,6 +31,32 @@ class Matching(TensorRecord):
 
     gold: Int[Tensor, "B Q"]
     unmatched: int = 0
+
+
+class Matcher(Protocol):
+    """Whatever says which query answers for which gold entity."""
+
+    def __call__(
+        self, layers: Sequence[Outputs], targets: Targets, ids: Sequence[str] = ()
+    ) -> tuple[Matching, ...]:
+        """One matching a layer, on the outputs' device."""
+        ...
+
+
+class NoMatching:
+    """For terms that read the gold entities themselves: no query is matched with any.
+
+    Of a model whose queries name a type rather than an entity, say, and answer with all its spans.
+    """
+
+    def __call__(
+        self, layers: Sequence[Outputs], targets: Targets, ids: Sequence[str] = ()
+    ) -> tuple[Matching, ...]:
+        """An empty matching a layer."""
+        return tuple(
+            Matching(gold=torch.full_like(layer.type_logits[..., 0], -1, dtype=torch.long))
+            for layer in layers
+        )
 
 
 class HungarianMatcher:

@@ -81,10 +81,3 @@ def square(side: int, width: int) -> Tensor:
     rows = sinusoids(side, half)[:, None].expand(-1, side, -1)
     columns = sinusoids(side, width - half)[None].expand(side, -1, -1)
     return torch.cat([rows, columns], dim=-1).flatten(0, 1)
-
-
-def centres(side: int) -> Tensor:
-    """Centres ``x, y`` of the patches of a square in 0..1, row by row: ``[side^2, 2]``."""
-    axis = (torch.arange(side) + 0.5) / side
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    return torch.stack([x, y], dim=-1).flatten(0, 1)

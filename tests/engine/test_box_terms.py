@@ -14,7 +14,6 @@ from gmbench.engine.box_losses import (
     ConsistencyLoss,
     NoTargetLoss,
     PointLoss,
-    patches_inside,
 )
 from gmbench.engine.costs import FORBIDDEN, SpanCost, TypeCost, total
 from gmbench.engine.decode import Decoder
@@ -154,18 +153,6 @@ def test_box_and_no_target_losses_against_a_slow_reference():
     assert found == pytest.approx(sum(absent) / len(absent), rel=1e-6)
     found = float(NoTargetLoss(unmatched="no_target")(outputs, targets, matching))
     assert found == pytest.approx(sum(everyone) / len(everyone), rel=1e-6)
-
-
-def test_patches_inside_a_box():
-    targets = make_targets([2])
-    boxes = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5]])[None, :, None]
-    targets = replace(targets, boxes=boxes)  # the second entity is not groundable
-    found = patches_inside(targets, 16)[0].view(2, 4, 4)
-    assert found[0, :, :2].all()
-    assert not found[0, :, 2:].any()
-    assert not found[1].any()
-    speck = replace(targets, boxes=torch.tensor([0.9, 0.1, 0.01, 0.01]).expand(1, 2, 1, 4))
-    assert patches_inside(speck, 16)[0, 0].nonzero().tolist() == [[3]]
 
 
 def test_pointing_is_taught_by_the_weight_inside():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gmbench.engine.costs import RegionCost, SpanCost, TypeCost, total
-from gmbench.engine.matcher import HungarianMatcher, NonFiniteCost
+from gmbench.engine.matcher import HungarianMatcher, NoMatching, NonFiniteCost
 from gmbench.tensors import MASKED, Outputs
 from tests.tensor_builders import make_outputs, make_targets
 
@@ -148,3 +148,11 @@ def test_more_golds_of_a_type_than_its_queries_are_counted():
     (matching,) = HungarianMatcher(terms=TERMS)([typed([1, 2, 3])], targets)
     assert matching.unmatched == 1
     assert matching.gold[0, 1] == 2
+
+
+def test_no_matching_matches_no_query():
+    outputs, targets = make_outputs(2), make_targets([3, 0])
+    (first, second) = NoMatching()((outputs, outputs), targets)
+    assert (first.gold == -1).all()
+    assert first.gold.shape == outputs.type_logits.shape[:2] == second.gold.shape
+    assert first.unmatched == 0

@@ -9,11 +9,10 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from gmbench.nn.vision import tiny_vision
 from gmbench.nn.vision_encoder import VisionEncoder, from_clip
 from gmbench.nn.vision_halves import attend, feed
-from models.qgn.heads import BoxRegression
 from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion
 from models.qgn.levels import bridge
 from models.qgn.mqa import MQASettings, MultiViewQueryAttention
-from models.qgn.places import Places, centres, square
+from models.qgn.places import Places, square
 
 B, S, N, D, HEADS = 2, 5, 7, 8, 2
 
@@ -281,36 +280,3 @@ def test_learned_places_fit_other_image_sizes():
 def test_fixed_places_tell_every_patch_apart():
     grid = square(12, 128)
     assert (torch.cdist(grid, grid) + torch.eye(144) * 9).min() > 0.1
-    assert centres(2).tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
-
-
-@pytest.mark.parametrize("kind", ["mlp", "attention", "patches"])
-def test_boxes_lie_in_the_unit_square_and_without_image_ignore_it(kind):
-    torch.manual_seed(0)
-    part = BoxRegression(width=D, prefix=1, kind=kind).double()
-    queries, vision = states(B, N, D) * 9, states(B, 10, D, seed=1) * 9
-    mask = torch.tensor([True, False])[:, None].expand(B, 10)
-    found, _ = part(queries, vision, mask)
-    assert found.min() >= 0
-    assert found.max() <= 1
-    other, _ = part(queries, vision.flip(1), mask)
-    torch.testing.assert_close(found[1], other[1])
-    assert torch.allclose(found[0], other[0]) == (kind == "mlp")
-
-
-def test_pointing_at_one_patch_gives_its_own_box():
-    """``patches``: the distances that a patch reads off itself, from its centre."""
-    part = BoxRegression(width=D, prefix=0, kind="patches").double()
-    with torch.no_grad():
-        for linear_part in (part.pointer, part.patch):
-            linear_part.weight.copy_(torch.eye(D) * 30)
-            linear_part.bias.zero_()
-        part.sides.weight.zero_()
-        inverse = [math.log(math.expm1(x)) for x in (0.10, 0.05, 0.20, 0.15)]
-        part.sides.bias.copy_(torch.tensor(inverse))
-    vision = torch.eye(D, dtype=torch.float64)[None, :4]
-    boxes, weights = part(vision[:, 1:2], vision, torch.ones(1, 4, dtype=torch.bool))
-    box = boxes[0, 0]
-    assert weights[0, 0, 1] > 0.999
-    # patch 1 of a 2 x 2 grid: centre (0.75, 0.25)
-    assert box.tolist() == pytest.approx([0.8, 0.3, 0.3, 0.2], abs=1e-4)
