@@ -14,6 +14,7 @@ from gmbench.build import Run, build_run
 from gmbench.config import check_data
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.engine.trainer import TrainerSettings, build_trainer
+from gmbench.failure import cause_of
 from gmbench.grid.jobs import record_failure
 from gmbench.outcome import Fit, record, store_analysis
 from gmbench.reporting.provenance import redact
@@ -21,6 +22,7 @@ from gmbench.reporting.results import RunResult, Selection, write_result
 from gmbench.reporting.tables import show
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.files import write_predictions
+from gmbench.tracking import Tracking, tracked
 
 
 def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: Console) -> float:
@@ -45,9 +47,10 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
     text = OmegaConf.to_yaml(OmegaConf.create(redact(config)))
     write_atomically(folder / "config.yaml", text.encode())
     try:
-        result = _compute(cfg, folder, overrides, sha, console)
+        with tracked(cfg, config, sha, overrides, folder) as tracking:
+            result = _compute(cfg, folder, overrides, sha, tracking)
     except BaseException as error:
-        record_failure(folder, type(error).__name__, str(error), traceback.format_exception(error))
+        record_failure(folder, cause_of(error), str(error), traceback.format_exception(error))
         raise
     show(result, console)
     console.print(f"Run folder: {folder}")
@@ -55,7 +58,7 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
 
 
 def _compute(
-    cfg: DictConfig, folder: Path, overrides: tuple[str, ...], sha: str, console: Console
+    cfg: DictConfig, folder: Path, overrides: tuple[str, ...], sha: str, tracking: Tracking
 ) -> RunResult:
     began = time.perf_counter()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -64,7 +67,7 @@ def _compute(
     run = build_run(cfg)
     most = max(len(e.entities) for s in run.data.splits.values() for e in s.examples)
     check_data(cfg, most)
-    trainer = build_trainer(_trainer_settings(cfg), folder, cfg.name)
+    trainer = build_trainer(_trainer_settings(cfg), folder, tracking.loggers)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     fit = _train(cfg, run, trainer, folder) if cfg.mode == "train" else _loaded(cfg, run)
@@ -77,6 +80,7 @@ def _compute(
     store_analysis(run, folder, f"{cfg.model.name} seed {cfg.seed}")
     result = record(cfg, run, trainer, fit, sha, overrides, predictions, began)
     write_result(folder / "result.json", result)
+    tracking.finished(run, result)
     return result
 
 
@@ -114,7 +118,4 @@ def _trainer_settings(cfg: DictConfig) -> TrainerSettings:
         deterministic=cfg.trainer.deterministic,
         progress=cfg.callbacks.progress,
         patience=cfg.callbacks.patience,
-        logger=cfg.logger.name,
-        project=cfg.logger.get("project", "gmbench"),
-        mode=cfg.logger.get("mode", "offline"),
     )

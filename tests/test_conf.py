@@ -61,6 +61,8 @@ def test_its_command_composes_and_passes_the_checks(path, request):
     overrides = [w for w in words if not w.startswith(("data.root=", "logger.mode="))]
     if reads_real_data(path):
         overrides += on_real_data(path, request.getfixturevalue("shared"))
+    if path.stem == "tensorboard":
+        pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
     cfg = compose(overrides)
     check(cfg)
 

@@ -143,5 +143,5 @@ def _node(value: object, kind: type[Any], path: str, read: AbstractSet[str]) -> 
     for field in dataclasses.fields(kind):
         if field.name in value:
             yield from problems(value[field.name], hints[field.name], dot + field.name, read)
-        elif field.default is dataclasses.MISSING:
+        elif field.default is field.default_factory is dataclasses.MISSING:
             yield f"{dot}{field.name}: missing"

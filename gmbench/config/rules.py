@@ -6,6 +6,7 @@ accept any tree: a missing or mistyped key is told elsewhere.
 
 import re
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -151,6 +152,14 @@ def _one_device_a_job(tree: object) -> Iterator[str]:
         )
 
 
+def _tensorboard(tree: object) -> Iterator[str]:
+    if _get(tree, "logger.name") == "tensorboard" and find_spec("tensorboard") is None:
+        yield (
+            "logger: tensorboard needs a package that is not installed; "
+            "pip install 'gmbench[tensorboard]', or choose logger=csv"
+        )
+
+
 RULES: tuple[Rule, ...] = (
     _package_header,
     _checkpoint,
@@ -162,6 +171,7 @@ RULES: tuple[Rule, ...] = (
     _repeat,
     _queries,
     _one_device_a_job,
+    _tensorboard,
 )
 
 

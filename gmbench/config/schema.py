@@ -5,7 +5,7 @@ unknown, unless an interpolation reads it (``model.activation`` in ``${model.act
 with a ``_target_`` are compared with the constructor's signature instead (signatures.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from gmbench.config.compare import Range, Target
@@ -92,11 +92,14 @@ class Callbacks:
 
 @dataclass(frozen=True)
 class Logger:
-    """conf/logger: metrics.csv is always written; wandb beside it."""
+    """conf/logger: metrics.csv is always written; TensorBoard or W&B beside it."""
 
-    name: Literal["csv", "wandb"]
+    name: Literal["csv", "tensorboard", "wandb"]
     project: str = "gmbench"
-    mode: Literal["online", "offline", "disabled"] = "offline"
+    mode: Literal["online", "offline"] = "offline"
+    tags: list[str] = field(default_factory=list)
+    examples: Annotated[int, Range(0)] = 24
+    model: bool = False
 
 
 @dataclass(frozen=True)

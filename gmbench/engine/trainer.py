@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
     RichProgressBar,
 )
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import Logger
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
@@ -30,8 +30,6 @@ class TrainerSettings:
         deterministic: refuse operations whose result differs from run to run.
         progress: rich progress bars.
         patience: epochs without a better dev score before training stops; None = never.
-        logger: ``csv`` or ``wandb`` (which writes beside the csv).
-        project, mode: of W&B.
     """
 
     epochs: int
@@ -41,13 +39,12 @@ class TrainerSettings:
     deterministic: bool = True
     progress: bool = True
     patience: int | None = None
-    logger: Literal["csv", "wandb"] = "csv"
-    project: str = "gmbench"
-    mode: Literal["offline", "online"] = "offline"
 
 
-def build_trainer(settings: TrainerSettings, folder: Path, name: str) -> lightning.Trainer:
-    """A trainer that keeps ``checkpoints/{best,last}.ckpt`` and ``metrics.csv`` in ``folder``.
+def build_trainer(
+    settings: TrainerSettings, folder: Path, loggers: list[Logger]
+) -> lightning.Trainer:
+    """A trainer that keeps ``checkpoints/{best,last}.ckpt`` in ``folder``.
 
     The best checkpoint is chosen by ``dev/select``, which the module logs.
     """
@@ -73,7 +70,7 @@ def build_trainer(settings: TrainerSettings, folder: Path, name: str) -> lightni
         devices=settings.devices,
         deterministic="warn" if settings.deterministic else False,
         callbacks=callbacks,
-        logger=build_loggers(settings, folder, name),
+        logger=loggers,
         log_every_n_steps=10,
         enable_progress_bar=settings.progress,
         enable_model_summary=False,
@@ -93,21 +90,6 @@ def quiet() -> None:
         ".*treespec.*",
     ):
         warnings.filterwarnings("ignore", text)
-
-
-def build_loggers(settings: TrainerSettings, folder: Path, name: str) -> list[Logger]:
-    """metrics.csv always; W&B beside it on demand, offline unless asked otherwise."""
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
-    if settings.logger == "wandb":
-        loggers.append(
-            WandbLogger(
-                name=name,
-                project=settings.project,
-                save_dir=str(folder),
-                offline=settings.mode == "offline",
-            )
-        )
-    return loggers
 
 
 def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gmbench.reporting.results import RunResult, read_result
 
-INSIDE_A_RUN = frozenset({"checkpoints", "wandb", ".git", "__pycache__"})
+INSIDE_A_RUN = frozenset({"checkpoints", "tensorboard", "wandb", ".git", "__pycache__"})
 """Folders in which no run lies."""
 
 

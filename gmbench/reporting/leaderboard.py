@@ -20,7 +20,7 @@ TASKS: tuple[Task, ...] = ("gmner", "mner", "eeg")
 NOT_THE_METHOD = frozenset(
     {
         *("model", "data", "data.root", "seed", "name", "runs", "cache", "ckpt", "mode", "force"),
-        *("logger", "logger.mode", "logger.project", "callbacks.progress", "trainer.num_workers"),
+        *("logger", "callbacks.progress", "trainer.num_workers"),
     }
 )
 """Overrides that do not tell one row from another."""
@@ -137,8 +137,16 @@ def leaderboard(
 
 def method_overrides(result: RunResult) -> tuple[str, ...]:
     """The overrides that make the method, sorted, those of paths, seed and screen left out."""
-    kept = {o for o in result.config.overrides if _key(o) not in NOT_THE_METHOD}
-    return tuple(sorted(kept))
+    return of_the_method(result.config.overrides)
+
+
+def of_the_method(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Those among ``overrides`` that make the method, each once, sorted."""
+    return tuple(sorted({o for o in overrides if not _aside(_key(o))}))
+
+
+def _aside(key: str) -> bool:
+    return key in NOT_THE_METHOD or key.startswith("logger.")
 
 
 def _groups(
