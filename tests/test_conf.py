@@ -48,6 +48,12 @@ def command_of(path: Path) -> str:
     return lines[1] if lines[0].startswith("# @package") else lines[0]
 
 
+def overrides_in(command: str) -> list[str]:
+    """What a command chooses, without what lies on its user's machine."""
+    words = command.split("python -m gmbench.run", 1)[1].split()
+    return [w for w in words if not w.startswith(("data.root=", "logger.mode="))]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
 def test_opens_with_the_command_that_runs_it(path):
     first = command_of(path)
@@ -57,8 +63,7 @@ def test_opens_with_the_command_that_runs_it(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
 def test_its_command_composes_and_passes_the_checks(path, request):
-    words = command_of(path).split("python -m gmbench.run", 1)[1].split()
-    overrides = [w for w in words if not w.startswith(("data.root=", "logger.mode="))]
+    overrides = overrides_in(command_of(path))
     if reads_real_data(path):
         overrides += on_real_data(path, request.getfixturevalue("shared"))
     if path.stem == "tensorboard":
@@ -69,7 +74,7 @@ def test_its_command_composes_and_passes_the_checks(path, request):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
 def test_every_target_is_there_and_settings_build(path):
-    cfg = compose(override_of(path))
+    cfg = compose(overrides_in(command_of(path)))
     for node in (cfg.model.matcher, cfg.model.decode, cfg.data):
         assert get_class(node._target_)
     construct(cfg.model.matcher)

@@ -1,0 +1,120 @@
+"""SpanOutputs -> predictions: every span of a type, each with the type's one box or none."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gmbench.boxes import to_pixels
+from gmbench.structures import Prediction
+from gmbench.tensors import Batch, Outputs
+from models.mner_qg.outputs import existence_of, spans_of
+
+LEAST_SIDE = 1e-3
+"""Of a predicted box, as a share of the image."""
+
+
+class SpanDecoder:
+    """Reads all spans of every type, best first.
+
+    Ties are broken by type, start and end, so the answer is a pure function of the outputs.
+    """
+
+    def __init__(
+        self,
+        *,
+        types: tuple[str, ...],
+        rule: Literal["match", "all"] = "match",
+        threshold: float = 0.5,
+        existence: bool = False,
+        max_span: int = 12,
+        overlap: Literal["flat", "type"] = "flat",
+        no_target_threshold: float = 0.5,
+        every_type: bool = False,
+    ) -> None:
+        """Keep the choices.
+
+        Args:
+            types: names of classes 1..C.
+            rule: ``match`` = a span's own probability decides; ``all`` = its start and its end
+                must each be as probable too.
+            threshold: least probability.
+            existence: a type that the sentence does not seem to name (probability below one half)
+                answers with nothing.
+            max_span: most words of a span.
+            overlap: ``flat`` = a span that shares a word with a better one is dropped; ``type`` =
+                only if both are of one type.
+            no_target_threshold: *not in the image* from this probability on.
+            every_type: a type without a span answers with its likeliest one, whatever else
+                says: to measure query grounding on its own, never for scores.
+        """
+        self.types = types
+        self.rule = rule
+        self.threshold = threshold
+        self.existence = existence
+        self.max_span = max_span
+        self.overlap = overlap
+        self.no_target_threshold = no_target_threshold
+        self.every_type = every_type
+
+    @torch.no_grad()
+    def __call__(self, outputs: Outputs, batch: Batch) -> list[tuple[Prediction, ...]]:
+        """Predictions of each example, best first.
+
+        Raises:
+            ValueError: the outputs hold no spans, boxes or no-target decision.
+        """
+        if outputs.boxes is None or outputs.no_target_logits is None:
+            raise ValueError("MNER-QG's decoder needs outputs with boxes and no_target_logits")
+        score, keep = self._spans(outputs)
+        no_target = outputs.no_target_logits.float().sigmoid().cpu()
+        boxes = outputs.boxes.float()
+        boxes = torch.cat([boxes[..., :2], boxes[..., 2:].clamp(min=LEAST_SIDE)], dim=-1)
+        pixels = to_pixels(boxes, batch.image_sizes[:, None].to(boxes)).tolist()
+        absent = (no_target >= self.no_target_threshold).tolist()
+        unlikely = no_target.tolist()
+        answers: list[list[Prediction]] = [[] for _ in batch.ids]
+        found = keep.nonzero()
+        order = torch.argsort(score[keep], descending=True, stable=True)
+        for (b, c, start, end), value in zip(
+            found[order].tolist(), score[keep][order].tolist(), strict=True
+        ):
+            name, rows = self.types[c], answers[b]
+            if any(self._conflict(start, end, name, row) for row in rows):
+                continue
+            x1, y1, x2, y2 = pixels[b][c]
+            rows.append(
+                Prediction(
+                    start=start,
+                    end=end,
+                    type=name,
+                    box=None if absent[b][c] else (x1, y1, x2, y2),
+                    score=value,
+                    no_target=unlikely[b][c],
+                )
+            )
+        return [tuple(rows) for rows in answers]
+
+    def _spans(self, outputs: Outputs) -> tuple[Tensor, Tensor]:
+        """Probability of each span and whether it is an answer, both ``[B, C, W, W]``, on host."""
+        logits = spans_of(outputs).float().cpu()
+        score = logits.sigmoid()
+        near = torch.ones_like(score[0, 0], dtype=torch.bool).triu().tril(self.max_span - 1)
+        real = near & (logits.sigmoid() > 0)  # padding has 0
+        keep = real & (score >= self.threshold)
+        if self.rule == "all":
+            start = outputs.start_logits.float().cpu().sigmoid() >= self.threshold
+            end = outputs.end_logits.float().cpu().sigmoid() >= self.threshold
+            keep &= start[..., :, None] & end[..., None, :]
+        if self.existence:
+            keep &= (existence_of(outputs).cpu() >= 0)[..., None, None]
+        if self.every_type:
+            best = score.masked_fill(~real, -1.0).flatten(2).argmax(dim=-1)  # [B, C]
+            one = torch.nn.functional.one_hot(best, score[0, 0].numel()).bool().view_as(keep)
+            keep |= one & real & ~keep.flatten(2).any(dim=-1)[..., None, None]
+        return score, keep
+
+    def _conflict(self, start: int, end: int, name: str, better: Prediction) -> bool:
+        """Whether a span may not stand beside a better one."""
+        shares = start <= better.end and better.start <= end
+        return shares and (self.overlap == "flat" or name == better.type)
