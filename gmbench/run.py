@@ -2,12 +2,14 @@
 
 ``mode=check`` looks at data, weights and one batch without training; ``mode=test ckpt=...`` scores
 a checkpoint; ``-m`` makes a grid, one process a run. Exit codes: 0 done, 2 bad configuration or
-input or a grid in which some runs failed, 1 a failure in the run itself, 130 interrupted.
+input or a grid in which some runs failed, 3 a loss or gradient that is not finite, 1 any other
+failure in the run itself, 130 interrupted.
 """
 
 import logging
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import hydra
@@ -90,14 +92,23 @@ def main() -> int:
         _task()
     except Exception as error:
         line = _input_error(error)
-        if line is None or _tracebacks_wanted():
-            raise
-        print(line, file=sys.stderr)
-        return 2
+        if line is not None and not _tracebacks_wanted():
+            print(line, file=sys.stderr)
+            return 2
+        if line is None and (code := _own_exit_code(error)) is not None:
+            traceback.print_exception(error)
+            return code
+        raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _own_exit_code(error: Exception) -> int | None:
+    from gmbench.failure import EXIT_NONFINITE, cause_of
+
+    return EXIT_NONFINITE if cause_of(error) == "nan" else None
 
 
 def _tracebacks_wanted() -> bool:

@@ -3,7 +3,6 @@
 import time
 import traceback
 from pathlib import Path
-from typing import Any
 
 import lightning
 import torch
@@ -13,6 +12,7 @@ from rich.console import Console
 from gmbench.build import Run, build_run
 from gmbench.config import check_data
 from gmbench.config.identity import plain_config, run_sha
+from gmbench.engine.checkpoints import Checkpoints
 from gmbench.engine.trainer import TrainerSettings, build_trainer
 from gmbench.failure import cause_of
 from gmbench.grid.jobs import record_failure
@@ -70,7 +70,7 @@ def _compute(
     trainer = build_trainer(_trainer_settings(cfg), folder, tracking.loggers)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    fit = _train(cfg, run, trainer, folder) if cfg.mode == "train" else _loaded(cfg, run)
+    fit = _train(run, trainer) if cfg.mode == "train" else _loaded(cfg, run)
     path = None if fit.checkpoint is None else str(fit.checkpoint)
     trainer.validate(run.module, run.data, ckpt_path=path, verbose=False, weights_only=True)
     write_predictions(folder / "predictions.dev.jsonl", run.module.predictions)
@@ -84,22 +84,19 @@ def _compute(
     return result
 
 
-def _train(cfg: DictConfig, run: Run, trainer: lightning.Trainer, folder: Path) -> Fit:
-    began = time.perf_counter()
+def _train(run: Run, trainer: lightning.Trainer) -> Fit:
     trainer.fit(run.module, run.data)
-    seconds = time.perf_counter() - began
-    best = folder / "checkpoints" / "best.ckpt"
-    callback: Any = trainer.checkpoint_callback
-    state = torch.load(best, map_location="cpu", weights_only=True)
+    kept = trainer.checkpoint_callback
+    assert isinstance(kept, Checkpoints)
     return Fit(
-        checkpoint=best,
+        checkpoint=kept.best,
         selection=Selection(
             rule=f"{run.module.select}_f1",
             split="dev",
-            value=float(callback.best_model_score),
-            epoch=int(state["epoch"]),
+            value=kept.score,
+            epoch=kept.epoch,
         ),
-        seconds=seconds,
+        seconds=kept.seconds,
         samples=len(run.data.splits["train"].examples) * trainer.current_epoch,
     )
 

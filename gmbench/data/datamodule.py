@@ -1,6 +1,6 @@
 """Splits, loaders and the gold of each split: one LightningDataModule for every data set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import lightning
@@ -15,6 +15,7 @@ from gmbench.data.sampler import LengthGroupedBatches
 from gmbench.data.source import Split
 from gmbench.data.tokens import tokenise
 from gmbench.structures import Entity
+from gmbench.tensors import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,16 @@ class GroundedData(lightning.LightningDataModule):
             num_regions=self.loader.num_regions if training else self.loader.eval_num_regions,
             features=self.features.get(split),
         )
+
+    def batch(self, split: str, ids: Sequence[str]) -> Batch:
+        """The batch of these examples, in this order.
+
+        Raises:
+            KeyError: no such example.
+        """
+        places = {example.id: i for i, example in enumerate(self.splits[split].examples)}
+        items = self.dataset(split)
+        return self._collate()([items[places[id_]] for id_ in ids])
 
     def train_dataloader(self) -> DataLoader[Item]:
         """Length-grouped, shuffled batches."""

@@ -1,6 +1,7 @@
 """The LightningModule: one step, one optimiser, one way to validate, for every model."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning
@@ -9,16 +10,29 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gmbench.engine.decode import Decoder
-from gmbench.engine.losses import SetLoss
+from gmbench.engine.dump import Dump, StepRecord, hexes, learnt
+from gmbench.engine.faults import strike
+from gmbench.engine.losses import LossValues, SetLoss
+from gmbench.engine.nonfinite import gradient_norm, nonfinite_gradients
 from gmbench.engine.optim import (
     OptimSettings,
     build_optimizer,
     build_schedule,
     pretrained_modules,
 )
+from gmbench.engine.rng import RandomState
 from gmbench.scoring.metrics import GroundedF1
 from gmbench.structures import Prediction
 from gmbench.tensors import Batch, Outputs
+
+
+@dataclass
+class _Step:
+    """The training step under way."""
+
+    batch: Batch
+    random: RandomState
+    values: LossValues | None = None
 
 
 class GroundedModule(lightning.LightningModule):
@@ -59,6 +73,7 @@ class GroundedModule(lightning.LightningModule):
         self.select = select
         self.predictions: dict[str, tuple[Prediction, ...]] = {}
         self.learns = frozenset(n for n, p in model.named_parameters() if p.requires_grad)
+        self._step: _Step | None = None
 
     def forward(self, batch: Batch) -> Outputs:
         """The model's outputs."""
@@ -66,13 +81,17 @@ class GroundedModule(lightning.LightningModule):
         return outputs
 
     def on_train_epoch_start(self) -> None:
+        """Prepare the epoch that begins."""
+        self.start_epoch(self.current_epoch)
+
+    def start_epoch(self, epoch: int) -> None:
         """Freeze the encoders for the first ``freeze_epochs`` epochs, then let them learn.
 
         An encoder that does not learn runs without dropout, as it does where its features are
         cached.
         """
-        self.loss.start_epoch(self.current_epoch)
-        frozen = self.current_epoch < self.optim.freeze_epochs
+        self.loss.start_epoch(epoch)
+        frozen = epoch < self.optim.freeze_epochs
         self.model.train()
         for module in pretrained_modules(self.model):
             module.requires_grad_(not frozen)
@@ -84,7 +103,12 @@ class GroundedModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
+        strike("step")
+        self._step = _Step(batch, RandomState.now())
         values = self.loss(self(batch), batch)
+        if strike("loss"):
+            values = replace(values, total=values.total * float("nan"))
+        self._step.values = replace(values, total=values.total.detach())
         size = len(batch)
         self.log("train/loss", values.total.detach(), prog_bar=True, batch_size=size)
         for name, value in values.parts.items():
@@ -102,12 +126,38 @@ class GroundedModule(lightning.LightningModule):
         """Clip the norm here: Lightning refuses to with fused AdamW under mixed precision.
 
         Its reason is the loss scaling of float16, which bfloat16 does not need.
+
+        Raises:
+            NonFinite: the loss or a gradient is; the optimiser has not touched any weight yet.
         """
+        assert self._step is not None
+        assert self._step.values is not None
+        if strike("grad"):
+            next(p.grad for p in self.model.parameters() if p.grad is not None).fill_(float("nan"))
+        norm = gradient_norm(self.model, self._step.values.total)
         if self.optim.clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.optim.clip)
+            nn.utils.clip_grads_with_norm_(self.model.parameters(), self.optim.clip, norm)
+
+    def failed_step(self, message: str) -> Dump | None:
+        """The step that is under way, for replaying; None before the first."""
+        if self._step is None:
+            return None
+        values = self._step.values
+        record = StepRecord(
+            step=self.global_step,
+            epoch=self.current_epoch,
+            ids=self._step.batch.ids,
+            loss=None if values is None else float(values.total).hex(),
+            parts={} if values is None else hexes(values.parts),
+            gradients=nonfinite_gradients(self.model),
+            precision=str(self.trainer.precision),
+            message=message,
+        )
+        return Dump(record, self._step.random, learnt(self.model, self.learns))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Decode and count one dev batch."""
+        strike("validate")
         self._evaluate(batch, "dev")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:

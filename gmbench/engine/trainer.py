@@ -11,10 +11,13 @@ import torch
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
-    ModelCheckpoint,
     RichProgressBar,
 )
 from lightning.pytorch.loggers import Logger
+
+from gmbench.engine.checkpoint_io import DurableCheckpoints
+from gmbench.engine.checkpoints import Checkpoints
+from gmbench.engine.replay import NonFiniteDump
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
@@ -49,15 +52,10 @@ def build_trainer(
     The best checkpoint is chosen by ``dev/select``, which the module logs.
     """
     quiet()
-    checkpoint = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
-        filename="best",
-        monitor="dev/select",
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-    )
-    callbacks: list[Callback] = [checkpoint]
+    callbacks: list[Callback] = [
+        NonFiniteDump(folder),
+        Checkpoints(folder / "checkpoints", "dev/select"),
+    ]
     if settings.progress:
         callbacks.append(RichProgressBar(leave=False))
     if settings.patience is not None:
@@ -70,6 +68,7 @@ def build_trainer(
         devices=settings.devices,
         deterministic="warn" if settings.deterministic else False,
         callbacks=callbacks,
+        plugins=[DurableCheckpoints()],
         logger=loggers,
         log_every_n_steps=10,
         enable_progress_bar=settings.progress,

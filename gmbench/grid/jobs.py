@@ -98,7 +98,12 @@ def record_failure(
 ) -> None:
     """Write ``failure.json``, credentials hidden."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"cause": cause, "message": message, "traceback": list(traceback)}
+    record = {
+        "status": f"{Status.FAILED}:{cause}",
+        "cause": cause,
+        "message": message,
+        "traceback": list(traceback),
+    }
     write_atomically(folder / FAILURE, json.dumps(redact(record), indent=2).encode())
 
 

@@ -1,0 +1,73 @@
+"""Faults on purpose, so that tests can prove what a run survives: off unless asked for.
+
+``GMBENCH_FAULT="step:13:kill;save:2:enospc"`` says what happens when a named place is passed for
+the n-th time in a process. Places: ``load`` (an item), ``match`` (a batch), ``step`` (before a
+training step), ``loss`` and ``grad`` (of a step), ``validate`` (before a dev batch), ``save``
+(checkpoint written, not yet in its place) and ``saved`` (in its place).
+"""
+
+import errno
+import os
+import signal
+from collections import Counter
+from functools import cache
+
+VARIABLE = "GMBENCH_FAULT"
+ACTIONS = ("kill", "raise", "enospc", "nan")
+
+
+class PlannedFault(RuntimeError):
+    """The error of the action ``raise``."""
+
+
+def strike(place: str) -> bool:
+    """Pass a place; whether its value is to become NaN. Without a plan: a look at the environment.
+
+    Raises:
+        PlannedFault: action ``raise``.
+        OSError: action ``enospc``: no space left on the device.
+        ValueError: the plan cannot be read.
+    """
+    text = os.environ.get(VARIABLE)
+    return text is not None and _plan(text).strike(place)
+
+
+class FaultPlan:
+    """Which pass of which place does what; counts passes.
+
+    Args:
+        text: ``place:n:action``, several separated by ``;``.
+
+    Raises:
+        ValueError: the text is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.actions: dict[tuple[str, int], str] = {}
+        self.passed: Counter[str] = Counter()
+        for entry in filter(None, text.split(";")):
+            place, number, action = (*entry.split(":"), "", "")[:3]
+            if not number.isdecimal() or action not in ACTIONS:
+                raise ValueError(
+                    f"{VARIABLE}: {entry!r} is not place:number:action; actions: "
+                    f"{', '.join(ACTIONS)}"
+                )
+            self.actions[place, int(number)] = action
+
+    def strike(self, place: str) -> bool:
+        """Pass ``place`` once more; see the function of that name."""
+        self.passed[place] += 1
+        number = self.passed[place]
+        action = self.actions.get((place, number))
+        if action == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if action == "raise":
+            raise PlannedFault(f"planned fault at {place} {number}")
+        if action == "enospc":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return action == "nan"
+
+
+@cache
+def _plan(text: str) -> FaultPlan:
+    return FaultPlan(text)
