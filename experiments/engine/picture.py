@@ -1,6 +1,7 @@
 """An experiment as a picture: bars with deviations, or curves, the paper's numbers marked."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -8,9 +9,11 @@ from matplotlib.figure import Figure
 
 from experiments.engine.collect import Block, OurCell
 from experiments.engine.plan import Experiment
+from gmbench.scoring.seeds import SeedSummary
 
 OURS = ("#2f6f9f", "#c0662d", "#4a8a57")
 PAPER = "#8a8a8a"
+STYLES = ("-", "--", ":")
 
 
 def picture(experiment: Experiment, blocks: Sequence[Block]) -> bytes:
@@ -64,31 +67,67 @@ def _spread(axis: Any, cell: OurCell, place: float) -> None:
     axis.plot(values, [place] * len(values), "o", ms=3, color="black", zorder=3)
 
 
+@dataclass(frozen=True)
+class Line:
+    """One line of a curve: places on its axis (None = across) and what was measured there."""
+
+    label: str
+    colour: str
+    style: str
+    points: tuple[tuple[float | None, SeedSummary], ...]
+
+
+def lines(experiment: Experiment, block: Block) -> tuple[Line, ...]:
+    """A line a measure; where rows name their series, a line a series and measure.
+
+    Colours tell what the eye should compare: series where there are several, else measures.
+    """
+    names = tuple(
+        dict.fromkeys(row.series for row in experiment.rows if row.series or row.x is not None)
+    )
+    found = []
+    for name_number, name in enumerate(names):
+        for number, measure in enumerate(experiment.measures[: len(OURS)]):
+            points = [
+                (row[number].row.x, summary)
+                for row in block.cells
+                if row[number].row.series == name
+                and (name is not None or row[number].row.x is not None)
+                and (summary := row[number].summary) is not None
+            ]
+            if points:
+                found.append(
+                    Line(
+                        label=f"{name}: {measure.title}" if name else measure.title,
+                        colour=OURS[name_number if len(names) > 1 else number],
+                        style=STYLES[number] if len(names) > 1 else "-",
+                        points=tuple(sorted(points, key=lambda point: point[0] or 0.0)),
+                    )
+                )
+    return tuple(found)
+
+
 def _curve(axis: Any, experiment: Experiment, block: Block) -> None:
-    drawn = False
-    for number, measure in enumerate(experiment.measures[: len(OURS)]):
-        points = [
-            (cell.row.x, cell.summary)
-            for row in block.cells
-            if (cell := row[number]).summary is not None and cell.row.x is not None
-        ]
-        points = sorted((x, s) for x, s in points if x is not None and s is not None)
-        if not points:
-            continue
-        drawn = True
-        xs = [x for x, _ in points]
-        axis.plot(
-            xs, [s.mean for _, s in points], "-o", ms=4, color=OURS[number], label=measure.title
-        )
-        for x, summary in points:
+    drawn = lines(experiment, block)
+    for line in drawn:
+        along = [(x, s) for x, s in line.points if x is not None]
+        look = {"color": line.colour, "linestyle": line.style}
+        if along:
             axis.plot(
-                [x] * len(summary.values),
-                summary.values,
-                "o",
-                ms=2.5,
-                alpha=0.5,
-                color=OURS[number],
+                [x for x, _ in along],
+                [s.mean for _, s in along],
+                marker="o",
+                ms=4,
+                label=line.label,
+                **look,
             )
+        for x, summary in along:
+            places = [x] * len(summary.values)
+            axis.plot(places, summary.values, "o", ms=2.5, alpha=0.5, color=line.colour)
+        for _, summary in (point for point in line.points if point[0] is None):
+            axis.axhline(summary.mean, label=line.label, **look)
+            low, high = min(summary.values), max(summary.values)
+            axis.axhspan(low, high, color=line.colour, alpha=0.12, linewidth=0)
     axis.set_xticks([row.x for row in experiment.rows if row.x is not None])
     axis.set_xlabel(experiment.curve, fontsize=8)
     axis.set_ylabel("in %", fontsize=8)

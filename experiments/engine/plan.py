@@ -24,6 +24,8 @@ class Variant:
         paper_only: overrides that only the paper's data and encoders can take.
         world_only: overrides that only the built-in world can take.
         x: its place on the axis of a curve.
+        series: the line it is a point of, where a curve has several; without ``x`` the line runs
+            across, for a model that the axis does not touch.
         extra: the paper has no such row.
         against: key of the row it is compared with, in place of the experiment's reference.
         only: ``real`` or ``world``: it makes sense on such data alone; ``print``: it is a row of
@@ -36,6 +38,7 @@ class Variant:
     paper_only: tuple[str, ...] = ()
     world_only: tuple[str, ...] = ()
     x: float | None = None
+    series: str | None = None
     extra: bool = False
     against: str | None = None
     only: Literal["real", "world", "print"] | None = None

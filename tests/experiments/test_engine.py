@@ -15,7 +15,7 @@ from experiments.engine.collect import collect, find
 from experiments.engine.files import markdown, table_csv
 from experiments.engine.measures import GMNER_F1
 from experiments.engine.pairs import BOTH_RIGHT, SWAPPED
-from experiments.engine.picture import picture
+from experiments.engine.picture import lines, picture
 from experiments.engine.plan import plan, settings_of
 from experiments.papers import papers
 from gmbench.config import compose
@@ -234,3 +234,24 @@ def test_pairs_need_a_shared_word_and_two_types():
 
 def test_the_first_measure_is_the_papers():
     assert GMNER_F1.printed == "f1"
+
+
+def test_lines_of_a_curve(planned, tmp_path):
+    """One a series and measure, by place; a series without places runs across."""
+    for run in planned:
+        answer(run, missing={"full": 0, "wo_sag": 12, "wo_bml": 6}[run.row.key])
+    block = cells_of(planned, tmp_path)[1]
+    placed = (("chooses", 90.0), ("chooses", 50.0), ("draws", None))
+    cells = tuple(
+        tuple(replace(cell, row=replace(cell.row, series=series, x=x)) for cell in row)
+        for row, (series, x) in zip(block.cells, placed, strict=True)
+    )
+    several = replace(TINY, rows=tuple(row[0].row for row in cells), curve="share in %")
+    block = replace(block, cells=cells)
+    chooses, draws = lines(several, block)
+    assert [x for x, _ in chooses.points] == [50.0, 90.0]
+    assert chooses.points[1][1].mean == 100 > chooses.points[0][1].mean
+    assert [x for x, _ in draws.points] == [None]
+    assert (chooses.label, draws.label) == ("chooses: GMNER F1", "draws: GMNER F1")
+    assert chooses.colour != draws.colour
+    assert picture(several, (block,)).startswith(b"\x89PNG")
