@@ -21,7 +21,9 @@ from rich.console import Console
 
 from gmbench.config import check, conf_dir, friendly, shadowed_models
 from gmbench.config.identity import run_sha
+from gmbench.config.rules import secret_arguments
 from gmbench.grid.jobs import finished
+from gmbench.reporting.provenance import print_redacted
 from gmbench.reporting.results import RunResult
 from gmbench.reporting.tables import show
 
@@ -82,6 +84,10 @@ def main() -> int:
     """Run the verb with the command line's arguments."""
     if (shadow := shadowed_models()) is not None:
         print(shadow, file=sys.stderr)
+        return 2
+    sys.excepthook = print_redacted
+    if secrets := list(secret_arguments(sys.argv[1:])):
+        print("\n".join(secrets), file=sys.stderr)
         return 2
     # Hydra would print its own traceback and leave; with this it hands the exception to us. What
     # the user asked for is kept under a name of our own.

@@ -5,7 +5,7 @@ accept any tree: a missing or mistyped key is told elsewhere.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,14 +13,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from gmbench.config.wording import hint
+from gmbench.reporting.provenance import is_secret, redact
 
 Rule = Callable[[object], Iterator[str]]
 
-_SECRET = re.compile(r"(^|_)(api_?key|key|token|secret|password|passwd|credentials?)$", re.I)
 _SECRET_VARIABLE = re.compile(r"oc\.env:\s*(\w*(?:KEY|TOKEN|SECRET|PASSWORD)\w*)", re.I)
-_NO_SECRETS = frozenset(
-    {"cls_token", "sep_token", "pad_token", "unk_token", "mask_token", "bos_token", "eos_token"}
-)
 _ACTIVATION_OF_LOSS = {"bce": "sigmoid", "softmax_nll": "softmax"}
 
 
@@ -42,13 +39,27 @@ def secret_problems(tree: object) -> Iterator[str]:
         if not isinstance(value, str) or value in ("", "???"):
             continue
         variable = _SECRET_VARIABLE.search(value)
-        if variable or (_SECRET.search(name) and name not in _NO_SECRETS):
+        if variable or is_secret(name):
             instead = (
                 variable[1] if variable else "an environment variable (WANDB_API_KEY, HF_TOKEN)"
             )
             yield (
                 f"{path}: a secret does not belong in the configuration, which every run folder "
                 f"keeps; remove the key and set {instead} in the environment"
+            )
+
+
+def secret_arguments(arguments: Sequence[str]) -> Iterator[str]:
+    """Arguments that hold a credential: they would become names of folders and be kept in files.
+
+    The value itself is never printed.
+    """
+    for argument in arguments:
+        shown = redact(argument)
+        if shown != argument:
+            yield (
+                f"{shown}: a secret does not belong on the command line, which run folders are "
+                f"named after; set it in the environment (WANDB_API_KEY, HF_TOKEN)"
             )
 
 

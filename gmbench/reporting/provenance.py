@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
 import subprocess
+import sys
+import traceback
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 LIBRARIES = (
@@ -32,7 +36,12 @@ LIBRARIES = (
 
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(?i)(api[_-]?key|secret|passw(or)?d|credential|(^|[_.-])(key|token)$)")
-_HARMLESS = ("cls_token", "sep_token", "pad_token", "mask_token", "unk_token", "max_token")
+_HARMLESS = frozenset(
+    {
+        *("cls_token", "sep_token", "pad_token", "mask_token", "unk_token"),
+        *("bos_token", "eos_token", "max_token"),
+    }
+)
 _URL_LOGIN = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]+@")
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][\w.\-]*)(?P<sign>\s*[=:]\s*)(?P<value>[^\s,;&]+)")
 
@@ -110,14 +119,14 @@ def redact(value: Any) -> Any:
     Hidden are logins inside URLs, values of names that look like a secret (``logger.api_key=x``,
     and keys of dictionaries), and the values of such environment variables.
     """
-    hidden = [v for name, v in os.environ.items() if len(v) >= 8 and _is_secret(name)]
+    hidden = [v for name, v in os.environ.items() if len(v) >= 8 and is_secret(name)]
     return _redacted(value, sorted(hidden, key=len, reverse=True))
 
 
 def _redacted(value: Any, hidden: list[str]) -> Any:
     if isinstance(value, Mapping):
         return {
-            key: HIDDEN if _is_secret(key) and isinstance(item, str) else _redacted(item, hidden)
+            key: HIDDEN if is_secret(key) and isinstance(item, str) else _redacted(item, hidden)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
@@ -131,10 +140,27 @@ def _redacted(value: Any, hidden: list[str]) -> Any:
 
 
 def _without_secret(match: re.Match[str]) -> str:
-    if not _is_secret(match["name"]):
+    if not is_secret(match["name"]):
         return match[0]
     return f"{match['name']}{match['sign']}{HIDDEN}"
 
 
-def _is_secret(name: str) -> bool:
-    return bool(_SECRET_NAME.search(name)) and not any(word in name.lower() for word in _HARMLESS)
+def is_secret(name: str) -> bool:
+    """Whether a value of this name (of a key, of an environment variable) is a credential."""
+    return re.split(r"[.\[]", name.lower())[-1] not in _HARMLESS and bool(_SECRET_NAME.search(name))
+
+
+def print_redacted(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """A ``sys.excepthook``: the traceback on stderr, which a grid keeps, without credentials."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    print(redact(text), end="", file=sys.stderr)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats records of the log, exceptions included, without their credentials."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The finished line or lines."""
+        return str(redact(super().format(record)))

@@ -143,6 +143,8 @@ class WandbMirror:
             self._try(lambda run: run.finish(exit_code=self._exit_code), run, "did not finish")
 
     def _imported(self) -> Any:
+        # Otherwise W&B reports its own errors to its makers, offline runs included.
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         try:
             import wandb
         except Exception as fault:  # absent, or at odds with another package
@@ -160,6 +162,8 @@ class WandbMirror:
             except (Exception, SystemExit) as fault:
                 then = "; this run is mirrored offline, see wandb sync" if mode == "online" else ""
                 self._say(f"does not start {mode} ({_line(fault)}){then}")
+            if mode == "online":  # its service still holds the id for the run that never began
+                self._try(lambda module: module.teardown(), wandb, "does not let go")
         return None
 
     def _init(self, wandb: Any, mode: Mode) -> Any:
