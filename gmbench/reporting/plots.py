@@ -72,9 +72,10 @@ def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ..
     """
     from matplotlib import style
 
-    wanted: dict[str, Callable[[Figure], None]] = {}
-    if (errors := analysis.errors) is not None:
-        wanted["errors"] = lambda figure: draw_errors(figure, errors, name)
+    task = "GMNER" if "gmner" in analysis.intervals else "MNER"
+    wanted: dict[str, Callable[[Figure], None]] = {
+        "errors": lambda figure: draw_errors(figure, analysis.errors, task, name)
+    }
     if (swept := analysis.sweep) is not None:
         mner = analysis.intervals["mner"].f1.value
         wanted["sweep"] = lambda figure: draw_sweep(figure, swept, mner, name)
@@ -106,18 +107,27 @@ def _png(draw: "Callable[[Figure], None]") -> bytes:
     return stream.getvalue()
 
 
-def draw_errors(figure: "Figure", errors: Decomposition, name: str) -> None:
+def draw_errors(figure: "Figure", errors: Decomposition, task: str, name: str) -> None:
     """What repairing each kind of error would be worth, and which regions are wrong."""
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    kinds = [(key, errors.kinds[key]) for key in KINDS[::-1]]
+    grounded = task == "GMNER"
+    left, *rest = figure.subplots(
+        1, 1 + grounded, width_ratios=(3, 2)[: 1 + grounded], squeeze=False
+    ).flat
+    shown = [key for key in KINDS[::-1] if grounded or "region" not in key]
+    kinds = [(key, errors.kinds[key]) for key in shown]
     gains = [100 * kind.gain for _, kind in kinds]
     _bars(left, [WORDS[key] for key, _ in kinds], gains, BLUE)
     for place, (_, kind) in enumerate(kinds):
         text = f"+{100 * kind.gain:.1f}  ({kind.count:,})"
         left.text(100 * kind.gain, place, f" {text}", va="center", fontsize=9)
-    left.set_title(f"{name}: GMNER errors")
+    left.set_title(f"{name}: {task} errors")
     left.set_xlabel("points of F1 if it alone were repaired (count)")
     left.set_xlim(0, max([1.0, *gains]) * 1.55)
+    for right in rest:
+        _draw_regions(right, errors)
+
+
+def _draw_regions(right: Any, errors: Decomposition) -> None:
     regions = [(key, errors.regions[key]) for key in REGIONS[::-1]]
     _bars(right, [WORDS[key] for key, _ in regions], [count for _, count in regions], VERMILION)
     for place, (_, count) in enumerate(regions):

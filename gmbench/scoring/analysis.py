@@ -1,7 +1,7 @@
 """Everything that can be said of one run beyond its three scores, as one record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gmbench.scoring.calibration import Calibration, calibration
 from gmbench.scoring.ceiling import RegionCeiling, region_ceiling
@@ -9,7 +9,7 @@ from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION
 from gmbench.scoring.errors import Decomposition, decompose
 from gmbench.scoring.grounding import GivenText, Sweep, given_text, sweep
 from gmbench.scoring.statistics import RESAMPLES, FigureIntervals, TweetTable, intervals
-from gmbench.structures import Example, Prediction
+from gmbench.structures import Entity, Example, Prediction
 
 TASKS = ("gmner", "mner", "eeg")
 
@@ -22,8 +22,8 @@ class Analysis:
         n: tweets.
         resamples: of the intervals.
         seed: of all draws.
-        intervals: by task; without pixels only of MNER, and nothing else below.
-        errors: what is wrong with the wrong predictions.
+        intervals: by task; without pixels only of MNER, and of what follows only ``errors``.
+        errors: what is wrong with the wrong predictions; without pixels, with their text.
         sweep: F1 over IoU thresholds.
         given_text: regions of what MNER counts as right.
         ceiling: what the candidates allow; None for a model without proposals, which has none.
@@ -36,7 +36,7 @@ class Analysis:
     resamples: int
     seed: int
     intervals: Mapping[str, FigureIntervals]
-    errors: Decomposition | None
+    errors: Decomposition
     sweep: Sweep | None
     given_text: GivenText | None
     ceiling: RegionCeiling | None
@@ -76,9 +76,17 @@ def analyse(
         resamples=resamples,
         seed=seed,
         intervals=dict(zip(tasks, found, strict=True)),
-        errors=decompose(documents) if saw_pixels else None,
+        errors=decompose(documents if saw_pixels else map(_text_alone, documents)),
         sweep=sweep(documents) if saw_pixels else None,
         given_text=given_text(documents) if saw_pixels else None,
         ceiling=ceiling,
         calibration=calibration(gold, predictions, seed=seed) if saw_pixels else None,
     )
+
+
+def _text_alone(
+    document: tuple[Sequence[Entity], Sequence[Prediction]],
+) -> tuple[Sequence[Entity], Sequence[Prediction]]:
+    """Gold and predictions without any box: then every region is right."""
+    gold, pred = document
+    return [replace(e, boxes=()) for e in gold], [replace(p, box=None) for p in pred]

@@ -80,11 +80,15 @@ def test_order_of_tweets_changes_no_byte(analysis, tmp_path):
 
 
 def test_without_pixels_nothing_of_grounding_is_said(tmp_path):
-    blind = analysed(*corpus(20), saw_pixels=False)
+    examples, predictions = corpus(20)
+    blind = analysed(examples, predictions, saw_pixels=False)
     assert list(blind.intervals) == ["mner"]
-    assert (blind.errors, blind.sweep, blind.given_text) == (None, None, None)
+    assert (blind.sweep, blind.given_text) == (None, None)
     assert (blind.ceiling, blind.calibration) == (None, None)
-    assert draw_analysis(blind, tmp_path, "blind") == ()
+    micro = score_corpus((e.entities, predictions[e.id]) for e in examples).micro
+    assert blind.errors.correct == micro.mner.tp > micro.gmner.tp
+    assert not any(blind.errors.regions.values())
+    assert [path.name for path in draw_analysis(blind, tmp_path, "blind")] == ["errors.png"]
 
 
 def test_a_model_without_proposals_has_no_ceiling(tmp_path):
