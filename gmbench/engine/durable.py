@@ -49,6 +49,7 @@ class _Hashing:
     def write(self, data: Any) -> int:
         """As a file's."""
         try:
+            strike("write")
             self.stream.write(data)
         except OSError as error:
             self.error = self.error or error
@@ -122,11 +123,13 @@ def _publish(temporary: Path, path: Path, digest: Digest, keep: Path | None) -> 
         try:
             _link(path, aside)
             _note(keep, [*digests(path), *digests(keep)])
+            strike("keep")
             aside.replace(keep)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
     _note(path, [digest, *digests(path)[:1]])
+    strike("note")
     temporary.replace(path)
     _sync_folder(path.parent)
 

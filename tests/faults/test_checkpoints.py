@@ -1,0 +1,193 @@
+"""Checkpoints are whole, verified and not lost, whatever ends the process that writes (R2, R13)."""
+
+import errno
+import logging
+import os
+import signal
+from itertools import product
+
+import pytest
+import torch
+
+from gmbench.engine.checkpoint_io import DurableCheckpoints
+from gmbench.engine.checkpoints import Checkpoints
+from gmbench.engine.durable import (
+    PREVIOUS,
+    DamagedCheckpoint,
+    damage,
+    duplicate,
+    intact,
+    sweep,
+)
+from gmbench.engine.faults import VARIABLE
+from gmbench.failure import cause_of
+from tests.faults.conftest import trainer
+
+pytestmark = pytest.mark.fault
+IO = DurableCheckpoints()
+
+
+def state(step: int) -> dict[str, object]:
+    return {"step": step, "weights": torch.full((20_000,), float(step))}
+
+
+def save(folder, step: int) -> None:
+    IO.save_checkpoint(state(step), folder / "last.ckpt")
+
+
+def step_of(path) -> int:
+    loaded = IO.load_checkpoint(path)
+    assert torch.equal(loaded["weights"], state(loaded["step"])["weights"])
+    return loaded["step"]
+
+
+def flip(path, place: int = 0) -> None:
+    content = bytearray(path.read_bytes())
+    content[place or len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def killed(work) -> None:
+    """Runs ``work`` in a copy of this process, which must be killed by its plan."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the plan did not strike"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+PLACES = [
+    *product(["save", "saved"], range(1, 11)),
+    *product(["keep"], range(1, 10)),
+    *product(["note"], range(1, 11)),
+    *product(["write"], range(1, 12)),
+]
+
+
+def test_fifty_kills_leave_a_last_checkpoint_that_loads(tmp_path, monkeypatch):
+    assert len(PLACES) == 50
+    for number, (place, when) in enumerate(PLACES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        save(folder, 0)
+        monkeypatch.setenv(VARIABLE, f"{place}:{when}:kill;run{number}:1:raise")
+        killed(lambda folder=folder: [save(folder, step) for step in range(1, 12)])
+        monkeypatch.delenv(VARIABLE)
+        assert damage(folder / "last.ckpt") is None, (place, when)
+        reached = step_of(folder / "last.ckpt")
+        previous = folder / PREVIOUS
+        if previous.is_file():
+            assert damage(previous) is None
+            assert reached - step_of(previous) in (0, 1)
+        if place != "write":
+            assert reached == when - (place != "saved")
+        sweep(folder)
+        kept = {"last.ckpt", "last.ckpt.json", PREVIOUS, f"{PREVIOUS}.json"}
+        assert {path.name for path in folder.iterdir()} <= kept, (place, when)
+
+
+def test_a_flipped_byte_is_found_and_the_previous_checkpoint_taken(tmp_path, caplog):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    for place in (0, 3, 70_000):
+        flip(tmp_path / "last.ckpt", place)
+        with caplog.at_level(logging.WARNING, "gmbench"):
+            assert step_of(tmp_path / "last.ckpt") == 1
+        assert str(tmp_path / "last.ckpt") in caplog.text
+        assert str(tmp_path / PREVIOUS) in caplog.text
+        save(tmp_path, 1)
+        save(tmp_path, 2)
+    (tmp_path / "last.ckpt").unlink()
+    assert step_of(tmp_path / "last.ckpt") == 1
+
+
+def test_what_cannot_be_mended_is_refused_by_name(tmp_path):
+    save(tmp_path, 1)
+    flip(tmp_path / "last.ckpt")
+    with pytest.raises(DamagedCheckpoint, match=r"last\.ckpt is damaged \(its SHA-256"):
+        intact(tmp_path / "last.ckpt")
+    save(tmp_path, 2)
+    save(tmp_path, 3)
+    for name in ("last.ckpt", PREVIOUS):
+        with (tmp_path / name).open("ab") as file:
+            file.write(b"x")
+    with pytest.raises(DamagedCheckpoint, match="bytes instead of"):
+        intact(tmp_path / "last.ckpt")
+    with pytest.raises(FileNotFoundError, match=r"best\.ckpt"):
+        intact(tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("place", ["write", "save", "keep", "note"])
+def test_a_full_disk_costs_this_save_and_nothing_else(tmp_path, plan, monkeypatch, place):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    before = {path.name for path in tmp_path.iterdir()}
+    plan(f"{place}:1:enospc")
+    with pytest.raises(OSError, match="space") as full:
+        save(tmp_path, 3)
+    assert full.value.errno == errno.ENOSPC
+    assert cause_of(full.value) == "disk"
+    monkeypatch.delenv(VARIABLE)
+    assert step_of(tmp_path / "last.ckpt") == 2
+    assert step_of(tmp_path / PREVIOUS) in (1, 2)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_second_name_does_not_share_the_fate_of_the_first(tmp_path):
+    best, last = tmp_path / "best.ckpt", tmp_path / "last.ckpt"
+    IO.save_checkpoint(state(1), best)
+    duplicate(best, last)
+    IO.save_checkpoint(state(2), best)
+    assert (step_of(last), step_of(best)) == (1, 2)
+
+
+def test_orphans_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    dead, living = (tmp_path / f".last.ckpt.{n}.00ff.tmp" for n in (child, os.getppid()))
+    for path in (dead, living):
+        path.write_bytes(b"half")
+    assert sweep(tmp_path) == 1
+    assert living.exists()
+    assert not dead.exists()
+
+
+def test_best_and_last_over_three_epochs(build, tmp_path):
+    run = build()
+    scores = iter([0.5, 0.2, 0.7])
+    logged = run.module.log
+
+    def log(name, figure, **settings):
+        logged(name, next(scores) if name == "dev/select" else figure, **settings)
+
+    run.module.log = log
+    folder = tmp_path / "checkpoints"
+    seen = []
+
+    def note(*_):
+        found = {p.stem: p for p in folder.glob("*.ckpt")}
+        seen.append({n: IO.load_checkpoint(p)["epoch"] for n, p in sorted(found.items())})
+
+    made = trainer(tmp_path, epochs=3)
+    kept = made.checkpoint_callback
+    assert isinstance(kept, Checkpoints)
+    write = kept.on_train_epoch_end
+    kept.on_train_epoch_end = lambda *a: (write(*a), note())
+    made.fit(run.module, run.data)
+    assert seen == [
+        {"best": 0, "last": 0},
+        {"best": 0, "last": 1, "previous": 0},
+        {"best": 2, "last": 2, "previous": 1},
+    ]
+    assert kept.epoch == 2
+    assert kept.score == pytest.approx(0.7)
+    flip(folder / "last.ckpt")  # and with it best, the same file
+    made.test(run.module, run.data, ckpt_path=str(folder / "last.ckpt"), verbose=False)
+    with pytest.raises(DamagedCheckpoint, match=r"best\.ckpt"):
+        made.test(run.module, run.data, ckpt_path=str(folder / "best.ckpt"), verbose=False)
