@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from gmbench.construct import build_regions, build_source, construct
-from gmbench.data.cache import RegionFeatures, region_features
+from gmbench.data.cache import Encode, RegionFeatures, region_features
 from gmbench.data.datamodule import GroundedData, LoaderSettings
 from gmbench.data.dataset import Input
 from gmbench.data.pixels import PixelSettings
@@ -114,7 +114,7 @@ def build_run(cfg: DictConfig) -> Run:
         iou_threshold=cfg.regions.iou_threshold,
     )
     features = None
-    if "regions" in inputs and not _learns(encoders.vision_encoder):
+    if "regions" in inputs and not learns(encoders.vision_encoder):
         features = _cached_features(splits, encoders, loader, source, Path(cfg.cache))
     types = tuple(source.types)
     data = GroundedData(
@@ -146,7 +146,8 @@ def _region_settings(cfg: DictConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _learns(module: nn.Module) -> bool:
+def learns(module: nn.Module) -> bool:
+    """Whether any parameter does."""
     return any(p.requires_grad for p in module.parameters())
 
 
@@ -158,18 +159,10 @@ def _cached_features(
     folder: Path,
 ) -> dict[str, RegionFeatures]:
     """Vectors of the frozen encoder for every candidate, computed once and kept on disk."""
-    encoder = encoders.vision_encoder.eval()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoder = encoders.vision_encoder
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encode = frozen_encoder(encoder, device)
     fingerprint = source.fingerprint()
-
-    @torch.inference_mode()
-    def encode(pixels: Tensor, boxes: Tensor | None) -> Tensor:
-        encoder.to(device)
-        if boxes is None:
-            return encoder.vector(pixels.to(device)).float().cpu()
-        feature_map = encoder.feature_map(pixels.to(device))
-        return roi_vectors(feature_map, boxes[None].to(device))[0].float().cpu()
-
     return {
         name: region_features(
             split.examples,
@@ -182,3 +175,18 @@ def _cached_features(
         )
         for name, split in splits.items()
     }
+
+
+def frozen_encoder(encoder: VisionEncoder, device: torch.device) -> Encode:
+    """Region vectors of a vision encoder that does not learn, computed on ``device``."""
+    encoder.eval()
+
+    @torch.inference_mode()
+    def encode(pixels: Tensor, boxes: Tensor | None) -> Tensor:
+        encoder.to(device)
+        if boxes is None:
+            return encoder.vector(pixels.to(device)).float().cpu()
+        feature_map = encoder.feature_map(pixels.to(device))
+        return roi_vectors(feature_map, boxes[None].to(device))[0].float().cpu()
+
+    return encode

@@ -103,7 +103,7 @@ def _compute(
     index: Path,
     label: str,
 ) -> None:
-    nothing = _nothing(encode, pixels).half()
+    nothing = blank_vector(encode, pixels).half()
     rows: list[Tensor] = []
     offsets = [0]
     for example in track(examples, description=f"region features of {label}", transient=True):
@@ -113,7 +113,7 @@ def _compute(
         found = nothing[None]
         if len(boxes) and example.image is not None:
             picture = open_image(example.image, example.size)
-            found = torch.cat([found, _encoded(picture, boxes, encode, pixels).half()])
+            found = torch.cat([found, box_vectors(picture, boxes, encode, pixels).half()])
         rows.append(found)
         offsets.append(offsets[-1] + len(found))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def _compute(
     _replace(index, lambda part: part.write_text(json.dumps({"offsets": offsets})))
 
 
-def _nothing(encode: Encode, pixels: PixelSettings) -> Tensor:
+def blank_vector(encode: Encode, pixels: PixelSettings) -> Tensor:
     """The blank image's vector ``[D]``, made as those of the candidates are."""
     if pixels.region_encoder == "crop":
         return encode(blank(pixels, pixels.crop_size)[None], None)[0]
@@ -130,7 +130,7 @@ def _nothing(encode: Encode, pixels: PixelSettings) -> Tensor:
     return encode(blank(pixels, pixels.image_size)[None], everywhere)[0]
 
 
-def _encoded(
+def box_vectors(
     picture: Image.Image, boxes: NDArray[np.float64], encode: Encode, pixels: PixelSettings
 ) -> Tensor:
     """``[K, D]`` of boxes ``[K, 4]`` xyxy pixels."""

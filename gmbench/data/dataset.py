@@ -1,11 +1,12 @@
 """Examples -> items: sub-words, pixels, crops or cached region features of one tweet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -31,6 +32,12 @@ class Item:
     features: Tensor | None
 
 
+def picture_of(example: Example) -> Image.Image:
+    """The example's picture, decoded from its file."""
+    assert example.image is not None
+    return open_image(example.image, example.size)
+
+
 class GroundedDataset(Dataset[Item]):
     """Examples with what a model wants to see of their images."""
 
@@ -43,6 +50,7 @@ class GroundedDataset(Dataset[Item]):
         pixels: PixelSettings,
         num_regions: int,
         features: RegionFeatures | None = None,
+        picture_of: Callable[[Example], Image.Image] = picture_of,
     ) -> None:
         """Keep the parts.
 
@@ -53,6 +61,7 @@ class GroundedDataset(Dataset[Item]):
             pixels: how the vision encoder wants its pixels.
             num_regions: first candidates to keep.
             features: cached region vectors in place of crops, one row an example.
+            picture_of: where a picture comes from, for those who have decoded it already.
         """
         self.examples = examples
         self.tokens = tokens
@@ -60,6 +69,7 @@ class GroundedDataset(Dataset[Item]):
         self.settings = pixels
         self.num_regions = num_regions
         self.features = features
+        self.picture_of = picture_of
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -76,7 +86,7 @@ class GroundedDataset(Dataset[Item]):
         wants_crops = encodes and self.settings.region_encoder == "crop"
         wants_whole = "pixels" in self.inputs or (encodes and not wants_crops)
         if example.image is not None and (wants_crops or wants_whole):
-            picture = open_image(example.image, example.size)
+            picture = self.picture_of(example)
             image = whole(picture, self.settings) if wants_whole else None
             crop = crops(picture, boxes[1:], self.settings) if wants_crops else None
         elif wants_crops:

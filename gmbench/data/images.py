@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gmbench.data.errors import DataError, SizeMismatch, fault, located
 
@@ -67,6 +67,26 @@ def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Imag
         image.load()
         picture = _rgb(image)
         return picture if turn is None else picture.transpose(turn)
+
+
+def open_upright(path: Path) -> tuple[Image.Image, bool]:
+    """A picture of one's own as a viewer shows it: turned as its EXIF orientation asks.
+
+    Data sets do not want this: their boxes were drawn on one orientation, see :func:`image_size`.
+
+    Returns:
+        The picture as :func:`open_image` gives it, and whether it was turned.
+
+    Raises:
+        DataError, RuntimeError: as :func:`open_image`.
+    """
+    with _opened(path) as image:
+        turned = image.getexif().get(ORIENTATION, 1) in range(2, 9)
+    picture = open_image(path)
+    if not turned:
+        return picture, False
+    with _opened(path) as image:
+        return _rgb(ImageOps.exif_transpose(image)), True
 
 
 @contextmanager
