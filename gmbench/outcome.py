@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from gmbench.build import Run
 from gmbench.engine.parameters import parameters_by_part
+from gmbench.engine.resume import Identity
 from gmbench.reporting.analysis import ANALYSIS, write_analysis
 from gmbench.reporting.comparison import TWEETS
 from gmbench.reporting.plots import draw_analysis
@@ -52,12 +53,16 @@ class Fit:
         selection: how it was chosen.
         seconds: of training.
         samples: training examples seen.
+        earlier: seconds of training before an interruption.
+        exact: False: it went on from a checkpoint with other digits.
     """
 
     checkpoint: Path | None
     selection: Selection
     seconds: float
     samples: int
+    earlier: float = 0.0
+    exact: bool = True
 
 
 def record(
@@ -65,7 +70,7 @@ def record(
     run: Run,
     trainer: lightning.Trainer,
     fit: Fit,
-    sha: str,
+    identity: Identity,
     overrides: tuple[str, ...],
     predictions: Path,
     began: float,
@@ -77,7 +82,7 @@ def record(
         run: its built parts, with the test predictions in the module.
         trainer: what trained and tested it.
         fit: what training left behind.
-        sha: of the configuration.
+        identity: of the run.
         overrides: as typed.
         predictions: the written test predictions.
         began: ``time.perf_counter()`` at the start of the run.
@@ -90,14 +95,16 @@ def record(
         data=DataUsed(
             name=run.source.name,
             synthetic=run.source.synthetic,
-            fingerprint=run.source.fingerprint(),
+            fingerprint=identity.data,
             split="test",
             n=len(test.examples),
             limit=run.source.limit,
             saw_pixels=run.saw_pixels,
             blanked=sum(example.image is None for example in test.examples),
         ),
-        config=ConfigUsed(model=cfg.model.name, sha=sha, overrides=overrides, seed=cfg.seed),
+        config=ConfigUsed(
+            model=cfg.model.name, sha=identity.config, overrides=overrides, seed=cfg.seed
+        ),
         code=git_state(Path(__file__).parent),
         versions=library_versions(),
         machine=Machine(
@@ -111,7 +118,7 @@ def record(
             for p in parameters_by_part(run.module.model, run.module.learns)
         ),
         cost=Cost(
-            seconds=time.perf_counter() - began,
+            seconds=fit.earlier + time.perf_counter() - began,
             peak_memory_mib=peak_memory_mib(),
             samples_per_second=fit.samples / fit.seconds if fit.seconds else None,
         ),
@@ -119,7 +126,8 @@ def record(
         checkpoint=_stored(fit.checkpoint, predictions.parent),
         predictions=_stored(predictions, predictions.parent),
         metrics=Metrics.of(scores, saw_pixels=run.saw_pixels),
-        floors=_floors(run),
+        exact_resume=fit.exact,
+        floors=_floors(run, cfg.model.get("one_region_a_type", False)),
     )
 
 
@@ -150,15 +158,16 @@ def store_analysis(run: Run, folder: Path, title: str) -> None:
         log.warning("no pictures of the analysis: %s", error)
 
 
-def _floors(run: Run) -> tuple[FloorFigures, ...]:
-    """What needs no learning, on the same split."""
+def _floors(run: Run, one_region_a_type: bool) -> tuple[FloorFigures, ...]:
+    """What needs no learning, on the same split, and what the model's build allows."""
     gold = run.data.gold("test")
     train, test = (run.data.splits[name].examples for name in ("train", "test"))
 
     def scored(predictions: Predictions) -> CorpusScores:
         return score_corpus((gold[id_], found) for id_, found in predictions.items())
 
-    return tuple(FloorFigures.of(f, scored(f.predictions)) for f in floors(train, test))
+    found = floors(train, test, one_region_a_type=one_region_a_type)
+    return tuple(FloorFigures.of(f, scored(f.predictions)) for f in found)
 
 
 def _stored(path: Path | None, folder: Path) -> StoredFile | None:

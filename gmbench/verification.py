@@ -71,9 +71,10 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     scores = _scored(examples, found)
     metrics = Metrics.of(scores, saw_pixels=result.data.saw_pixels)
     wrong += differences(to_plain(result.metrics), to_plain(metrics), "metrics")
+    built = cfg.model.get("one_region_a_type", False)
     again = tuple(
         FloorFigures.of(floor, _scored(examples, floor.predictions))
-        for floor in floors(splits["train"].examples, examples)
+        for floor in floors(splits["train"].examples, examples, one_region_a_type=built)
     )
     wrong += differences(_by_name(result.floors), _by_name(again), "floors")
     wrong = [f"{path}: {line}" for line in wrong]

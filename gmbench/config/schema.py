@@ -17,7 +17,11 @@ Share = Annotated[float, Range(0, 1)]
 
 @dataclass(frozen=True)
 class Model:
-    """conf/model: a network with its objective and its reading of the outputs."""
+    """conf/model: a network with its objective and its reading of the outputs.
+
+    ``one_region_a_type``: it is built to draw one box, or none, for all entities of a type in a
+    sentence; that ceiling is then counted on gold and stands beside its scores.
+    """
 
     name: str
     inputs: list[Literal["regions", "pixels"]]
@@ -26,6 +30,7 @@ class Model:
     decode: Target
     matcher: Target | None = None
     freeze_vision: bool = False
+    one_region_a_type: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,3 +126,5 @@ class Root:
     trainer: Trainer
     callbacks: Callbacks
     logger: Logger
+    resume: str = "auto"
+    resume_inexact: bool = False

@@ -1,7 +1,8 @@
-"""What proposals allow: the recall of candidate regions, and the score with perfect choices.
+"""What a model's build allows: the score with perfect choices.
 
 A proposal-based model answers with one of the first K candidates, so an entity that none of them
-covers is lost before it starts. A proposal-free model has no such ceiling.
+covers is lost before it starts. A model with one region a type and sentence loses every entity
+that another of its type was preferred to. Other proposal-free models have no such ceiling.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from gmbench.scoring.counting import Counts
 from gmbench.scoring.grounding import THRESHOLDS
-from gmbench.scoring.matching import iou
+from gmbench.scoring.matching import iou, region_right
 from gmbench.structures import Box, Entity, Example, Prediction
 
 
@@ -107,3 +108,18 @@ def _text_right(gold: Sequence[Entity], pred: Sequence[Prediction]) -> int:
     golds = [(e.start, e.end, e.type) for e in gold]
     preds = [(p.start, p.end, p.type) for p in pred]
     return sum(min(golds.count(name), preds.count(name)) for name in dict.fromkeys(golds))
+
+
+def best_region_a_type(entities: Sequence[Entity]) -> dict[str, Box | None]:
+    """The region that is right for most entities of each type in one tweet.
+
+    Choices are the gold boxes of the type, and none. A box between two gold boxes may now and then
+    be right for both where neither of them is; it is not looked for.
+    """
+    best: dict[str, Box | None] = {}
+    for kind in {entity.type: None for entity in entities}:
+        same = [entity for entity in entities if entity.type == kind]
+        choices = dict.fromkeys((None, *(box for entity in same for box in entity.boxes)))
+        right = {box: sum(region_right(box, e.boxes) for e in same) for box in choices}
+        best[kind] = max(right, key=lambda box: right[box])  # the first of equals
+    return best

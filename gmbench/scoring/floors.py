@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gmbench.scoring.ceiling import best_region_a_type
 from gmbench.scoring.counting import Task
 from gmbench.structures import Entity, Example, Prediction
 
@@ -134,10 +135,36 @@ def gold_text_with_full_image(examples: Sequence[Example]) -> Floor:
     return Floor("gold text, whole image", predictions, tasks=("gmner", "eeg"))
 
 
+def gold_text_with_one_region_a_type(examples: Sequence[Example]) -> Floor:
+    """Gold spans and types, and the region that is right for most entities of a type in a tweet.
+
+    No floor but the ceiling of a model that draws one box, or none, for all entities of a type.
+    """
+    predictions = {}
+    for example in examples:
+        regions = best_region_a_type(example.entities)
+        predictions[example.id] = tuple(
+            Prediction(e.start, e.end, e.type, regions[e.type]) for e in example.entities
+        )
+    name = "its ceiling: gold text, one gold box a type"
+    return Floor(name, predictions, tasks=("gmner", "eeg"))
+
+
 def floors(
-    train: Sequence[Example], examples: Sequence[Example], *, seed: int = 0
+    train: Sequence[Example],
+    examples: Sequence[Example],
+    *,
+    one_region_a_type: bool = False,
+    seed: int = 0,
 ) -> tuple[Floor, ...]:
-    """Every floor that ``examples`` allow: without candidates or image sizes some are left out."""
+    """Every floor that ``examples`` allow: without candidates or image sizes some are left out.
+
+    Args:
+        train: whose names may be remembered.
+        examples: of the split that is scored.
+        one_region_a_type: the ceiling of a model that is built so stands among them.
+        seed: of random draws.
+    """
     lookup = NameLookup(train)
     built = [lookup_with_none(lookup, examples)]
     if any(example.candidates is not None for example in examples):
@@ -145,4 +172,6 @@ def floors(
     built.append(gold_text_with_none(examples))
     if all(e.size is not None or not any(x.groundable for x in e.entities) for e in examples):
         built.append(gold_text_with_full_image(examples))
+    if one_region_a_type:
+        built.append(gold_text_with_one_region_a_type(examples))
     return tuple(built)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gmbench.scoring.ceiling import region_ceiling
+from gmbench.scoring.ceiling import best_region_a_type, region_ceiling
 from gmbench.scoring.counting import Counts, score_corpus
 from gmbench.scoring.grounding import THRESHOLDS, given_text, sweep
 from gmbench.scoring.matching import iou
@@ -115,3 +115,29 @@ def test_oracle_lies_between_gmner_and_mner():
     ]
     assert found.covered[-1] == sum(covered)
     assert list(found.covered) == sorted(found.covered)
+
+
+def test_the_best_region_a_type():
+    """The box, or none, that is right for most entities of a type; others do not count."""
+    two = (Entity(0, 0, "PER", (FAR, HERE)), Entity(1, 1, "PER", (HALF,)), Entity(2, 2, "PER"))
+    assert best_region_a_type(two) == {"PER": HERE}  # IoU 0.5 with HALF
+    assert best_region_a_type((two[0], two[2], Entity(3, 3, "PER"))) == {"PER": None}
+    both = best_region_a_type((*two, Entity(3, 3, "LOC", (FAR,)), Entity(4, 4, "ORG")))
+    assert both == {"PER": HERE, "LOC": FAR, "ORG": None}
+    assert best_region_a_type(()) == {}
+
+
+def test_no_choice_of_one_region_a_type_does_better():
+    rng = random.Random(3)
+    for _ in range(80):
+        gold, _ = random_document(rng)
+        for kind, chosen in best_region_a_type(gold).items():
+            of_type = [entity for entity in gold if entity.type == kind]
+            boxes = [None, *(box for entity in of_type for box in entity.boxes)]
+            right = [sum(score_of(entity, box) for entity in of_type) for box in boxes]
+            assert max(right) == right[boxes.index(chosen)]
+
+
+def score_of(entity: Entity, box) -> int:
+    pred = Prediction(entity.start, entity.end, entity.type, box)
+    return score_corpus([([entity], [pred])]).micro.gmner.tp
