@@ -29,7 +29,7 @@ from gmbench.reporting.tables import show
 
 log = logging.getLogger("gmbench")
 
-PATHS = ("ckpt", "data.root", "runs", "cache")
+PATHS = ("ckpt", "resume", "data.root", "runs", "cache")
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")

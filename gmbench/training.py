@@ -13,6 +13,8 @@ from gmbench.build import Run, build_run
 from gmbench.config import check_data
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.engine.checkpoints import Checkpoints
+from gmbench.engine.curves import join, set_aside
+from gmbench.engine.resume import ExactResume, Identity
 from gmbench.engine.trainer import TrainerSettings, build_trainer
 from gmbench.failure import cause_of
 from gmbench.grid.jobs import record_failure
@@ -20,6 +22,7 @@ from gmbench.outcome import Fit, record, store_analysis
 from gmbench.reporting.provenance import redact
 from gmbench.reporting.results import RunResult, Selection, write_result
 from gmbench.reporting.tables import show
+from gmbench.resuming import choose_start, forget_previous, identity_of
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.files import write_predictions
 from gmbench.tracking import Tracking, tracked
@@ -67,10 +70,13 @@ def _compute(
     run = build_run(cfg)
     most = max(len(e.entities) for s in run.data.splits.values() for e in s.examples)
     check_data(cfg, most)
-    trainer = build_trainer(_trainer_settings(cfg), folder, tracking.loggers)
+    resume = ExactResume()
+    trainer = build_trainer(_trainer_settings(cfg), folder, tracking.loggers, [resume])
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    fit = _train(run, trainer) if cfg.mode == "train" else _loaded(cfg, run)
+    identity = identity_of(run, sha, trainer.world_size, trainer.strategy.root_device)
+    resume.identity = identity
+    fit = _train(cfg, run, trainer, folder, identity) if cfg.mode == "train" else _loaded(cfg, run)
     path = None if fit.checkpoint is None else str(fit.checkpoint)
     trainer.validate(run.module, run.data, ckpt_path=path, verbose=False, weights_only=True)
     write_predictions(folder / "predictions.dev.jsonl", run.module.predictions)
@@ -78,14 +84,21 @@ def _compute(
     predictions = folder / "predictions.test.jsonl"
     write_predictions(predictions, run.module.predictions)
     store_analysis(run, folder, f"{cfg.model.name} seed {cfg.seed}")
-    result = record(cfg, run, trainer, fit, sha, overrides, predictions, began)
+    result = record(cfg, run, trainer, fit, identity, overrides, predictions, began)
+    join(folder)
     write_result(folder / "result.json", result)
+    forget_previous(folder / "checkpoints")
     tracking.finished(run, result)
     return result
 
 
-def _train(run: Run, trainer: lightning.Trainer) -> Fit:
-    trainer.fit(run.module, run.data)
+def _train(
+    cfg: DictConfig, run: Run, trainer: lightning.Trainer, folder: Path, identity: Identity
+) -> Fit:
+    start = choose_start(cfg, folder / "checkpoints", identity)
+    set_aside(folder, start.steps)
+    path = None if start.checkpoint is None else str(start.checkpoint)
+    trainer.fit(run.module, run.data, ckpt_path=path, weights_only=True)
     kept = trainer.checkpoint_callback
     assert isinstance(kept, Checkpoints)
     return Fit(
@@ -97,6 +110,8 @@ def _train(run: Run, trainer: lightning.Trainer) -> Fit:
             epoch=kept.epoch,
         ),
         seconds=kept.seconds,
+        earlier=kept.earlier,
+        exact=start.exact,
         samples=len(run.data.splits["train"].examples) * trainer.current_epoch,
     )
 

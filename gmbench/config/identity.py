@@ -13,6 +13,8 @@ VOLATILE = (
     "mode",
     "ckpt",
     "force",
+    "resume",
+    "resume_inexact",
     "data.root",
     "callbacks.progress",
     "logger",

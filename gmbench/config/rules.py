@@ -73,6 +73,13 @@ def _checkpoint(tree: object) -> Iterator[str]:
         yield f"ckpt: no file {ckpt}{hint(Path(ckpt).name, beside, f'{folder}/')}"
 
 
+def _resume(tree: object) -> Iterator[str]:
+    resume = _get(tree, "resume")
+    if isinstance(resume, str) and resume not in ("auto", "never") and not Path(resume).is_file():
+        near = hint(resume, ["auto", "never"], "resume=")
+        yield f"resume: {resume} is neither auto nor never nor a checkpoint{near}"
+
+
 def _package_header(tree: object) -> Iterator[str]:
     for group in ("experiment", "debug"):
         if isinstance(_get(tree, group), dict):
@@ -174,6 +181,7 @@ def _tensorboard(tree: object) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     _package_header,
     _checkpoint,
+    _resume,
     _run_folder,
     _data_folder,
     _regions_folder,

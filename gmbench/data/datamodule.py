@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from gmbench.data.cache import RegionFeatures
 from gmbench.data.collate import Collate
 from gmbench.data.dataset import GroundedDataset, Input, Item
+from gmbench.data.loader import SteadyLoader
 from gmbench.data.pixels import PixelSettings
 from gmbench.data.sampler import LengthGroupedBatches
 from gmbench.data.source import Split
@@ -72,6 +73,7 @@ class GroundedData(lightning.LightningDataModule):
         self.pixels = pixels
         self.loader = loader
         self.features = features or {}
+        self._first_epoch = 0
         self.pad_id = int(tokenizer.pad_token_id)
         self.tokens = {
             name: tokenise(tokenizer, [e.words for e in split.examples])
@@ -104,15 +106,26 @@ class GroundedData(lightning.LightningDataModule):
         items = self.dataset(split)
         return self._collate()([items[places[id_]] for id_ in ids])
 
+    def state_dict(self) -> dict[str, int]:
+        """The epoch that comes next: checkpoints are written at the end of one."""
+        trainer = self.trainer
+        return {} if trainer is None else {"epoch": trainer.current_epoch + 1}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Begin with that epoch."""
+        self._first_epoch = state_dict["epoch"]
+
     def train_dataloader(self) -> DataLoader[Item]:
         """Length-grouped, shuffled batches."""
-        return DataLoader(
+        order = LengthGroupedBatches(
+            [len(row.ids) for row in self.tokens["train"]],
+            batch_size=self.loader.batch_size,
+            seed=self.loader.seed,
+        )
+        order.set_epoch(self._first_epoch)  # workers fetch before the trainer says which it is
+        return SteadyLoader(
             self.dataset("train"),
-            batch_sampler=LengthGroupedBatches(
-                [len(row.ids) for row in self.tokens["train"]],
-                batch_size=self.loader.batch_size,
-                seed=self.loader.seed,
-            ),
+            batch_sampler=order,
             num_workers=self.loader.num_workers,
             collate_fn=self._collate(),
             persistent_workers=self.loader.num_workers > 0,
@@ -127,7 +140,7 @@ class GroundedData(lightning.LightningDataModule):
         return self._eval_loader("test")
 
     def _eval_loader(self, split: str) -> DataLoader[Item]:
-        return DataLoader(
+        return SteadyLoader(
             self.dataset(split),
             batch_size=self.loader.eval_batch_size,
             num_workers=self.loader.num_workers,

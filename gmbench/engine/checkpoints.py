@@ -23,6 +23,7 @@ class Checkpoints(Checkpoint):
         score: of the best epoch so far, or None.
         epoch: which it was.
         seconds: of training so far, interruptions left out.
+        earlier: those of them before the last interruption.
     """
 
     def __init__(self, folder: Path, monitor: str) -> None:
@@ -36,7 +37,7 @@ class Checkpoints(Checkpoint):
         self.monitor = monitor
         self.score: float | None = None
         self.epoch: int | None = None
-        self.seconds = 0.0
+        self.seconds = self.earlier = 0.0
         self._stop = False
         self._since = 0.0
 
@@ -102,3 +103,4 @@ class Checkpoints(Checkpoint):
         """As :meth:`state_dict` gave it."""
         self.score, self.epoch = state_dict["score"], state_dict["epoch"]
         self.seconds, self._stop = state_dict["seconds"], state_dict["stop"]
+        self.earlier = self.seconds

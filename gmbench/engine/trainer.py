@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,21 +46,25 @@ class TrainerSettings:
 
 
 def build_trainer(
-    settings: TrainerSettings, folder: Path, loggers: list[Logger]
+    settings: TrainerSettings,
+    folder: Path,
+    loggers: list[Logger],
+    callbacks: Sequence[Callback] = (),
 ) -> lightning.Trainer:
     """A trainer that keeps ``checkpoints/{best,last}.ckpt`` in ``folder``.
 
     The best checkpoint is chosen by ``dev/select``, which the module logs.
     """
     quiet()
-    callbacks: list[Callback] = [
+    all_callbacks: list[Callback] = [
+        *callbacks,
         NonFiniteDump(folder),
         Checkpoints(folder / "checkpoints", "dev/select"),
     ]
     if settings.progress:
-        callbacks.append(RichProgressBar(leave=False))
+        all_callbacks.append(RichProgressBar(leave=False))
     if settings.patience is not None:
-        callbacks.append(EarlyStopping("dev/select", mode="max", patience=settings.patience))
+        all_callbacks.append(EarlyStopping("dev/select", mode="max", patience=settings.patience))
     return lightning.Trainer(
         default_root_dir=folder,
         max_epochs=settings.epochs,
@@ -67,7 +72,7 @@ def build_trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
         deterministic="warn" if settings.deterministic else False,
-        callbacks=callbacks,
+        callbacks=all_callbacks,
         plugins=[DurableCheckpoints()],
         logger=loggers,
         log_every_n_steps=10,

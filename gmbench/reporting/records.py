@@ -72,7 +72,7 @@ def _read_record(kind: type, value: Any, where: str, key: str) -> Any:
     place = f"{where}: {key}" if key else where
     if not isinstance(value, Mapping):
         raise RecordError(f"{place} must be an object, not {value!r}")
-    fields = _fields(kind)
+    fields, optional = _fields(kind), _optional(kind)
     for name in value:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)
@@ -81,6 +81,8 @@ def _read_record(kind: type, value: Any, where: str, key: str) -> Any:
     arguments = {}
     for name, hint_of in fields.items():
         if name not in value:
+            if name in optional:
+                continue
             near = difflib.get_close_matches(name, value, n=1)
             hint = f"; is it {near[0]!r}?" if near else ""
             raise RecordError(f"{where}: key {_join(key, name)!r} is missing{hint}")
@@ -96,6 +98,13 @@ def _fields(kind: type) -> dict[str, Any]:
     """Name and type of every field; hints are slow to evaluate, and a report reads thousands."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+@cache
+def _optional(kind: type) -> frozenset[str]:
+    """Fields that records written before they were added do not have."""
+    fields = dataclasses.fields(kind)
+    return frozenset(f.name for f in fields if f.default is not dataclasses.MISSING)
 
 
 def _read_scalar(kind: Any, value: Any, place: str) -> Any:

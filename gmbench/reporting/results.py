@@ -134,6 +134,7 @@ class RunResult:
     metrics: Metrics
     floors: tuple[FloorFigures, ...]
     schema: int = SCHEMA
+    exact_resume: bool = True  # False: went on from a checkpoint of another machine or code
 
     def __post_init__(self) -> None:
         grounded = (self.metrics.gmner is not None, self.metrics.eeg is not None)

@@ -66,6 +66,4 @@ class Steps(lightning.Callback):
 
 def trainer(folder: Path, *callbacks: lightning.Callback, **settings) -> lightning.Trainer:
     settings = {"epochs": 2, "accelerator": "cpu", "progress": False} | settings
-    made = build_trainer(TrainerSettings(**settings), folder, [])
-    made.callbacks[:0] = callbacks
-    return made
+    return build_trainer(TrainerSettings(**settings), folder, [], callbacks)

@@ -1,0 +1,221 @@
+"""Killed anywhere, a run goes on as if it had not been (R1), whatever its workers (R4)."""
+
+import csv
+import io
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from gmbench.config import ConfigError, compose
+from gmbench.engine.faults import VARIABLE
+from gmbench.engine.module import GroundedModule
+from gmbench.reporting.results import read_result
+from gmbench.resuming import sources_of
+from gmbench.training import execute
+from models.mqspn import MQSPN
+from tests.faults.conftest import SMALL
+
+pytestmark = pytest.mark.fault
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run left: losses by step, files."""
+
+    folder: Path
+
+    @property
+    def losses(self) -> list[tuple[int, str, str]]:
+        """Step, loss, ids; a step made twice stands twice."""
+        rows = (self.folder / "losses.txt").read_text().splitlines()
+        return [(int(s), loss, ids) for s, loss, ids in (row.split(" ", 2) for row in rows)]
+
+    def selected(self):
+        result = read_result(self.folder / "result.json")
+        return result.selection, result.checkpoint and result.selection.epoch
+
+    def predictions(self, split="test") -> bytes:
+        return (self.folder / f"predictions.{split}.jsonl").read_bytes()
+
+    def curve(self) -> list[dict[str, str]]:
+        with (self.folder / "metrics.csv").open(newline="") as file:
+            return [dict(sorted(row.items())) for row in csv.DictReader(file)]
+
+
+def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:
+    """``gmbench.run`` without its command line, in a copy of this process; how it ended."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        os.environ.pop(VARIABLE, None)
+        if fault:
+            os.environ[VARIABLE] = fault
+        step = GroundedModule.training_step
+
+        def noted(self, batch, batch_idx):
+            loss = step(self, batch, batch_idx)
+            with (folder / "losses.txt").open("a") as file:
+                print(self.global_step, float(loss.detach()).hex(), *batch.ids, file=file)
+            return loss
+
+        GroundedModule.training_step = noted
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [f"data.root={world}", f"cache={world}/cache", f"runs={folder}"]
+        cfg = compose([*SMALL, *paths, *overrides])
+        execute(cfg, folder, (), Console(file=io.StringIO()))
+        code = 0
+    except ConfigError as error:
+        (folder / "refused.txt").write_text(str(error))
+        code = 2
+    except BaseException as error:
+        (folder / "error.txt").write_text(repr(error))
+    finally:
+        os._exit(code)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, world) -> Made:
+    """Two epochs of five steps, in one go."""
+    sources_of(MQSPN)  # read once: somebody may be editing while this runs
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert go(folder, world) == 0, list(folder.iterdir())
+    made = Made(folder)
+    assert [step for step, *_ in made.losses] == list(range(10))
+    return made
+
+
+def same(made: Made, unbroken: Made) -> None:
+    """Every step, made once or twice, as in the unbroken run; so are choice and answers."""
+    of_step = {step: (loss, ids) for step, loss, ids in unbroken.losses}
+    assert {step: (loss, ids) for step, loss, ids in made.losses} == of_step
+    assert all(of_step[step] == (loss, ids) for step, loss, ids in made.losses)
+    assert made.selected() == unbroken.selected()
+    for split in ("dev", "test"):
+        assert made.predictions(split) == unbroken.predictions(split)
+    assert made.curve() == unbroken.curve()
+    assert read_result(made.folder / "result.json").exact_resume
+    kept = {path.name for path in (made.folder / "checkpoints").iterdir()}
+    assert kept == {f"{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".json")}
+
+
+KILLS = [
+    ("step:8:kill", 0),  # in the middle of the second epoch
+    ("step:6:kill", 2),  # its first step
+    ("validate:2:kill", 0),
+    ("note:3:kill", 0),  # between best and last, or around it
+    ("save:2:kill", 2),
+]
+
+
+@pytest.mark.parametrize(("fault", "workers"), KILLS)
+def test_killed_and_started_again_it_ends_as_if_unbroken(unbroken, world, tmp_path, fault, workers):
+    setting = f"trainer.num_workers={workers}"
+    assert go(tmp_path, world, setting, fault=fault) == -signal.SIGKILL
+    assert not (tmp_path / "result.json").exists()
+    before = len(Made(tmp_path).losses)
+    assert go(tmp_path, world, setting) == 0, list(tmp_path.iterdir())
+    made = Made(tmp_path)
+    same(made, unbroken)
+    assert len(made.losses) < before + 10, "it began anew"
+
+
+def test_killed_after_training_only_the_end_is_made_again(unbroken, world, tmp_path):
+    assert go(tmp_path, world, fault="validate:3:kill") == -signal.SIGKILL
+    before = Made(tmp_path).losses
+    assert len(before) == 10
+    assert go(tmp_path, world) == 0
+    assert Made(tmp_path).losses == before
+    same(Made(tmp_path), unbroken)
+
+
+def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, tmp_path):
+    assert go(tmp_path, world, fault="validate:3:kill") == -signal.SIGKILL
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    assert go(tmp_path, world) == 0
+    made = Made(tmp_path)
+    assert [step for step, *_ in made.losses[10:]] == [5, 6, 7, 8, 9]
+    same(made, unbroken)
+
+
+@pytest.fixture(scope="module")
+def halfway(tmp_path_factory, world) -> Path:
+    """A run killed in its second epoch."""
+    folder = tmp_path_factory.mktemp("halfway")
+    assert go(folder, world, fault="step:7:kill") == -signal.SIGKILL
+    return folder
+
+
+@pytest.fixture
+def copy(halfway, tmp_path) -> Path:
+    return shutil.copytree(halfway, tmp_path / "run")
+
+
+def test_another_number_of_threads_is_refused_unless_allowed_and_then_marked(copy, world):
+    assert go(copy, world, "trainer.num_threads=2") == 2
+    said = (copy / "refused.txt").read_text()
+    assert "threads (1 then, 2 now)" in said
+    assert "another configuration" not in said
+    assert go(copy, world, "trainer.num_threads=2", "resume_inexact=true") == 0
+    result = read_result(copy / "result.json")
+    assert not result.exact_resume
+    assert result.machine.threads == 2
+
+
+def test_another_configuration_begins_anew_or_is_refused_by_name(copy, world, tmp_path):
+    last = copy / "checkpoints" / "last.ckpt"
+    assert go(tmp_path / "other", world, "optim.lr_head=2e-3", f"resume='{last}'") == 2
+    assert "another configuration" in (tmp_path / "other" / "refused.txt").read_text()
+    assert go(copy, world, "optim.lr_head=2e-3") == 0
+    assert [step for step, *_ in Made(copy).losses[7:]] == list(range(10))
+
+
+def test_a_path_and_never(copy, unbroken, world, tmp_path):
+    last = copy / "checkpoints" / "last.ckpt"
+    elsewhere = tmp_path / "elsewhere"
+    assert go(elsewhere, world, f"resume='{last}'") == 0
+    assert [step for step, *_ in Made(elsewhere).losses] == [5, 6, 7, 8, 9]
+    assert Made(elsewhere).predictions() == unbroken.predictions()
+    assert go(copy, world, "resume=never") == 0
+    assert [step for step, *_ in Made(copy).losses[6:]] == list(range(10))
+
+
+def test_patience_that_had_ended_stays_ended(world, tmp_path):
+    settings = ["callbacks.patience=1", "trainer.epochs=6", "optim.lr_head=0.1", "optim.warmup=0"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert go(whole, world, *settings) == 0
+    epochs = len(Made(whole).losses) // 5
+    assert epochs < 6
+    assert go(broken, world, *settings, fault=f"validate:{epochs + 1}:kill") == -signal.SIGKILL
+    assert go(broken, world, *settings) == 0
+    assert len(Made(broken).losses) == len(Made(whole).losses)
+    assert Made(broken).predictions() == Made(whole).predictions()
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_number_of_workers_changes_no_byte(unbroken, world, tmp_path, workers):
+    assert go(tmp_path, world, f"trainer.num_workers={workers}") == 0
+    same(Made(tmp_path), unbroken)
+    assert Made(tmp_path).losses == unbroken.losses
+
+
+def test_two_runs_give_the_same_bytes(unbroken, world, tmp_path):
+    assert go(tmp_path, world) == 0
+    made = Made(tmp_path)
+    same(made, unbroken)
+    assert made.losses == unbroken.losses
+    best, theirs = (
+        torch.load(m.folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+        for m in (made, unbroken)
+    )
+    assert all(torch.equal(weight, theirs[name]) for name, weight in best.items())
