@@ -54,12 +54,14 @@ class Patience:
     """Seconds that W&B gets; the training waits for none of them but the last.
 
     Attributes:
-        start: to answer at the start, before the mirror goes offline.
+        start: for a server to answer at the start, before the mirror goes offline.
+        local: for W&B's own process on this machine to begin.
         end: to take what is still queued, once the run itself is over.
         queued: points of curves that may wait; more are left out and counted.
     """
 
     start: float = 15.0
+    local: float = 60.0
     end: float = 30.0
     queued: int = 10_000
 
@@ -124,8 +126,7 @@ class WandbMirror:
         self._closed = True
         self._exit_code = exit_code
         deadline = time.monotonic() + self._patience.end
-        with contextlib.suppress(queue.Full):
-            self._queue.put(None, timeout=self._patience.end / 6)
+        self._put_last()
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             self._say(f"did not finish within {self._patience.end:g} s and is left alone")
@@ -141,6 +142,19 @@ class WandbMirror:
                 self._try(action, run, "failed")
         if run is not None:
             self._try(lambda run: run.finish(exit_code=self._exit_code), run, "did not finish")
+            # finish() may return before everything is in the file; the end of W&B's process is that
+            self._try(lambda module: module.teardown(), wandb, "did not finish")
+
+    def _put_last(self) -> None:
+        """The word to end, in place of what waits if there is no room for it."""
+        try:
+            self._queue.put(None, timeout=self._patience.end / 6)
+        except queue.Full:
+            while not self._queue.empty():
+                with contextlib.suppress(queue.Empty):
+                    self._queue.get_nowait()
+                    self._lost += 1
+            self._queue.put_nowait(None)
 
     def _imported(self) -> Any:
         # Otherwise W&B reports its own errors to its makers, offline runs included.
@@ -172,14 +186,14 @@ class WandbMirror:
             "console": "off",
             "disable_git": True,
             "finish_timeout": self._patience.end * 0.8,
-            "init_timeout": self._patience.start,
+            "init_timeout": self._patience.start if mode == "online" else self._patience.local,
             "save_code": False,
             "silent": True,
             "x_disable_machine_info": True,
             "x_disable_meta": True,  # it would hold the command line and the repository's remote
             "x_disable_stats": mode == "offline",
             "x_save_requirements": False,
-            "x_service_wait": self._patience.start,
+            "x_service_wait": self._patience.local,
         }
         known = wandb.Settings.model_fields
         run = wandb.init(

@@ -1,0 +1,59 @@
+"""The table of examples: whose boxes, where, and what is right."""
+
+import json
+from dataclasses import replace
+
+from PIL import Image
+
+from gmbench.reporting.wandb_contents import COLUMNS, show_examples, summary_of
+from gmbench.reporting.wandb_mirror import MirrorSettings, Patience, WandbMirror
+from gmbench.structures import Prediction
+from tests.reporting.sample import BOX, GOLD, sample
+from tests.wandb_reader import read_offline
+
+
+def test_gold_and_predicted_boxes_as_shares_of_the_picture(tmp_path, monkeypatch):
+    for name in ("CACHE", "CONFIG"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
+    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
+    monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
+    Image.new("RGB", (1600, 800), "navy").save(tmp_path / "b.png")
+    shown = replace(GOLD[1], image=tmp_path / "b.png", size=(1600, 800))
+    wrong = (800.0, 400.0, 1600.0, 800.0)
+    found = {"a": (), "b": (Prediction(0, 1, "LOC", wrong, score=0.25), Prediction(1, 1, "PER"))}
+    settings = MirrorSettings(project="p", run_id="x", name="n", group="g", job_type="test")
+    patience = Patience(local=120.0, end=240.0)
+    mirror = WandbMirror(settings=settings, config={}, folder=tmp_path, patience=patience)
+    mirror.send(show_examples([GOLD[0], shown], found, 2))
+    mirror.close()
+
+    run = read_offline(tmp_path)
+    table = json.loads(run.stored("run_table", "examples.table.json").read_text())
+    assert table["columns"] == list(COLUMNS)
+    (_, _, none, gold, _, *_), (id_, words, image, _, predicted, *counts) = table["data"]
+    assert none is None
+    assert gold == "York (LOC), not in the image"
+    assert (id_, words, counts) == ("b", "Kevin Durant", [0, 1, 2])
+    assert predicted == "Kevin Durant (LOC) 0.25\nDurant (PER) 1.00, not in the image"
+
+    def boxes(kind):
+        stored = image["boxes"][kind]
+        labels = json.loads(run.stored("run_table", image["classes"]["path"]).read_text())
+        names = {row["id"]: row["name"] for row in labels["class_set"]}
+        sides = ("minX", "minY", "maxX", "maxY")
+        return [([b["position"][s] for s in sides], names[b["class_id"]], b) for b in stored]
+
+    ((place, name, _),) = boxes("gold")
+    assert (place, name) == ([0, 0, BOX[2] / 1600, BOX[3] / 800], "PER")
+    ((place, name, whole),) = boxes("predicted")
+    assert (place, name) == ([0.5, 0.5, 1, 1], "LOC")
+    assert whole["scores"] == {"score": 0.25}
+    with Image.open(run.stored("run_table", image["path"])) as picture:
+        assert picture.size == (512, 256)
+
+
+def test_a_run_that_saw_no_pixels_has_no_grounding_in_its_summary():
+    assert "test/gmner_f1" in summary_of(sample())
+    blind = summary_of(sample(saw_pixels=False))
+    assert {k.split("_")[0] for k in blind if k.startswith("test/")} >= {"test/mner"}
+    assert not [key for key in blind if "gmner" in key or "eeg" in key]
