@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gmbench.reporting.index import read_index
-from gmbench.reporting.leaderboard import TASKS, leaderboard
+from gmbench.reporting.leaderboard import TASKS, Board, leaderboard
 from gmbench.reporting.leaderboard_tables import TEXTS, terminal
 from gmbench.scoring.atomic import write_atomically
 
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     by = tuple(key for key in (options.by or "").split(",") if key)
     board = leaderboard(index, metric=options.metric, by=by, tests=options.tests)
+    if options.wandb:
+        print(f"W&B: {_mirrored(board, options)}", file=sys.stderr)
     if options.format == "table" and options.out is None:
         console = Console()
         if not console.is_terminal:
@@ -48,6 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         write_atomically(options.out, text.encode())
     return 0
+
+
+def _mirrored(board: Board, options: argparse.Namespace) -> Path:
+    from gmbench.reporting.wandb_board import mirror_board
+
+    return mirror_board(
+        board,
+        options.runs,
+        by=options.by or "",
+        metric=options.metric,
+        project=options.wandb_project,
+        mode=options.wandb_mode,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--metric", choices=TASKS, default="gmner", help="ranks the rows")
     add("--format", choices=("table", *TEXTS), default="table")
     add("--tests", type=int, default=12, help="rows from the top compared with the best")
+    add("--wandb", action="store_true", help="also log it to W&B, as a table and an artifact")
+    add("--wandb-mode", choices=("offline", "online"), default="offline")
+    add("--wandb-project", default="gmbench", metavar="NAME")
     add("--out", type=Path, help="write to this file (Markdown unless --format says otherwise)")
     return parser
 

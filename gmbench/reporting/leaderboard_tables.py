@@ -104,9 +104,14 @@ def latex(board: Board) -> str:
     return "\n".join([*parts, *(f"% {line}" for line in _left_out(board))]) + "\n"
 
 
+def rows_of(board: Board) -> list[dict[str, object]]:
+    """Every row of every league with its figures as numbers; all have the same keys."""
+    return [_record(league, row) for league in board.leagues for row in league.rows]
+
+
 def table_csv(board: Board) -> str:
     """One line a row, figures as numbers; empty where there is nothing."""
-    lines = [_record(league, row) for league in board.leagues for row in league.rows]
+    lines = rows_of(board)
     text = io.StringIO()
     if lines:
         writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
