@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     board = leaderboard(index, metric=options.metric, by=by, tests=options.tests)
     if options.wandb:
         print(f"W&B: {_mirrored(board, options)}", file=sys.stderr)
+    if options.html is not None:
+        return _site(board, options)
     if options.format == "table" and options.out is None:
         console = Console()
         if not console.is_terminal:
@@ -49,6 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(text)
     else:
         write_atomically(options.out, text.encode())
+    return 0
+
+
+def _site(board: Board, options: argparse.Namespace) -> int:
+    from gmbench.report_site import make_site
+    from gmbench.reporting.site.writing import NotASite
+
+    try:
+        page = make_site(board, options.html, Console(stderr=True), images=not options.no_images)
+    except NotASite as fault:
+        print(f"report: {fault}", file=sys.stderr)
+        return 2
+    print(page)
     return 0
 
 
@@ -79,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--metric", choices=TASKS, default="gmner", help="ranks the rows")
     add("--format", choices=("table", *TEXTS), default="table")
     add("--tests", type=int, default=12, help="rows from the top compared with the best")
+    add(
+        "--html",
+        type=Path,
+        metavar="DIR",
+        help="write a site to look at offline: runs, pairs, examples",
+    )
+    add("--no-images", action="store_true", help="with --html: no pictures of tweets in the site")
     add("--wandb", action="store_true", help="also log it to W&B, as a table and an artifact")
     add("--wandb-mode", choices=("offline", "online"), default="offline")
     add("--wandb-project", default="gmbench", metavar="NAME")

@@ -5,10 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
+from gmbench.config.stored import stored_config
 from gmbench.construct import build_regions, build_source
 from gmbench.data.source import SPLITS, DataSource, Split
 from gmbench.reporting.analysis import ANALYSIS, read_analysis
@@ -49,7 +46,7 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     if not path.is_file():
         raise RecordError(f"{path}: no such file; a run without it did not finish")
     result = read_result(path)
-    cfg = _config(folder / "config.yaml")
+    cfg = stored_config(folder / "config.yaml")
     source = build_source(cfg)
     if root is not None:
         source = replace(source, root=root)
@@ -85,19 +82,6 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
         *_tweets(folder / TWEETS, counted),
         *_analysis(folder / ANALYSIS, result, examples, found, counted, chosen_from),
     ]
-
-
-def _config(path: Path) -> DictConfig:
-    if not path.is_file():
-        raise RecordError(f"{path}: no such file; it says which data set was used")
-    try:
-        cfg = OmegaConf.load(path)
-        missing = {"data", "model", "regions"} - {str(key) for key in cfg}
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as fault:
-        raise RecordError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
-    if missing or not isinstance(cfg, DictConfig):
-        raise RecordError(f"{path}: lacks {', '.join(sorted(missing))}")
-    return cfg
 
 
 def _protocol(result: RunResult) -> list[str]:

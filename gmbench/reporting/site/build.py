@@ -1,0 +1,235 @@
+"""The whole site of a leaderboard."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from gmbench.reporting.analysis import ANALYSIS, read_analysis
+from gmbench.reporting.comparison import CannotCompare, compare_runs, read_scored_run
+from gmbench.reporting.leaderboard import Board, League, method_overrides
+from gmbench.reporting.leaderboard_tables import MEANING, cells, heads
+from gmbench.reporting.plots import PICTURES
+from gmbench.reporting.records import RecordError
+from gmbench.reporting.site.curves import curves_png
+from gmbench.reporting.site.members import Answers, Member, answers_of, firsts, members
+from gmbench.reporting.site.tweets import Judged, Split2x2, Tweet, split_by, tweets
+from gmbench.reporting.site.writing import Writer
+from gmbench.scoring.analysis import Analysis
+from gmbench.scoring.comparison import Comparison
+from gmbench.scoring.fields import FileError
+from gmbench.structures import Example
+
+ROWS = 8
+"""So many rows from the top are compared in pairs and shown in the browser of examples."""
+
+GoldOf = Callable[[Member], Sequence[Example] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A league on the site.
+
+    Attributes:
+        table: cells of every row, and the member of its first seed.
+        runs: all of its runs.
+        browser: page of the examples, or None where gold or predictions are not there.
+        pairs: first, second and page of every pair.
+    """
+
+    league: League
+    heads: tuple[str, ...]
+    table: tuple[tuple[Member, tuple[str, ...]], ...]
+    runs: tuple[Member, ...]
+    browser: str | None
+    pairs: tuple[tuple[Member, Member, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Browsed:
+    """What the script of a browser of examples reads."""
+
+    title: str
+    runs: tuple[str, ...]
+    types: tuple[str, ...]
+    pixels: bool
+    tweets: tuple[Tweet, ...]
+
+
+def write_site(
+    board: Board,
+    folder: Path,
+    *,
+    gold_of: GoldOf,
+    images: bool,
+    said: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write every page.
+
+    Args:
+        board: what is shown.
+        folder: new, empty, or an earlier site's.
+        gold_of: the tweets that a run was scored on, or None where they are not at hand.
+        images: whether pictures of tweets are copied into the site.
+        said: told what is being written.
+
+    Returns:
+        The first page.
+
+    Raises:
+        NotASite: the folder holds something else.
+        OSError: a file cannot be written.
+    """
+    writer = Writer(folder=folder)
+    writer.prepare()
+    writer.static()
+    shown = [
+        _league(writer, league, number, gold_of, images, said)
+        for number, league in enumerate(board.leagues, start=1)
+    ]
+    writer.page("index.html", "index.html", board=board, leagues=shown, meaning=MEANING)
+    return folder / "index.html"
+
+
+def _league(
+    writer: Writer,
+    league: League,
+    number: int,
+    gold_of: GoldOf,
+    images: bool,
+    said: Callable[[str], None],
+) -> Shown:
+    runs = members(league)
+    first = firsts(league.rows, runs)
+    for member in runs:
+        said(f"run {member.name}")
+        _run(writer, member)
+    top = first[:ROWS]
+    gold = gold_of(top[0])
+    answers: dict[Member, Answers] = {}
+    if gold is not None:
+        split = league.rows[0].entries[0].result.data.split
+        for member in top:
+            if (found := answers_of(member.entry.folder, split, gold)) is not None:
+                answers[member] = found
+    judged: dict[Member, tuple[Judged, ...]] = {}
+    browser = None
+    if gold is not None and answers:
+        said(f"examples of {league.title}")
+        browser = f"examples/league-{number}.html"
+        judged = _browser(writer, league, number, gold, answers, images)
+    pairs = []
+    for one, other in combinations(top, 2):
+        said(f"{one.name} against {other.name}")
+        page = f"pairs/{one.page[4:-5]}--{other.page[4:-5]}.html"
+        split_table: tuple[Split2x2, ...] = ()
+        if gold is not None and one in judged and other in judged:
+            split_table = split_by(judged[one], judged[other], gold)
+        order = list(judged)
+        writer.page(
+            page,
+            "pair.html",
+            one=one,
+            other=other,
+            comparison=_compared(one, other),
+            splits=split_table,
+            browser=browser,
+            places=tuple(order.index(m) if m in judged else None for m in (one, other)),
+        )
+        pairs.append((one, other, page))
+    return Shown(
+        league=league,
+        heads=tuple(heads(league)),
+        table=tuple(
+            (member, tuple(cells(league, row)))
+            for member, row in zip(first, league.rows, strict=True)
+        ),
+        runs=runs,
+        browser=browser,
+        pairs=tuple(pairs),
+    )
+
+
+def _browser(
+    writer: Writer,
+    league: League,
+    number: int,
+    gold: Sequence[Example],
+    answers: dict[Member, Answers],
+    images: bool,
+) -> dict[Member, tuple[Judged, ...]]:
+    """The examples' page, data and pictures; the verdicts of every run."""
+    pixels = league.rows[0].entries[0].result.data.saw_pixels
+    pictures = writer.pictures(gold, f"examples/images-{number}") if images else {}
+    from_page = {id_: path.removeprefix("examples/") for id_, path in pictures.items()}
+    found = tweets(gold, list(answers.values()), from_page, saw_pixels=pixels)
+    types = sorted({e.type for example in gold for e in example.entities})
+    writer.data(
+        f"examples/league-{number}.js",
+        Browsed(
+            title=league.title,
+            runs=tuple(member.name for member in answers),
+            types=tuple(types),
+            pixels=pixels,
+            tweets=found,
+        ),
+    )
+    writer.page(
+        f"examples/league-{number}.html",
+        "examples.html",
+        title=league.title,
+        data=f"league-{number}.js",
+        runs=tuple(member.name for member in answers),
+        types=types,
+        with_pictures=bool(pictures),
+    )
+    return {member: tuple(t.runs[n] for t in found) for n, member in enumerate(answers)}
+
+
+def _run(writer: Writer, member: Member) -> None:
+    folder = member.entry.folder
+    stem = member.page[:-5]
+    pictures = []
+    for name in PICTURES:
+        file = folder / "pictures" / f"{name}.png"
+        if file.is_file():
+            writer.raw(f"runs/{stem}/{name}.png", file.read_bytes())
+            pictures.append(name)
+    curves = _curves(folder)
+    if curves is not None:
+        writer.raw(f"runs/{stem}/curves.png", curves)
+    writer.page(
+        f"runs/{member.page}",
+        "run.html",
+        member=member,
+        result=member.entry.result,
+        overrides=method_overrides(member.entry.result),
+        analysis=_analysis(folder),
+        pictures=tuple(pictures),
+        curves=curves is not None,
+        stem=stem,
+    )
+
+
+def _curves(folder: Path) -> bytes | None:
+    path = folder / "metrics.csv"
+    try:
+        return curves_png(path) if path.is_file() else None
+    except ValueError:
+        return None
+
+
+def _analysis(folder: Path) -> Analysis | None:
+    path = folder / ANALYSIS
+    try:
+        return read_analysis(path) if path.is_file() else None
+    except RecordError:
+        return None
+
+
+def _compared(one: Member, other: Member) -> Comparison | str:
+    """The paired tests, or why there are none."""
+    try:
+        return compare_runs(*(read_scored_run(member.entry.folder) for member in (one, other)))
+    except (CannotCompare, FileError, RecordError) as fault:
+        return str(fault)

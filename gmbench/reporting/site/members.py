@@ -1,0 +1,57 @@
+"""The runs that a site shows, and how they are called there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gmbench.reporting.index import Entry
+from gmbench.reporting.leaderboard import BoardRow, League
+from gmbench.scoring.fields import FileError
+from gmbench.scoring.files import read_predictions
+from gmbench.structures import Example, Prediction
+
+Answers = Mapping[str, tuple[Prediction, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Member:
+    """One run on the site.
+
+    Attributes:
+        name: row and seed, as every page calls it.
+        page: its file name; the same for the same configuration, wherever the run lies.
+    """
+
+    entry: Entry
+    name: str
+    page: str
+
+
+def members(league: League) -> tuple[Member, ...]:
+    """Every run of a league, by row and seed."""
+    found: list[Member] = []
+    taken: set[str] = set()
+    for row in league.rows:
+        for entry in row.entries:
+            stem = page = f"run-{entry.result.config.sha[:12]}"
+            while page in taken:  # one configuration in several folders
+                page = f"{stem}-{len(taken)}"
+            taken.add(page)
+            name = f"{row.label}, seed {entry.result.config.seed}"
+            found.append(Member(entry=entry, name=name, page=f"{page}.html"))
+    return tuple(found)
+
+
+def firsts(rows: Iterable[BoardRow], runs: Iterable[Member]) -> tuple[Member, ...]:
+    """One run a row, that of its first seed."""
+    by_folder = {member.entry.folder: member for member in runs}
+    return tuple(by_folder[row.entries[0].folder] for row in rows)
+
+
+def answers_of(folder: Path, split: str, gold: Iterable[Example]) -> Answers | None:
+    """The predictions in a run folder; None where there are none that fit the gold."""
+    path = folder / f"predictions.{split}.jsonl"
+    try:
+        return read_predictions(path, gold) if path.is_file() else None
+    except FileError:
+        return None

@@ -1,0 +1,146 @@
+"""The comparison site as files: what stands in it, what it escapes, where its links lead."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from gmbench.report import main
+from gmbench.reporting.site.build import write_site
+from gmbench.reporting.site.curves import read_curves
+from gmbench.reporting.site.tweets import judged, split_by
+from gmbench.reporting.site.writing import MARK, NotASite
+from gmbench.scoring.counting import score_corpus
+from gmbench.scoring.files import read_predictions
+from gmbench.structures import Entity, Prediction
+from tests.reporting.two_models import MARKUP, two_models
+
+
+class Links(HTMLParser):
+    """Every file that a page asks for, and every tag."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.tags = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for key, value in attributes if key in ("href", "src")]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    board, gold = two_models(folder, 60)
+    first = write_site(board, folder / "site", gold_of=lambda member: gold, images=True)
+    assert first == folder / "site" / "index.html"
+    return folder, gold
+
+
+def read_data(path):
+    text = path.read_text()
+    assert text.startswith("window.gmbench = ")
+    return json.loads(text.removeprefix("window.gmbench = ").rstrip().removesuffix(";"))
+
+
+def test_every_link_leads_to_a_file_of_the_site(made):
+    site = made[0] / "site"
+    pages = list(site.rglob("*.html"))
+    assert len(pages) == 1 + 2 + 1 + 1  # first page, runs, pair, examples
+    for page in pages:
+        for link in Links(page.read_text()).links:
+            target = link.partition("#")[0]
+            assert link.startswith(("data:", "#")) or (page.parent / target).is_file(), link
+
+
+def test_the_first_page_ranks_the_rows(made):
+    text = (made[0] / "site" / "index.html").read_text()
+    assert "mqspn" in text
+    assert "Holm" in text
+    assert "±" not in text.partition("<tbody>")[2].partition("</tbody>")[0]  # one seed each
+
+
+def test_a_tweet_of_markup_stays_text(made):
+    site = made[0] / "site"
+    data = site / "examples" / "league-1.js"
+    assert "<" not in data.read_text()
+    assert read_data(data)["tweets"][0]["words"] == list(MARKUP)
+    for page in site.rglob("*.html"):
+        assert "taken" not in page.read_text()
+
+
+def test_verdicts_and_splits_add_up_to_the_score(made):
+    folder, gold = made
+    tables = []
+    for name in ("mqspn", "qgn"):
+        answers = read_predictions(folder / "runs" / name / "predictions.test.jsonl", gold)
+        found = [judged(e.entities, answers[e.id], saw_pixels=True) for e in gold]
+        micro = score_corpus((e.entities, answers[e.id]) for e in gold).micro
+        right = sum(a.verdict == "correct" for one in found for a in one.answers)
+        assert right == sum(f == "correct" for one in found for f in one.fates) == micro.gmner.tp
+        tables.append(found)
+    every, *parts = split_by(*tables, gold)
+    assert every.both + every.first + every.second + every.neither == sum(
+        len(e.entities) for e in gold
+    )
+    for field in ("both", "first", "second", "neither"):
+        by_place = [p for p in parts if "image" in p.name]
+        assert sum(getattr(p, field) for p in by_place) == getattr(every, field)
+
+
+def test_equal_names_in_a_tweet_have_verdicts_of_their_own():
+    twice = [Entity(0, 0, "PER"), Entity(0, 0, "PER")]
+    found = judged(twice, [Prediction(0, 0, "PER")], saw_pixels=True)
+    assert sorted(found.fates) == ["correct", "missed"]
+
+
+def test_without_pixels_only_the_text_is_judged(tmp_path):
+    board, gold = two_models(tmp_path, 12, pixels=False)
+    write_site(board, tmp_path / "site", gold_of=lambda member: gold, images=False)
+    data = read_data(tmp_path / "site" / "examples" / "league-1.js")
+    assert data["pixels"] is False
+    verdicts = {a["verdict"] for t in data["tweets"] for run in t["runs"] for a in run["answers"]}
+    assert "region" not in verdicts
+    assert not list((tmp_path / "site").rglob("*.jpg"))
+
+
+def test_without_the_tweets_everything_else_is_there(tmp_path):
+    board, _ = two_models(tmp_path, 5)
+    write_site(board, tmp_path / "site", gold_of=lambda member: None, images=True)
+    assert "not at hand" in (tmp_path / "site" / "index.html").read_text()
+    assert len(list((tmp_path / "site" / "pairs").iterdir())) == 1
+    assert not (tmp_path / "site" / "examples").exists()
+
+
+def test_only_a_site_of_ours_is_replaced(tmp_path):
+    board, gold = two_models(tmp_path, 3)
+    site = tmp_path / "site"
+    write_site(board, site, gold_of=lambda member: gold, images=True)
+    first = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    (site / "runs" / "old.html").write_text("of an earlier board")
+    write_site(board, site, gold_of=lambda member: gold, images=True)
+    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == first
+    (site / MARK).unlink()
+    with pytest.raises(NotASite, match="no site of ours"):
+        write_site(board, site, gold_of=lambda member: gold, images=True)
+
+
+def test_from_the_command_line_without_the_data(tmp_path, capsys):
+    two_models(tmp_path, 3)
+    assert main([str(tmp_path / "runs"), "--html", str(tmp_path / "site")]) == 0
+    told = capsys.readouterr()
+    assert told.out.strip() == str(tmp_path / "site" / "index.html")
+    assert "config.yaml" in told.err  # where the tweets would come from
+    assert main([str(tmp_path / "runs"), "--html", str(tmp_path / "runs")]) == 2
+    assert "no site of ours" in capsys.readouterr().err
+    assert (tmp_path / "runs" / "qgn" / "result.json").is_file()
+
+
+def test_curves_are_what_was_logged(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,step,train/loss,dev/mner_f1\n0,9,3.5,\n0,19,2.5,\n0,19,,0.25\n")
+    assert read_curves(path) == {
+        "train/loss": [(9.0, 3.5), (19.0, 2.5)],
+        "dev/mner_f1": [(19.0, 0.25)],
+    }
