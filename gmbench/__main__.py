@@ -6,20 +6,45 @@ from difflib import get_close_matches
 
 VERBS = {
     "run": "train, test and report one configuration or a grid",
-    "score": "score anybody's predictions; check a stored result",
+    "predict": "entities of your own sentences and pictures",
+    "score": "score anybody's predictions; check a stored result; compare two runs",
     "report": "leaderboard of finished runs",
     "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
+    "export": "a finished run's model as a folder that anybody can load",
     "bench": "speed and memory against floors measured in the same run",
     "pretrain": "pretrain the tiny encoders, or check the shipped weights",
 }
+
+EXAMPLES = """\
+examples:
+  gmbench run                                        train on the built-in world (minutes)
+  gmbench run model=qgn data=synthetic_tiny trainer=debug
+  gmbench report runs
+  gmbench export runs/default/mqspn/synthetic/seed=1 mqspn
+  gmbench predict mqspn --image I.jpg --text "a sentence about it"
+  gmbench score GOLD.jsonl PRED.jsonl
+
+exit codes of every verb:
+  0    done
+  1    a failure in the work itself (run: failure.json holds it; prepare: a run would not start;
+       bench: slower than --against)
+  2    bad command line, configuration or input; a line on standard error says what to do
+  130  interrupted
+"""
 
 
 def main() -> int:
     """Start the verb; exit codes are the verb's own, 2 for one that does not exist."""
     verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if verb in ("-h", "--help"):
+    if verb in ("-h", "--help", "help"):
         print("gmbench VERB ...   (each verb has its own --help)\n")
         print("\n".join(f"  {name:<10}{what}" for name, what in VERBS.items()))
+        print(f"\n{EXAMPLES}", end="")
+        return 0
+    if verb == "--version":
+        from gmbench import __version__
+
+        print(f"gmbench {__version__}")
         return 0
     if verb not in VERBS:
         near = get_close_matches(verb, VERBS, n=1)

@@ -4,7 +4,6 @@ An exported model carries its encoders' weights, so loading needs no hub, no car
 shipped file; and nothing that a description says can run code.
 """
 
-import inspect
 import json
 import re
 from pathlib import Path
@@ -16,7 +15,13 @@ from hydra.utils import get_object
 from transformers import AutoConfig, AutoModel, CLIPVisionConfig, CLIPVisionModel
 
 from gmbench.nn.text import TextEncoder
-from gmbench.nn.vision import FOCUS_BLOCKS, dinov2_small, tiny_vision
+from gmbench.nn.vision import (
+    FOCUS_BLOCKS,
+    dinov2_small,
+    named_vision,
+    small_vision,
+    tiny_vision,
+)
 from gmbench.nn.vision_encoder import ClipEmbedding, VisionEncoder, from_clip, from_timm
 from gmbench.serving.record import Architecture, Pixels
 
@@ -84,16 +89,16 @@ def describe_vision(encoder: VisionEncoder, node: dict[str, Any]) -> tuple[Archi
         encoder: built.
         node: of the configuration; who builds it decides what there is to describe.
     """
-    builder = inspect.unwrap(get_object(node["_target_"])).__name__
+    builder = get_object(node["_target_"])
     name: str | None = None
     content = b""
-    if builder == "tiny_vision":
+    if builder is tiny_vision:
         kind = "tiny"
-    elif builder == "small_vision":
+    elif builder is small_vision:
         kind = "small"
-    elif builder == "named_vision" and isinstance(encoder.embedding, ClipEmbedding):
+    elif builder is named_vision and isinstance(encoder.embedding, ClipEmbedding):
         kind, content = "clip", _config_bytes(encoder.embedding.embeddings.config)
-    elif builder == "named_vision":
+    elif builder is named_vision:
         kind, name = "timm", str(node["name"])
     else:
         kind = "configured"
@@ -152,7 +157,10 @@ def _config_bytes(config: Any) -> bytes:
 
 def _read_config(file: Path) -> dict[str, Any]:
     """Plain values, without any key by which further code could be asked for."""
-    plain = json.loads(file.read_bytes())
+    try:
+        plain = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ArchitectureError(f"{file}: cannot be read ({error})") from None
     if not isinstance(plain, dict):
         raise ArchitectureError(f"{file}: not an object")
     return {key: value for key, value in plain.items() if not _ASKS_FOR_CODE.fullmatch(key)}
