@@ -70,7 +70,8 @@ def region_features(
     if not index.is_file():
         _compute(examples, encode, pixels, num_regions, path, index, label)
     offsets = np.asarray(json.loads(index.read_text())["offsets"], dtype=np.int64)
-    return RegionFeatures(values=np.load(path, mmap_mode="r"), offsets=offsets)
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    return RegionFeatures(values=values, offsets=offsets)
 
 
 def _key(
