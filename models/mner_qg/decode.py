@@ -8,6 +8,7 @@ from torch import Tensor
 from gmbench.boxes import to_pixels
 from gmbench.structures import Prediction
 from gmbench.tensors import Batch, Outputs
+from models.mner_qg.losses import gold_spans
 from models.mner_qg.outputs import existence_of, spans_of
 
 LEAST_SIDE = 1e-3
@@ -30,7 +31,7 @@ class SpanDecoder:
         max_span: int = 12,
         overlap: Literal["flat", "type"] = "flat",
         no_target_threshold: float = 0.5,
-        every_type: bool = False,
+        given_text: bool = False,
     ) -> None:
         """Keep the choices.
 
@@ -45,8 +46,8 @@ class SpanDecoder:
             overlap: ``flat`` = a span that shares a word with a better one is dropped; ``type`` =
                 only if both are of one type.
             no_target_threshold: *not in the image* from this probability on.
-            every_type: a type without a span answers with its likeliest one, whatever else
-                says: to measure query grounding on its own, never for scores.
+            given_text: answer with the gold spans and types of the batch, so that the regions are
+                measured on their own: for a diagnosis, never for scores.
         """
         self.types = types
         self.rule = rule
@@ -55,18 +56,19 @@ class SpanDecoder:
         self.max_span = max_span
         self.overlap = overlap
         self.no_target_threshold = no_target_threshold
-        self.every_type = every_type
+        self.given_text = given_text
 
     @torch.no_grad()
     def __call__(self, outputs: Outputs, batch: Batch) -> list[tuple[Prediction, ...]]:
         """Predictions of each example, best first.
 
         Raises:
-            ValueError: the outputs hold no spans, boxes or no-target decision.
+            ValueError: the outputs hold no spans, boxes or no-target decision; or gold text is to
+                be given and the batch has none.
         """
         if outputs.boxes is None or outputs.no_target_logits is None:
             raise ValueError("MNER-QG's decoder needs outputs with boxes and no_target_logits")
-        score, keep = self._spans(outputs)
+        score, keep = self._given(outputs, batch) if self.given_text else self._spans(outputs)
         no_target = outputs.no_target_logits.float().sigmoid().cpu()
         boxes = outputs.boxes.float()
         boxes = torch.cat([boxes[..., :2], boxes[..., 2:].clamp(min=LEAST_SIDE)], dim=-1)
@@ -80,7 +82,7 @@ class SpanDecoder:
             found[order].tolist(), score[keep][order].tolist(), strict=True
         ):
             name, rows = self.types[c], answers[b]
-            if any(self._conflict(start, end, name, row) for row in rows):
+            if not self.given_text and any(self._conflict(start, end, name, r) for r in rows):
                 continue
             x1, y1, x2, y2 = pixels[b][c]
             rows.append(
@@ -108,11 +110,15 @@ class SpanDecoder:
             keep &= start[..., :, None] & end[..., None, :]
         if self.existence:
             keep &= (existence_of(outputs).cpu() >= 0)[..., None, None]
-        if self.every_type:
-            best = score.masked_fill(~real, -1.0).flatten(2).argmax(dim=-1)  # [B, C]
-            one = torch.nn.functional.one_hot(best, score[0, 0].numel()).bool().view_as(keep)
-            keep |= one & real & ~keep.flatten(2).any(dim=-1)[..., None, None]
         return score, keep
+
+    def _given(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The same of the gold text."""
+        if batch.targets is None:
+            raise ValueError("decode.given_text=true needs a batch with gold entities")
+        types, words = spans_of(outputs).shape[1:3]
+        gold = gold_spans(batch.targets, types, words).cpu()
+        return gold.float(), gold
 
     def _conflict(self, start: int, end: int, name: str, better: Prediction) -> bool:
         """Whether a span may not stand beside a better one."""
