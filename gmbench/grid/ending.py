@@ -34,7 +34,7 @@ class GridEnding(Callback):
         from gmbench.reporting.leaderboard import leaderboard
         from gmbench.reporting.leaderboard_tables import terminal
 
-        folders = [outcome.job.folder for outcome in self.outcomes]
+        folders = list(dict.fromkeys(outcome.job.folder for outcome in self.outcomes))
         folders = folders or [Path(config.hydra.sweep.dir)]
         console = Console()
         if not console.is_terminal:

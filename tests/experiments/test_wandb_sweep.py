@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import pytest
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
@@ -24,3 +25,11 @@ def test_every_command_it_comes_to_composes():
         fixed = [word for word in command if "=" in word]
         cfg = compose([*fixed, *arguments])
         assert cfg.seed in (1, 2, 3)
+
+
+def test_the_schema_of_sweeps_has_nothing_against_it():
+    reason = "needs the package sweeps, W&B's own schema"
+    config = pytest.importorskip("sweeps.config", reason=reason)
+    sweep = yaml.safe_load(FILE.read_text())
+    assert config.schema_violations_from_proposed_config(sweep) == []
+    assert config.schema_violations_from_proposed_config({**sweep, "method": "guess"})
