@@ -130,10 +130,13 @@ def _many(
         rich_progress.MofNCompleteColumn(),
         rich_progress.TimeElapsedColumn(),
     )
+    console = Console(stderr=True)
     marked = total = 0
     with (
         _posts(options) as (posts, expected),
-        rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar,
+        rich_progress.Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        ) as bar,
     ):
         task = bar.add_task("posts", total=expected)
         for answer in predictor.answers(posts, batch_size=options.batch_size):
@@ -142,7 +145,8 @@ def _many(
             bad = answer.size is None and answer.post.image is not None
             marked += bad
             if bad:
-                bar.console.print(f"{answer.post.id}: {answer.notes[0]}", soft_wrap=True)
+                line = f"{answer.post.id}: {answer.notes[0]}"
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
             bar.advance(task)
     sys.stdout.flush()
     told = f", {marked:,} of them without their picture or answer" if marked else ""

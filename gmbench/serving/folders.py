@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from gmbench import __version__
@@ -91,11 +93,19 @@ def _of_run(folder: Path, trust: Collection[str]) -> Parts:
         ),
         plain,
     )
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "model."
-    own = {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-    load(parts.model, own, str(checkpoint))
+    load(parts.model, _trained(checkpoint), str(checkpoint))
     return replace(parts, descriptions={TEXT_FILE: text_config, VISION_FILE: vision_config})
+
+
+def _trained(checkpoint: Path) -> dict[str, Tensor]:
+    """The model's tensors in a checkpoint, without unpickling anything."""
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    except (UnpicklingError, RuntimeError, KeyError, EOFError) as error:
+        line = str(error).split("\n")[0]
+        raise FolderError(f"{checkpoint}: no checkpoint of tensors alone ({line})") from None
+    prefix = "model."
+    return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
 
 
 def _of_export(folder: Path, trust: Collection[str]) -> Parts:

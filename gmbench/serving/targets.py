@@ -6,7 +6,7 @@ is known, and refused afterwards unless it is a class that was defined under suc
 """
 
 import inspect
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gmbench.config.signatures import TargetError, locate
@@ -41,9 +41,8 @@ def refuse_foreign(
         if isinstance(value, str) and "${" in value:
             raise UntrustedTarget(f"{where}: {key}: an interpolation in a resolved configuration")
     for node in nodes:
-        for key, value in _leaves(at(tree, node), node):
-            if key.rpartition(".")[2] == "_target_":
-                _check(value, key, prefixes, where, functions=node.startswith("encoders"))
+        for key, target in _targets(at(tree, node), node):
+            _check(target, key, prefixes, where, functions=node.startswith("encoders"))
 
 
 def _check(
@@ -65,6 +64,19 @@ def _check(
     builder = functions and home.startswith((*BUILDERS, *prefixes[len(OURS) :]))
     if not inspect.isclass(found) and not builder:
         raise UntrustedTarget(f"{place} is no class")
+
+
+def _targets(value: object, key: str) -> Iterator[tuple[str, object]]:
+    """Every ``_target_`` at or below a value, whatever it is."""
+    inside: Iterable[tuple[str, object]] = ()
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield f"{key}._target_", value["_target_"]
+        inside = ((f"{key}.{name}", item) for name, item in value.items())
+    elif isinstance(value, list):
+        inside = ((f"{key}[{index}]", item) for index, item in enumerate(value))
+    for name, item in inside:
+        yield from _targets(item, name)
 
 
 def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
