@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
@@ -17,6 +18,7 @@ from gmbench.engine.curves import join, set_aside
 from gmbench.engine.resume import ExactResume, Identity
 from gmbench.engine.trainer import TrainerSettings, build_trainer
 from gmbench.failure import cause_of
+from gmbench.grid.attempts import begin_attempt, ended_attempt
 from gmbench.grid.jobs import record_failure
 from gmbench.outcome import Fit, record, store_analysis
 from gmbench.reporting.provenance import redact
@@ -49,6 +51,7 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
         (folder / old).unlink(missing_ok=True)
     text = OmegaConf.to_yaml(OmegaConf.create(redact(config)))
     write_atomically(folder / "config.yaml", text.encode())
+    begin_attempt(folder, sha)
     try:
         with tracked(cfg, config, sha, overrides, folder) as tracking:
             result = _compute(cfg, folder, overrides, sha, tracking)
@@ -86,6 +89,7 @@ def _compute(
     store_analysis(run, folder, f"{cfg.model.name} seed {cfg.seed}")
     result = record(cfg, run, trainer, fit, identity, overrides, predictions, began)
     join(folder)
+    result = replace(result, attempt=ended_attempt(folder, "done"))
     write_result(folder / "result.json", result)
     forget_previous(folder / "checkpoints")
     tracking.finished(run, result)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from gmbench.grid.attempts import ended_attempt
 from gmbench.reporting.provenance import redact
+from gmbench.reporting.records import to_plain
 from gmbench.reporting.results import RunResult, read_result
 from gmbench.scoring.atomic import write_atomically
 
@@ -101,6 +103,7 @@ def record_failure(
     record = {
         "status": f"{Status.FAILED}:{cause}",
         "cause": cause,
+        "attempt": to_plain(ended_attempt(folder, f"{Status.FAILED}:{cause}")),
         "message": message,
         "traceback": list(traceback),
     }

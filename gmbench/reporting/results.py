@@ -17,6 +17,7 @@ from gmbench.scoring.atomic import write_atomically
 
 __all__ = [
     "SCHEMA",
+    "Attempt",
     "ConfigUsed",
     "Cost",
     "DataUsed",
@@ -117,6 +118,17 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Which try at which job wrote a record; job and number together are unique in a folder."""
+
+    job_id: str  # sha256 of the configuration, as in ConfigUsed
+    number: int  # 1 = the first try; a run that was killed counts
+    began: str  # UTC, ISO 8601
+    ended: str | None  # None: it runs, or was killed
+    status: str  # running, done, or failed:CAUSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """One finished run."""
 
@@ -133,6 +145,7 @@ class RunResult:
     predictions: StoredFile | None
     metrics: Metrics
     floors: tuple[FloorFigures, ...]
+    attempt: Attempt | None = None  # None: of a version that did not count them
     schema: int = SCHEMA
     exact_resume: bool = True  # False: went on from a checkpoint of another machine or code
 
