@@ -38,7 +38,7 @@ def gmbench(verb: str, *arguments: str, folder: Path) -> subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
 
 
