@@ -13,8 +13,8 @@ import torch
 from omegaconf import DictConfig
 
 from gmbench.build import Run
+from gmbench.config.identity import run_sha
 from gmbench.engine.parameters import parameters_by_part
-from gmbench.engine.resume import Identity
 from gmbench.reporting.analysis import ANALYSIS, write_analysis
 from gmbench.reporting.comparison import TWEETS
 from gmbench.reporting.plots import draw_analysis
@@ -70,7 +70,7 @@ def record(
     run: Run,
     trainer: lightning.Trainer,
     fit: Fit,
-    identity: Identity,
+    fingerprint: str,
     overrides: tuple[str, ...],
     predictions: Path,
     began: float,
@@ -82,7 +82,7 @@ def record(
         run: its built parts, with the test predictions in the module.
         trainer: what trained and tested it.
         fit: what training left behind.
-        identity: of the run.
+        fingerprint: of its data.
         overrides: as typed.
         predictions: the written test predictions.
         began: ``time.perf_counter()`` at the start of the run.
@@ -95,7 +95,7 @@ def record(
         data=DataUsed(
             name=run.source.name,
             synthetic=run.source.synthetic,
-            fingerprint=identity.data,
+            fingerprint=fingerprint,
             split="test",
             n=len(test.examples),
             limit=run.source.limit,
@@ -103,7 +103,7 @@ def record(
             blanked=sum(example.image is None for example in test.examples),
         ),
         config=ConfigUsed(
-            model=cfg.model.name, sha=identity.config, overrides=overrides, seed=cfg.seed
+            model=cfg.model.name, sha=run_sha(cfg), overrides=overrides, seed=cfg.seed
         ),
         code=git_state(Path(__file__).parent),
         versions=library_versions(),

@@ -12,8 +12,11 @@ from omegaconf import DictConfig
 
 from gmbench.build import Run
 from gmbench.config import ConfigError
+from gmbench.config.identity import plain_config, what_computes
+from gmbench.engine.distributed import rank
 from gmbench.engine.durable import PREVIOUS, DamagedCheckpoint, damage, intact, write_durably
 from gmbench.engine.resume import Identity, Origin, read_origin
+from gmbench.reporting.provenance import config_sha
 
 log = logging.getLogger("gmbench")
 
@@ -35,20 +38,24 @@ class Start:
     exact: bool = True
 
 
-def identity_of(run: Run, sha: str, processes: int, device: torch.device) -> Identity:
+MACHINE = ("trainer.devices", "trainer.nodes", "trainer.num_threads", "trainer.accelerator")
+"""Keys whose effect an identity states itself: what was found, not what was asked for."""
+
+
+def identity_of(cfg: DictConfig, run: Run, processes: int, device: torch.device) -> Identity:
     """What the checkpoints of a run say of it.
 
     Args:
+        cfg: its configuration.
         run: its built parts.
-        sha: of its configuration.
         processes: that train together.
         device: of this process.
     """
     on_gpu = device.type == "cuda"
     return Identity(
-        config=sha,
+        config=config_sha(what_computes(plain_config(cfg)), volatile=MACHINE),
         data=run.source.fingerprint(),
-        code=sources_of(type(run.module.model)),
+        code=sources_of(type(run.module.model).__module__.split(".")[0]),
         torch=str(torch.__version__),
         device=torch.cuda.get_device_name(device) if on_gpu else device.type,
         processes=processes,
@@ -95,7 +102,7 @@ def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
                 f"or set resume_inexact=true (the result says so) or resume=never"
             ]
         )
-    if path.parent != folder:
+    if path.parent != folder and rank() == 0:
         best = path.with_name("best.ckpt").read_bytes()
         folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / "best.ckpt", lambda stream: stream.write(best))
@@ -138,10 +145,10 @@ def _refuse(auto: bool, why: str) -> Start:
 
 
 @cache
-def sources_of(model: type) -> str:
-    """Digest of gmbench and of the package that the model comes from, as they were first read."""
+def sources_of(package: str) -> str:
+    """Digest of gmbench and of the model's package, as they were first read."""
     digest = hashlib.sha256()
-    for name in ("gmbench", model.__module__.split(".")[0]):
+    for name in ("gmbench", package):
         file = getattr(sys.modules.get(name), "__file__", None)
         if file is None:
             continue

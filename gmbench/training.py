@@ -4,6 +4,7 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -15,6 +16,7 @@ from gmbench.config import check_data
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.engine.checkpoints import Checkpoints
 from gmbench.engine.curves import join, set_aside
+from gmbench.engine.distributed import rank
 from gmbench.engine.resume import ExactResume, Identity
 from gmbench.engine.trainer import TrainerSettings, build_trainer
 from gmbench.failure import cause_of
@@ -30,10 +32,13 @@ from gmbench.scoring.files import write_predictions
 from gmbench.tracking import Tracking, tracked
 
 
-def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: Console) -> float:
+def execute(
+    cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: Console
+) -> float | None:
     """Run ``mode=train`` or ``mode=test`` and write the run folder.
 
-    A run that fails leaves ``failure.json`` with its cause.
+    A run that fails leaves ``failure.json`` with its cause. Of several processes the first writes,
+    but for the failures of the others: ``failure.rank1.json``.
 
     Args:
         cfg: the checked configuration.
@@ -42,30 +47,39 @@ def execute(cfg: DictConfig, folder: Path, overrides: tuple[str, ...], console: 
         console: where tables go.
 
     Returns:
-        Test F1 of the task that selected the checkpoint.
+        Test F1 of the task that selected the checkpoint; None in a process that is not the first.
     """
     config = plain_config(cfg)
     sha = run_sha(cfg)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in ("result.json", "failure.json", "analysis.json"):
-        (folder / old).unlink(missing_ok=True)
-    text = OmegaConf.to_yaml(OmegaConf.create(redact(config)))
-    write_atomically(folder / "config.yaml", text.encode())
-    begin_attempt(folder, sha)
+    if rank() == 0:
+        _clear(folder)
+        text = OmegaConf.to_yaml(OmegaConf.create(redact(config)))
+        write_atomically(folder / "config.yaml", text.encode())
+        begin_attempt(folder, sha)
     try:
         with tracked(cfg, config, sha, overrides, folder) as tracking:
             result = _compute(cfg, folder, overrides, sha, tracking)
     except BaseException as error:
-        record_failure(folder, cause_of(error), str(error), traceback.format_exception(error))
+        said = traceback.format_exception(error)
+        record_failure(folder, cause_of(error), str(error), said, rank=rank())
         raise
+    if result is None:
+        return None
     show(result, console)
     console.print(f"Run folder: {folder}")
     return result.selected_f1
 
 
+def _clear(folder: Path) -> None:
+    named = (folder / name for name in ("result.json", "analysis.json"))
+    for old in (*named, *folder.glob("failure*.json")):
+        old.unlink(missing_ok=True)
+
+
 def _compute(
     cfg: DictConfig, folder: Path, overrides: tuple[str, ...], sha: str, tracking: Tracking
-) -> RunResult:
+) -> RunResult | None:
     began = time.perf_counter()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.trainer.num_threads is not None:
@@ -74,20 +88,25 @@ def _compute(
     most = max(len(e.entities) for s in run.data.splits.values() for e in s.examples)
     check_data(cfg, most)
     resume = ExactResume()
-    trainer = build_trainer(_trainer_settings(cfg), folder, tracking.loggers, [resume])
+    trainer = build_trainer(_trainer_settings(cfg, run), folder, tracking.loggers, [resume])
+    if trainer.global_rank:  # dropout of its own, on the same initial weights
+        torch.manual_seed(cfg.seed + trainer.global_rank * 2**32)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    identity = identity_of(run, sha, trainer.world_size, trainer.strategy.root_device)
+    identity = identity_of(cfg, run, trainer.world_size, trainer.strategy.root_device)
     resume.identity = identity
     fit = _train(cfg, run, trainer, folder, identity) if cfg.mode == "train" else _loaded(cfg, run)
     path = None if fit.checkpoint is None else str(fit.checkpoint)
     trainer.validate(run.module, run.data, ckpt_path=path, verbose=False, weights_only=True)
-    write_predictions(folder / "predictions.dev.jsonl", run.module.predictions)
+    if trainer.is_global_zero:
+        write_predictions(folder / "predictions.dev.jsonl", run.module.predictions)
     trainer.test(run.module, run.data, ckpt_path=path, verbose=False, weights_only=True)
+    if not trainer.is_global_zero:
+        return None
     predictions = folder / "predictions.test.jsonl"
     write_predictions(predictions, run.module.predictions)
     store_analysis(run, folder, f"{cfg.model.name} seed {cfg.seed}")
-    result = record(cfg, run, trainer, fit, identity, overrides, predictions, began)
+    result = record(cfg, run, trainer, fit, identity.data, overrides, predictions, began)
     join(folder)
     result = replace(result, attempt=ended_attempt(folder, "done"))
     write_result(folder / "result.json", result)
@@ -100,7 +119,8 @@ def _train(
     cfg: DictConfig, run: Run, trainer: lightning.Trainer, folder: Path, identity: Identity
 ) -> Fit:
     start = choose_start(cfg, folder / "checkpoints", identity)
-    set_aside(folder, start.steps)
+    if trainer.is_global_zero:
+        set_aside(folder, start.steps)
     path = None if start.checkpoint is None else str(start.checkpoint)
     trainer.fit(run.module, run.data, ckpt_path=path, weights_only=True)
     kept = trainer.checkpoint_callback
@@ -125,13 +145,20 @@ def _loaded(cfg: DictConfig, run: Run) -> Fit:
     return Fit(checkpoint=Path(cfg.ckpt), selection=selection, seconds=0.0, samples=0)
 
 
-def _trainer_settings(cfg: DictConfig) -> TrainerSettings:
+def _trainer_settings(cfg: DictConfig, run: Run) -> TrainerSettings:
+    blank = any(example.image is None for example in run.data.splits["train"].examples)
     return TrainerSettings(
         epochs=cfg.trainer.epochs,
         precision=cfg.trainer.precision,
         accelerator=cfg.trainer.accelerator,
-        devices=cfg.trainer.devices,
+        devices=_plain(cfg.trainer.devices),
+        nodes=cfg.trainer.get("nodes", 1),
+        idle_parts=cfg.optim.freeze_epochs > 0 or (blank and "pixels" in run.data.inputs),
         deterministic=cfg.trainer.deterministic,
         progress=cfg.callbacks.progress,
         patience=cfg.callbacks.patience,
     )
+
+
+def _plain(devices: Any) -> Any:
+    return list(devices) if OmegaConf.is_list(devices) else devices

@@ -83,6 +83,7 @@ class Trainer:
     precision: Literal["auto", "32-true", "bf16-mixed"]
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: Count | list[Annotated[int, Range(0)]] | Literal["auto"]
+    nodes: Count = 1
     num_threads: Count | None = None
     deterministic: bool = True
 

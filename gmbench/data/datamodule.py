@@ -12,7 +12,7 @@ from gmbench.data.collate import Collate
 from gmbench.data.dataset import GroundedDataset, Input, Item
 from gmbench.data.loader import SteadyLoader
 from gmbench.data.pixels import PixelSettings
-from gmbench.data.sampler import LengthGroupedBatches
+from gmbench.data.sampler import ALL, EveryNth, LengthGroupedBatches, Share
 from gmbench.data.source import Split
 from gmbench.data.tokens import tokenise
 from gmbench.structures import Entity
@@ -121,6 +121,7 @@ class GroundedData(lightning.LightningDataModule):
             [len(row.ids) for row in self.tokens["train"]],
             batch_size=self.loader.batch_size,
             seed=self.loader.seed,
+            share=self._share(),
         )
         order.set_epoch(self._first_epoch)  # workers fetch before the trainer says which it is
         return SteadyLoader(
@@ -132,20 +133,25 @@ class GroundedData(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Item]:
-        """Dev, in the file's order."""
+        """Dev, in the file's order; of several processes each takes its share."""
         return self._eval_loader("dev")
 
     def test_dataloader(self) -> DataLoader[Item]:
-        """Test, in the file's order."""
+        """Test, in the file's order; of several processes each takes its share."""
         return self._eval_loader("test")
 
     def _eval_loader(self, split: str) -> DataLoader[Item]:
         return SteadyLoader(
             self.dataset(split),
+            sampler=EveryNth(len(self.splits[split].examples), self._share()),
             batch_size=self.loader.eval_batch_size,
             num_workers=self.loader.num_workers,
             collate_fn=self._collate(),
         )
+
+    def _share(self) -> Share:
+        trainer = self.trainer
+        return ALL if trainer is None else Share(trainer.global_rank, trainer.world_size)
 
     def _collate(self) -> Collate:
         return Collate(

@@ -1,15 +1,71 @@
 """Several processes that train together: sums and records across them, without pickles."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import torch
 import torch.distributed as dist
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
+
+from gmbench.structures import Prediction
 
 
 def processes() -> int:
     """How many train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this one is, also before they have met."""
+    return int(getattr(rank_zero_only, "rank", 0))
+
+
+def over_all(value: Tensor) -> Tensor:
+    """The sum of a count over all processes; itself where there is one."""
+    if processes() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total
+
+
+def each(count: Tensor) -> Tensor:
+    """What a process divides its sum by where ``count`` is over all of them.
+
+    Gradients are then averaged over processes: the mean of ``sum / (count / n)`` over n of them is
+    the sum of all divided by ``count``, as if there were one.
+    """
+    return count if processes() == 1 else count / processes()
+
+
+def gather_predictions(
+    mine: Mapping[str, Sequence[Prediction]],
+) -> dict[str, tuple[Prediction, ...]]:
+    """Predictions of all processes by example id, each id once, sorted.
+
+    Raises:
+        ValueError: an example was answered in two ways.
+    """
+    if processes() == 1:
+        return {id_: tuple(found) for id_, found in mine.items()}
+    plain = {id_: [asdict(prediction) for prediction in mine[id_]] for id_ in mine}
+    text = json.dumps(plain, default=float)
+    rows = gather_bytes({"records": torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)})
+    found: dict[str, tuple[Prediction, ...]] = {}
+    for row in rows:
+        for id_, answers in json.loads(bytes(row["records"].numpy())).items():
+            read = tuple(_prediction(answer) for answer in answers)
+            if found.setdefault(id_, read) != read:
+                raise ValueError(f"two processes answered {id_!r} differently")
+    return dict(sorted(found.items()))
+
+
+def _prediction(plain: dict[str, object]) -> Prediction:
+    box = plain["box"]
+    plain["box"] = tuple(box) if isinstance(box, list) else None
+    return Prediction(**plain)  # type: ignore[arg-type]
 
 
 def gather_bytes(named: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gmbench.engine.distributed import each, over_all
 from gmbench.engine.gold_boxes import GoldBoxes
 from gmbench.engine.gold_regions import expand_regions
 from gmbench.engine.matcher import Matcher, Matching
@@ -52,14 +53,13 @@ class TypeLoss:
         matched = matching.gold >= 0
         types = torch.where(matched, take(targets.types, matching), 0)  # [B, Q]
         loss = F.cross_entropy(outputs.type_logits.flatten(0, 1), types.flatten(), reduction="none")
-        positives = matched.sum()
         if self.nil_weight == "auto":
-            ratio = positives / (matched.numel() - positives).clamp(min=1)
+            ratio = over_all(matched.sum()) / over_all((~matched).sum()).clamp(min=1)
             nil = ratio.clamp(*self.nil_range)
         else:
             nil = torch.as_tensor(self.nil_weight, device=loss.device)
         weights = torch.where(matched, 1.0, nil.to(loss.dtype)).flatten()
-        return (loss * weights).sum() / weights.sum()
+        return (loss * weights).sum() / each(over_all(weights.sum()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,5 +214,8 @@ def masked_bce(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 def mean_over(loss: Tensor, where: Tensor) -> Tensor:
-    """Mean of ``loss [B, Q]`` over ``where``; 0 (with a graph) if it is nowhere."""
-    return loss.masked_fill(~where, 0.0).sum() / where.sum().clamp(min=1)
+    """Mean of ``loss [B, Q]`` over ``where``; 0 (with a graph) if it is nowhere.
+
+    Over the whole batch, whichever process holds which part of it: see ``each``.
+    """
+    return loss.masked_fill(~where, 0.0).sum() / each(over_all(where.sum()).clamp(min=1))

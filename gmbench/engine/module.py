@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gmbench.engine.decode import Decoder
+from gmbench.engine.distributed import gather_predictions
 from gmbench.engine.dump import Dump, StepRecord, hexes, learnt
 from gmbench.engine.faults import strike
 from gmbench.engine.losses import LossValues, SetLoss
@@ -183,7 +184,10 @@ class GroundedModule(lightning.LightningModule):
         self.predictions = {}
 
     def on_validation_epoch_end(self) -> None:
-        """Log dev P, R, F1 of the three tasks, and the value that selects the checkpoint."""
+        """Log dev P, R, F1 of the three tasks, and the value that selects the checkpoint.
+
+        Predictions and counts are those of all processes, each example once.
+        """
         self._log_scores("dev")
 
     def on_test_epoch_end(self) -> None:
@@ -191,6 +195,7 @@ class GroundedModule(lightning.LightningModule):
         self._log_scores("test")
 
     def _log_scores(self, split: str) -> None:
+        self.predictions = gather_predictions(self.predictions)
         metric = self._metric(split)
         scores = metric.scores().micro
         metric.reset()

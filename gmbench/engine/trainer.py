@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
 )
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from gmbench.engine.checkpoint_io import DurableCheckpoints
 from gmbench.engine.checkpoints import Checkpoints
@@ -30,7 +32,10 @@ class TrainerSettings:
     Attributes:
         epochs: passes over the training split.
         precision: ``auto`` = bf16-mixed on a GPU that has it, otherwise 32-true.
-        accelerator, devices: Lightning's.
+        accelerator, devices: Lightning's; several devices train as processes of DDP.
+        nodes: machines, with so many devices each.
+        idle_parts: a step may leave parts of the model without gradient (frozen for some epochs, or
+            nothing but blank pictures in a process's share), which DDP must then look for.
         deterministic: refuse operations whose result differs from run to run.
         progress: rich progress bars.
         patience: epochs without a better dev score before training stops; None = never.
@@ -39,7 +44,9 @@ class TrainerSettings:
     epochs: int
     precision: Precision = "auto"
     accelerator: str = "auto"
-    devices: int = 1
+    devices: int | list[int] | str = 1
+    nodes: int = 1
+    idle_parts: bool = False
     deterministic: bool = True
     progress: bool = True
     patience: int | None = None
@@ -71,6 +78,9 @@ def build_trainer(
         precision=resolve_precision(settings.precision, settings.accelerator),
         accelerator=settings.accelerator,
         devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy=build_strategy(settings),
+        use_distributed_sampler=False,  # ours share batches exactly, and repeat nothing
         deterministic="warn" if settings.deterministic else False,
         callbacks=all_callbacks,
         plugins=[DurableCheckpoints()],
@@ -79,6 +89,26 @@ def build_trainer(
         enable_progress_bar=settings.progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
+    )
+
+
+def build_strategy(settings: TrainerSettings) -> Strategy | str:
+    """One process, or DDP.
+
+    FSDP is not offered: both models and their optimiser fit a GPU many times over.
+    """
+    if settings.devices == 1 and settings.nodes == 1:
+        return "auto"
+    accelerator = settings.accelerator
+    if settings.devices == "auto" and settings.nodes == 1 and torch.cuda.device_count() < 2:
+        return "auto"
+    if accelerator == "mps":
+        return "auto"
+    return DDPStrategy(
+        find_unused_parameters=settings.idle_parts,
+        broadcast_buffers=False,  # none changes, and evaluation must do without collectives
+        gradient_as_bucket_view=True,
+        timeout=timedelta(minutes=30),
     )
 
 

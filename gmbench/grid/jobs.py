@@ -96,9 +96,13 @@ def judge(job: Job, code: int, killed_for: str | None, seconds: float) -> Outcom
 
 
 def record_failure(
-    folder: Path, cause: str, message: str, traceback: tuple[str, ...] | list[str] = ()
+    folder: Path,
+    cause: str,
+    message: str,
+    traceback: tuple[str, ...] | list[str] = (),
+    rank: int = 0,
 ) -> None:
-    """Write ``failure.json``, credentials hidden."""
+    """Write ``failure.json``, credentials hidden; a process that is not the first, beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "status": f"{Status.FAILED}:{cause}",
@@ -107,7 +111,8 @@ def record_failure(
         "message": message,
         "traceback": list(traceback),
     }
-    write_atomically(folder / FAILURE, json.dumps(redact(record), indent=2).encode())
+    name = FAILURE if rank == 0 else f"failure.rank{rank}.json"
+    write_atomically(folder / name, json.dumps(redact(record), indent=2).encode())
 
 
 def _recorded(folder: Path) -> str | None:

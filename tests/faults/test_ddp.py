@@ -1,0 +1,84 @@
+"""Several processes train as one would, and every parameter takes part (R5)."""
+
+import io
+import json
+
+import pytest
+import torch
+from rich.console import Console
+
+import gmbench.outcome
+from gmbench.config import compose
+from gmbench.engine.module import GroundedModule
+from gmbench.engine.optim import pretrained_modules
+from gmbench.reporting.results import read_result
+from gmbench.training import execute
+from tests.faults.conftest import SMALL
+from tests.faults.processes import together
+
+pytestmark = pytest.mark.fault
+
+EVEN = ["data.world.train=18", "data.world.dev=5", "data.world.test=1"]
+"""Not divisible by two: an uneven batch, uneven shares, and a process without a test example."""
+
+
+def run(folder, world, *overrides: str, processes: int) -> list[dict[str, float]]:
+    """Per step the loss over the whole batch and the ids, from every process's own record."""
+    device = ["trainer=ddp", f"trainer.devices={processes}", "trainer.accelerator=cpu"]
+    paths = [f"data.root={world}", f"cache={world}/cache", f"runs={folder}"]
+    cfg = compose([*SMALL, *device, "trainer.epochs=2", *EVEN, *paths, *overrides])
+
+    def work(rank: int) -> None:
+        step = GroundedModule.training_step
+
+        def noted(self, batch, batch_idx):
+            loss = step(self, batch, batch_idx)
+            row = {"loss": float(loss.detach()), "ids": batch.ids}
+            with (folder / f"steps.{rank}.jsonl").open("a") as file:
+                print(json.dumps(row), file=file)
+            return loss
+
+        begin = GroundedModule.start_epoch
+
+        def still(self, epoch):  # two processes have dropout of their own
+            begin(self, epoch)
+            for module in self.model.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.p = 0.0
+            for module in pretrained_modules(self.model):
+                module.eval()
+
+        gmbench.outcome.draw_analysis = lambda *_: None  # pictures are not at stake here
+        GroundedModule.training_step, GroundedModule.start_epoch = noted, still
+        execute(cfg, folder, (), Console(file=io.StringIO()))
+
+    codes = together(processes, work, folder)
+    assert codes == [0] * processes, [p.read_text() for p in folder.glob("error.*.txt")]
+    rows = [
+        [json.loads(line) for line in (folder / f"steps.{rank}.jsonl").read_text().splitlines()]
+        for rank in range(processes)
+    ]
+    return [
+        {
+            "loss": sum(part["loss"] for part in parts) / processes,
+            "ids": sorted(id_ for part in parts for id_ in part["ids"]),
+        }
+        for parts in zip(*rows, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("model", ["mqspn", "qgn"])
+def test_two_processes_train_as_one(model, world, tmp_path):
+    seen = {}
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        seen[processes] = run(folder, world, f"model={model}", processes=processes)
+    assert [row["ids"] for row in seen[1]] == [row["ids"] for row in seen[2]]
+    one, two = (torch.tensor([row["loss"] for row in seen[n]]) for n in (1, 2))
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+    result = read_result(tmp_path / "2" / "result.json")
+    assert result.machine.processes == 2
+    assert result.data.n == 1
+    kept = torch.load(tmp_path / "2" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert len(kept["gmbench"]["random"]) == 2
