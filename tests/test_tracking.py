@@ -1,7 +1,9 @@
 """One real run with its mirror on W&B: what is in there, and what is nowhere in its folder."""
 
 import json
+import os
 import subprocess
+import sys
 
 import pytest
 
@@ -9,6 +11,7 @@ from gmbench.config import compose
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.reporting.results import read_result
 from gmbench.tracking import mirror_settings, tracked
+from tests.conftest import REPOSITORY
 from tests.test_run import TINY, gmbench
 from tests.wandb_reader import read_offline
 
@@ -141,6 +144,25 @@ def test_credentials_are_nowhere(mirrored, folder):
     for path in files:
         assert b"canary" not in path.read_bytes(), path
     assert not list((folder / "runs").rglob("*canary*"))
+
+
+def test_the_exception_of_a_job_in_a_grid_loses_its_credentials(tmp_path):
+    secret = "on purpose"  # what the job's exception says
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.grid.dying", "-m", "seed=2"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "GMBENCH_TEST_TOKEN": secret},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "RuntimeError: ***" in done.stdout
+    (output,) = tmp_path.rglob("output.txt")
+    assert "raise RuntimeError" in output.read_text()  # the traceback is there
+    for path in (p for p in tmp_path.rglob("*") if p.is_file()):
+        assert secret not in path.read_text(), path
 
 
 def test_an_id_follows_from_what_is_computed():

@@ -54,8 +54,9 @@ def _show(run: Any, board: Board) -> None:
     import wandb
 
     rows = rows_of(board)
-    columns = list(rows[0])
-    table = wandb.Table(columns=columns, data=[list(redact(row).values()) for row in rows])
+    table = wandb.Table(columns=list(rows[0]))
+    for row in rows:
+        table.add_data(*redact(row).values())
     run.log({"leaderboard": table})
     artifact = wandb.Artifact("leaderboard", type="leaderboard")
     for name, form in FILES.items():

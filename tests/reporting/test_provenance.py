@@ -1,12 +1,21 @@
 """Hashes of configurations, the state of the code, versions, credentials."""
 
+import logging
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from gmbench.reporting.provenance import GitState, config_sha, git_state, library_versions, redact
+from gmbench.reporting.provenance import (
+    GitState,
+    RedactingFormatter,
+    config_sha,
+    git_state,
+    is_secret,
+    library_versions,
+    redact,
+)
 
 CONFIG = {"seed": 1, "model": {"width": 256, "names": ["a", "b"]}, "run": {"dir": "x", "bar": True}}
 
@@ -100,3 +109,34 @@ def test_credentials_are_hidden(value: object, hidden: object) -> None:
     if isinstance(value, dict):
         hidden = {"api_key": "***", "n": 3, "deep": [{"passwd": "***"}]}
     assert redact(value) == hidden
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("WANDB_API_KEY", True),
+        ("logger.hub_token", True),
+        ("db.password", True),
+        ("model.decode.cls_token", False),
+        ("max_tokens", False),
+        ("cls_token_secret", True),
+        ("monkey", False),
+    ],
+)
+def test_which_names_are_secrets(name: str, secret: bool) -> None:
+    assert is_secret(name) is secret
+
+
+def test_a_log_line_and_its_traceback_lose_their_credentials(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "canary-canary")
+    try:
+        raise ValueError("canary-canary from http://me:secret@h/x")
+    except ValueError:
+        logging.getLogger("gmbench.test").exception("it said %s", "canary-canary")
+    (record,) = caplog.records
+    text = RedactingFormatter("%(levelname)s %(message)s").format(record)
+    assert text.startswith("ERROR it said ***\nTraceback")
+    assert "ValueError: *** from http://***@h/x" in text
+    assert "canary" not in text
