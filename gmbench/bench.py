@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from gmbench.command_line import CommandLine
 from gmbench.config import conf_dir, friendly
 
 SUITES = ("step", "data", "score", "matching", "memory")
@@ -16,11 +17,7 @@ SUITES = ("step", "data", "score", "matching", "memory")
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m gmbench.bench",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandLine("python -m gmbench.bench", __doc__)
     names = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
     parser.add_argument(
         "--model", action="append", choices=names, help="may repeat; all by default"

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gmbench.command_line import CommandLine
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb.
@@ -39,11 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gmbench.export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandLine("python -m gmbench.export", __doc__)
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of a finished run")
     add("folder", type=Path, metavar="DIR", help="folder to make")

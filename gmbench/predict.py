@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gmbench.command_line import CommandLine
 from gmbench.serving.answers import full, line_of, scorable
 
 if TYPE_CHECKING:
@@ -173,11 +174,7 @@ def _posts(options: argparse.Namespace) -> Iterator[tuple[Iterator["Post"], int 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gmbench.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = CommandLine("python -m gmbench.predict", __doc__)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="exported folder, or folder of a finished run")
     add("--image", type=Path, help="a picture")

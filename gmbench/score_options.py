@@ -1,10 +1,11 @@
 """The command line of ``gmbench.score``."""
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from gmbench.command_line import CommandLine
 from gmbench.data.source import SPLITS
 from gmbench.score_input import FORMATS, UsageError
 from gmbench.scoring.protocols import PROTOCOLS
@@ -47,18 +48,13 @@ def options(description: str | None, arguments: Sequence[str] | None) -> Namespa
     return args
 
 
-class _Parser(ArgumentParser):
+class _Parser(CommandLine):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+        raise UsageError(self.explained(message))
 
 
 def _parser(description: str | None) -> ArgumentParser:
-    parser = _Parser(
-        prog="python -m gmbench.score",
-        description=description,
-        formatter_class=RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = _Parser("python -m gmbench.score", description)
     add = parser.add_argument
     add("files", nargs="*", type=Path, metavar="GOLD PRED", help="JSON lines, one tweet a line")
     add("--json", action="store_true", help="print JSON instead of tables")
