@@ -40,6 +40,7 @@ _HARMLESS = frozenset(
     {
         *("cls_token", "sep_token", "pad_token", "mask_token", "unk_token"),
         *("bos_token", "eos_token", "max_token"),
+        "full_key",  # Hydra's word for the place of an error
     }
 )
 _URL_LOGIN = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@]+@")

@@ -119,6 +119,7 @@ def test_credentials_are_hidden(value: object, hidden: object) -> None:
         ("db.password", True),
         ("model.decode.cls_token", False),
         ("max_tokens", False),
+        ("full_key", False),
         ("cls_token_secret", True),
         ("monkey", False),
     ],
