@@ -161,8 +161,14 @@ class Bench:
 
 
 def configuration(model: str, size: Size, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration of ``model=NAME`` with this size's queries and further overrides."""
-    return compose([f"model={model}", f"model.network.num_queries={size.queries}", *overrides])
+    """The configuration of ``model=NAME`` with this size's queries and further overrides.
+
+    A model that asks one question a type has no number of queries to set.
+    """
+    sized = [f"model.network.num_queries={size.queries}"]
+    if "num_queries" not in compose([f"model={model}"]).model.network:
+        sized = []
+    return compose([f"model={model}", *sized, *overrides])
 
 
 def build(cfg: DictConfig, size: Size) -> Bench:
