@@ -41,7 +41,7 @@ def store(folder, result, name):
 def test_seeds_are_one_row_and_the_best_stands_first(tmp_path):
     for seed, tp in ((1, 0), (2, 1)):
         store(tmp_path, changed(seed=seed, tp=tp), f"a{seed}")
-        other = ("model=qgn", f"seed={seed}", "runs=x", "trainer.epochs=3")
+        other = ("model=qgn", f"seed={seed}", "runs=x", "logger.tags=[x]", "trainer.epochs=3")
         store(tmp_path, changed(seed=seed, tp=2, overrides=other, model="qgn"), f"b{seed}")
     (league,) = leaderboard(read_index(tmp_path)).leagues
     assert [row.label for row in league.rows] == ["qgn trainer.epochs=3", "mqspn"]

@@ -2,10 +2,13 @@
 
 import http.server
 import logging
+import os
+import signal
 import socket
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import lightning
 import pytest
@@ -72,7 +75,8 @@ def mirror_of(folder, mode="offline", patience=PATIENT):
     settings = MirrorSettings(
         project="p", run_id="abc", name="n", group="g", job_type="train", tags=("a",), mode=mode
     )
-    return WandbMirror(settings=settings, config={"seed": 1}, folder=folder, patience=patience)
+    config = {"seed": 1, "data": {"hub_token": "canary", "url": "http://me:canary@h/x"}}
+    return WandbMirror(settings=settings, config=config, folder=folder, patience=patience)
 
 
 @contextmanager
@@ -153,6 +157,35 @@ def test_what_fails_or_hangs_in_the_mirror_is_said_once_and_left_alone(folder, c
     assert not mirror._thread.is_alive()
 
 
+@pytest.mark.fault
+def test_the_run_goes_on_when_w_and_b_s_own_process_is_killed(folder, without, caplog):
+    killed = []
+
+    def kill(run):
+        for pid in services():
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    with caplog.at_level(logging.WARNING, "gmbench"):
+        mirror = mirror_of(folder)
+        mirror.send(kill)
+        assert train(folder, mirror) == without
+        mirror.close()
+    if not killed:
+        pytest.skip("W&B's process is not found in /proc here")
+    (said,) = (r.getMessage() for r in caplog.records if r.name == "gmbench")
+    assert "the run itself is not touched" in said
+    assert not mirror._thread.is_alive()
+
+
+def services():
+    """Processes of W&B that this one has started."""
+    for children in Path("/proc/self/task").glob("*/children"):
+        for pid in children.read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text().startswith("wandb"):
+                yield int(pid)
+
+
 def test_a_failing_action_loses_itself_only(folder, caplog):
     with caplog.at_level(logging.WARNING, "gmbench"):
         mirror = mirror_of(folder)
@@ -167,3 +200,6 @@ def test_a_failing_action_loses_itself_only(folder, caplog):
     assert found.exit_code == 3
     assert (found.run.run_id, found.run.run_group, found.run.job_type) == ("abc", "g", "train")
     assert found.config["seed"] == 1
+    assert found.config["data"] == {"hub_token": "***", "url": "http://***@h/x"}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"canary" in path.read_bytes()]
