@@ -150,6 +150,9 @@ class Attention(TensorRecord):
 class Outputs(TensorRecord):
     """What a model answers: one row a query. Padded words and regions hold ``MASKED``.
 
+    A model that brings loss terms and a decoder of its own may answer with a subclass that holds
+    more.
+
     Attributes:
         type_logits: index 0 = no entity, types from 1.
         start_logits, end_logits: a score for each word.

@@ -1,6 +1,6 @@
 """Outputs -> Predictions: thresholds, joint spans, duplicates and overlaps (QGN section 8)."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +12,14 @@ from gmbench.tensors import Batch, Outputs
 
 LEAST_SIDE = 1e-3
 """Of a predicted box, as a share of the image."""
+
+
+class Decodes(Protocol):
+    """Whatever turns a model's outputs into predictions; a model may bring its own."""
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> list[tuple[Prediction, ...]]:
+        """Predictions of each example, best first."""
+        ...
 
 
 class Decoder:

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gmbench.engine.decode import Decoder
+from gmbench.engine.decode import Decodes
 from gmbench.engine.distributed import gather_predictions
 from gmbench.engine.dump import Dump, StepRecord, hexes, learnt
 from gmbench.engine.faults import strike
@@ -49,7 +49,7 @@ class GroundedModule(lightning.LightningModule):
         *,
         model: nn.Module,
         loss: SetLoss,
-        decoder: Decoder,
+        decoder: Decodes,
         optim: OptimSettings,
         metrics: Mapping[str, GroundedF1],
         select: str = "gmner",

@@ -15,7 +15,7 @@ from gmbench.config import BUILD_ARGUMENTS
 from gmbench.config.signatures import target_problems
 from gmbench.construct import construct
 from gmbench.data.pixels import PixelSettings
-from gmbench.engine.decode import Decoder
+from gmbench.engine.decode import Decodes
 from gmbench.nn.vision import VisionEncoder
 from gmbench.serving.record import Exported, Pixels
 from gmbench.serving.targets import at, refuse_foreign
@@ -45,7 +45,7 @@ class Parts:
     model: nn.Module
     tokenizer: PreTrainedTokenizerFast
     vision_encoder: VisionEncoder
-    decoder: Decoder
+    decoder: Decodes
     record: Exported
     config: Mapping[str, Any]
     descriptions: Mapping[str, bytes]
