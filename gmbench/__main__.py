@@ -12,6 +12,7 @@ VERBS = {
     "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
     "export": "a finished run's model as a folder that anybody can load",
     "bench": "speed and memory against floors measured in the same run",
+    "replay": "make the step once more that ended a run in NaN",
     "pretrain": "pretrain the tiny encoders, or check the shipped weights",
 }
 
