@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
 from gmbench.config import compose
 from gmbench.config.identity import plain_config, run_sha
@@ -166,12 +167,16 @@ def test_the_exception_of_a_job_in_a_grid_loses_its_credentials(tmp_path):
 
 
 def test_an_id_follows_from_what_is_computed():
-    def settings(*overrides, **environ):
-        cfg = compose([*TINY, "logger=wandb", *overrides])
-        return mirror_settings(cfg, run_sha(cfg), overrides, environ)
+    cfg = compose([*TINY, "logger=wandb"])
 
-    assert settings().run_id == settings("name=other", "logger.mode=online").run_id
-    ids = {settings(o).run_id for o in ("seed=1", "seed=2", "trainer.epochs=3", "mode=test")}
-    assert len(ids) == 4
+    def settings(key="seed", value=1, **environ):
+        changed = cfg.copy()
+        OmegaConf.update(changed, key, value)
+        return mirror_settings(changed, run_sha(changed), (), environ)
+
+    same = [settings(), settings("name", "other"), settings("logger.mode", "online")]
+    assert len({s.run_id for s in same}) == 1
+    others = (("seed", 2), ("trainer.epochs", 3), ("mode", "test"))
+    assert len({settings(*other).run_id for other in others} | {same[0].run_id}) == 4
     assert settings(WANDB_SWEEP_ID="abc").run_id is None  # the sweep has given one
-    assert settings("logger.tags=[mine]").tags[-1] == "mine"
+    assert settings("logger.tags", ["mine"]).tags[-1] == "mine"
