@@ -13,11 +13,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class RandomState:
-    """Generators of torch (CPU and each CUDA device), numpy and Python.
+    """Generators of torch (CPU and the process's GPU), numpy and Python.
 
     Attributes:
         torch: of the CPU.
-        cuda: one a device.
+        cuda: of the GPU; empty without one.
         numpy, python: as their libraries give them.
     """
 
@@ -29,18 +29,17 @@ class RandomState:
     @classmethod
     def now(cls) -> Self:
         """As the generators stand."""
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else ()
+        # Of this process's own GPU alone: to ask another would take memory there.
+        used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        cuda = (torch.cuda.get_rng_state(),) if used else ()
         numpy: Any = np.random.get_state(legacy=True)
-        return cls(
-            torch=torch.get_rng_state(), cuda=tuple(cuda), numpy=numpy, python=random.getstate()
-        )
+        return cls(torch=torch.get_rng_state(), cuda=cuda, numpy=numpy, python=random.getstate())
 
     def restore(self) -> None:
-        """Put the generators back to this state; devices that are not there are passed over."""
+        """Put the generators back to this state; a GPU that is not there is passed over."""
         torch.set_rng_state(self.torch)
-        if torch.cuda.is_available():
-            for index, state in enumerate(self.cuda[: torch.cuda.device_count()]):
-                torch.cuda.set_rng_state(state, index)
+        if self.cuda and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.cuda[0])
         np.random.set_state(self.numpy)
         random.setstate(self.python)
 
@@ -49,8 +48,7 @@ class RandomState:
         kind, keys, *rest = self.numpy
         plain = json.dumps({"numpy": [kind, keys.tolist(), *rest], "python": self.python})
         text = torch.frombuffer(bytearray(plain.encode()), dtype=torch.uint8)
-        cuda = {f"cuda{index}": state for index, state in enumerate(self.cuda)}
-        return {"torch": self.torch, "plain": text, **cuda}
+        return {"torch": self.torch, "plain": text} | ({"cuda": self.cuda[0]} if self.cuda else {})
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -58,10 +56,9 @@ class RandomState:
         plain = json.loads(bytes(tensors["plain"].cpu().numpy()))
         kind, keys, *rest = plain["numpy"]
         version, internal, gauss = plain["python"]
-        count = sum(name.startswith("cuda") for name in tensors)
         return cls(
             torch=tensors["torch"].cpu(),
-            cuda=tuple(tensors[f"cuda{index}"].cpu() for index in range(count)),
+            cuda=(tensors["cuda"].cpu(),) if "cuda" in tensors else (),
             numpy=(kind, np.asarray(keys, dtype=np.uint32), *rest),
             python=(version, tuple(internal), gauss),
         )

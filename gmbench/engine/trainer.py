@@ -1,12 +1,13 @@
 """A Lightning trainer from typed settings: precision, checkpoints, progress, loggers."""
 
+import inspect
 import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -17,6 +18,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch.nn.parallel import DistributedDataParallel
 
 from gmbench.engine.checkpoint_io import DurableCheckpoints
 from gmbench.engine.checkpoints import Checkpoints
@@ -104,10 +106,13 @@ def build_strategy(settings: TrainerSettings) -> Strategy | str:
         return "auto"
     if accelerator == "mps":
         return "auto"
+    known = inspect.signature(DistributedDataParallel).parameters
+    named = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    none_changes: dict[str, Any] = {named: False}  # and evaluation must do without collectives
     return DDPStrategy(
         find_unused_parameters=settings.idle_parts,
-        broadcast_buffers=False,  # none changes, and evaluation must do without collectives
         gradient_as_bucket_view=True,
+        **none_changes,
         timeout=timedelta(minutes=30),
     )
 
@@ -122,6 +127,7 @@ def quiet() -> None:
         ".*smaller than the logging interval.*",
         ".*in eval mode at the start of training.*",  # frozen encoders belong there
         ".*treespec.*",
+        ".*recommended to use `self.log.*sync_dist=True.*",  # scores are those of all already
     ):
         warnings.filterwarnings("ignore", text)
 

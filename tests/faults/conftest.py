@@ -12,9 +12,9 @@ from gmbench.config import compose
 from gmbench.engine.faults import VARIABLE
 from gmbench.engine.trainer import TrainerSettings, build_trainer
 
-SMALL = ["data=synthetic_tiny", "trainer=debug", "data.world.train=20", "data.world.dev=6"]
+SMALL = ["data=synthetic_tiny", "trainer=debug", "data.world.train=12", "data.world.dev=6"]
 SMALL += ["data.world.test=6", "trainer.batch_size=4", "callbacks.progress=false"]
-"""Five steps an epoch."""
+"""Three steps an epoch."""
 
 
 @pytest.fixture(scope="package")

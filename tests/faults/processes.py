@@ -1,13 +1,18 @@
 """Copies of this process that train or score together over gloo: torch is imported once."""
 
 import os
+import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_only
+
+PATIENCE = 900
+"""Seconds."""
 
 
 def together(count: int, work: Callable[[int], None], folder: Path) -> list[int]:
@@ -38,7 +43,21 @@ def together(count: int, work: Callable[[int], None], folder: Path) -> list[int]
             finally:
                 os._exit(code)
         children.append(child)
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    return [ended(child) for child in children]
+
+
+def ended(child: int) -> int:
+    """The exit code of a child, negative for a signal; one that hangs is killed after minutes."""
+    patience = time.monotonic() + PATIENCE
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > patience:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise TimeoutError(f"a child was still running after {PATIENCE} s")
+        time.sleep(0.02)
 
 
 def joined(work: Callable[[int, int], None], count: int, folder: Path) -> list[int]:

@@ -22,6 +22,7 @@ from gmbench.engine.durable import (
 from gmbench.engine.faults import VARIABLE
 from gmbench.failure import cause_of
 from tests.faults.conftest import trainer
+from tests.faults.processes import ended
 
 pytestmark = pytest.mark.fault
 IO = DurableCheckpoints()
@@ -55,9 +56,7 @@ def killed(work) -> None:
             work()
         finally:
             os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "the plan did not strike"
-    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert ended(child) == -signal.SIGKILL, "the plan did not strike"
 
 
 PLACES = [

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from rich.console import Console
 
 import gmbench.outcome
 from gmbench.config import compose
+from gmbench.engine.faults import VARIABLE
 from gmbench.engine.module import GroundedModule
 from gmbench.engine.optim import pretrained_modules
 from gmbench.reporting.results import read_result
@@ -18,17 +21,19 @@ from tests.faults.processes import together
 
 pytestmark = pytest.mark.fault
 
-EVEN = ["data.world.train=18", "data.world.dev=5", "data.world.test=1"]
+EVEN = ["data.world.train=11", "data.world.dev=5", "data.world.test=1"]
 """Not divisible by two: an uneven batch, uneven shares, and a process without a test example."""
 
 
-def run(folder, world, *overrides: str, processes: int) -> list[dict[str, float]]:
-    """Per step the loss over the whole batch and the ids, from every process's own record."""
+def started(folder, world, *overrides: str, processes: int, faults=()) -> list[int]:
+    """Exit codes of processes that train together, each with a fault plan of its own."""
     device = ["trainer=ddp", f"trainer.devices={processes}", "trainer.accelerator=cpu"]
     paths = [f"data.root={world}", f"cache={world}/cache", f"runs={folder}"]
-    cfg = compose([*SMALL, *device, "trainer.epochs=2", *EVEN, *paths, *overrides])
+    cfg = compose([*SMALL, *device, *EVEN, *paths, *overrides])
 
     def work(rank: int) -> None:
+        if faults:
+            os.environ[VARIABLE] = faults[rank]
         step = GroundedModule.training_step
 
         def noted(self, batch, batch_idx):
@@ -52,7 +57,12 @@ def run(folder, world, *overrides: str, processes: int) -> list[dict[str, float]
         GroundedModule.training_step, GroundedModule.start_epoch = noted, still
         execute(cfg, folder, (), Console(file=io.StringIO()))
 
-    codes = together(processes, work, folder)
+    return together(processes, work, folder)
+
+
+def run(folder, world, *overrides: str, processes: int) -> list[dict[str, object]]:
+    """Per step the loss over the whole batch and the ids, from every process's own record."""
+    codes = started(folder, world, *overrides, processes=processes)
     assert codes == [0] * processes, [p.read_text() for p in folder.glob("error.*.txt")]
     rows = [
         [json.loads(line) for line in (folder / f"steps.{rank}.jsonl").read_text().splitlines()]
@@ -82,3 +92,24 @@ def test_two_processes_train_as_one(model, world, tmp_path):
     assert result.data.n == 1
     kept = torch.load(tmp_path / "2" / "checkpoints" / "last.ckpt", weights_only=True)
     assert len(kept["gmbench"]["random"]) == 2
+
+
+@pytest.mark.fault_slow
+def test_a_loss_that_is_nan_on_one_process_stops_both(world, tmp_path):
+    codes = started(tmp_path, world, processes=2, faults=("loss:99:nan", "loss:3:nan"))
+    assert codes == [1, 1]
+    for name in ("failure.json", "failure.rank1.json"):
+        assert json.loads((tmp_path / name).read_text())["status"] == "failed:nan"
+    for folder in ("nonfinite", "nonfinite.1"):
+        assert json.loads((tmp_path / folder / "step.json").read_text())["step"] == 2
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+@pytest.mark.fault_slow
+def test_blank_pictures_in_one_share_only(world, tmp_path):
+    blank = shutil.copytree(min(world.glob("world-*")), tmp_path / "blank")
+    for number, picture in enumerate(sorted((blank / "images").glob("train*"))):
+        if number % 3:
+            picture.unlink()
+    overrides = ["model=qgn", "data.world=null", f"data.root={blank}", "data.missing_image=blank"]
+    assert run(tmp_path, world, *overrides, processes=2)

@@ -3,7 +3,9 @@
 import csv
 import importlib
 import io
+import json
 import os
+import re
 import shutil
 import signal
 from dataclasses import dataclass
@@ -14,13 +16,14 @@ import torch
 from rich.console import Console
 
 import gmbench.outcome
-from gmbench.config import ConfigError, compose
+from gmbench.config import ConfigError, check, compose
 from gmbench.engine.faults import VARIABLE
 from gmbench.engine.module import GroundedModule
 from gmbench.reporting.results import read_result
 from gmbench.resuming import sources_of
 from gmbench.training import execute
 from tests.faults.conftest import SMALL
+from tests.faults.processes import ended
 
 pytestmark = pytest.mark.fault
 
@@ -53,7 +56,7 @@ def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:
     """``gmbench.run`` without its command line, in a copy of this process; how it ended."""
     child = os.fork()
     if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return ended(child)
     code = 1
     try:
         os.environ.pop(VARIABLE, None)
@@ -85,13 +88,13 @@ def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory, world) -> Made:
-    """Two epochs of five steps, in one go."""
+    """Two epochs of three steps, in one go."""
     importlib.import_module("models")
     sources_of("models")  # read once: somebody may be editing while this runs
     folder = tmp_path_factory.mktemp("unbroken")
     assert go(folder, world) == 0, list(folder.iterdir())
     made = Made(folder)
-    assert [step for step, *_ in made.losses] == list(range(10))
+    assert [step for step, *_ in made.losses] == list(range(6))
     return made
 
 
@@ -120,8 +123,8 @@ def killed_and_continued(folder: Path, world: Path, fault: str, workers: int) ->
 @pytest.mark.parametrize(
     ("fault", "workers", "first"),
     [
-        ("step:8:kill", 2, 5),  # in the middle of the second epoch
-        ("validate:2:kill", 0, 5),
+        ("step:5:kill", 2, 3),  # in the middle of the second epoch
+        ("validate:2:kill", 0, 3),
         ("note:1:kill", 0, 0),  # while the first checkpoint is written
     ],
 )
@@ -130,11 +133,11 @@ def test_killed_and_started_again_it_ends_as_if_unbroken(
 ):
     made = killed_and_continued(tmp_path, world, fault, workers)
     same(made, unbroken)
-    again = [step for step, *_ in made.losses[-(10 - first) :]]
-    assert again == list(range(first, 10))
+    again = [step for step, *_ in made.losses[-(6 - first) :]]
+    assert again == list(range(first, 6))
 
 
-SLOW = [f"step:{step}:kill" for step in range(1, 11)]
+SLOW = [f"step:{step}:kill" for step in range(1, 7)]
 SLOW += [f"{place}:{n}:kill" for place in ("save", "saved", "note") for n in (1, 2)]
 SLOW += ["note:3:kill", "keep:1:kill", "write:3:kill", "validate:1:kill", "validate:3:kill"]
 
@@ -154,15 +157,28 @@ def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, 
     last.write_bytes(content)
     assert go(tmp_path, world) == 0
     made = Made(tmp_path)
-    assert [step for step, *_ in made.losses[10:]] == [5, 6, 7, 8, 9]
+    assert [step for step, *_ in made.losses[6:]] == [3, 4, 5]
     same(made, unbroken)
+
+
+def test_a_full_disk_ends_the_run_and_costs_no_digit(unbroken, world, tmp_path):
+    assert go(tmp_path, world, fault="save:2:enospc") == 1
+    failure = json.loads((tmp_path / "failure.json").read_text())
+    assert (failure["status"], failure["cause"]) == ("failed:disk", "disk")
+    assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {
+        f"{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".json")
+    }
+    assert go(tmp_path, world) == 0
+    assert [step for step, *_ in Made(tmp_path).losses[6:]] == [3, 4, 5]
+    same(Made(tmp_path), unbroken)
+    assert not (tmp_path / "failure.json").exists()
 
 
 @pytest.fixture(scope="module")
 def halfway(tmp_path_factory, world) -> Path:
     """A run killed in its second epoch."""
     folder = tmp_path_factory.mktemp("halfway")
-    assert go(folder, world, fault="step:7:kill") == -signal.SIGKILL
+    assert go(folder, world, fault="step:5:kill") == -signal.SIGKILL
     return folder
 
 
@@ -187,14 +203,14 @@ def test_another_configuration_begins_anew_or_is_refused_by_name(copy, world, tm
     assert go(tmp_path / "other", world, "optim.lr_head=2e-3", f"resume='{last}'") == 2
     assert "another configuration" in (tmp_path / "other" / "refused.txt").read_text()
     assert go(copy, world, "optim.lr_head=2e-3") == 0
-    assert [step for step, *_ in Made(copy).losses[6:]] == list(range(10))
+    assert [step for step, *_ in Made(copy).losses[4:]] == list(range(6))
 
 
 def test_a_path_from_elsewhere(copy, unbroken, world, tmp_path):
     last = copy / "checkpoints" / "last.ckpt"
     elsewhere = tmp_path / "elsewhere"
     assert go(elsewhere, world, f"resume='{last}'") == 0
-    assert [step for step, *_ in Made(elsewhere).losses] == [5, 6, 7, 8, 9]
+    assert [step for step, *_ in Made(elsewhere).losses] == [3, 4, 5]
     assert Made(elsewhere).predictions() == unbroken.predictions()
 
 
@@ -203,7 +219,7 @@ def test_patience_that_had_ended_stays_ended(world, tmp_path):
     settings = ["callbacks.patience=1", "trainer.epochs=6", "optim.lr_head=0.1", "optim.warmup=0"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert go(whole, world, *settings) == 0
-    epochs = len(Made(whole).losses) // 5
+    epochs = len(Made(whole).losses) // 3
     assert epochs < 6
     assert go(broken, world, *settings, fault=f"validate:{epochs + 1}:kill") == -signal.SIGKILL
     assert go(broken, world, *settings) == 0
@@ -222,3 +238,13 @@ def test_another_run_with_workers_gives_the_same_bytes(unbroken, world, tmp_path
         for m in (made, unbroken)
     )
     assert all(torch.equal(weight, theirs[name]) for name, weight in best.items())
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("atuo", "did you mean resume=auto?"), ("nowhere/last.ckpt", "nor a checkpoint")],
+)
+def test_a_typo_is_named(world, value, said):
+    cfg = compose([*SMALL, f"data.root={world}", f"resume={value}"])
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        check(cfg)
