@@ -1,6 +1,8 @@
 """Arrays of a detector's npz file, checked: every fault names the key and the shapes."""
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,12 @@ from numpy.typing import NDArray
 from gmbench.data.errors import fault
 
 Size = tuple[int, int]
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError),
+    *(NotImplementedError, RuntimeError, SyntaxError, struct.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""All that numpy and zipfile raise on a damaged or hostile file."""
 
 
 def numbers(
@@ -21,8 +29,10 @@ def numbers(
         raise fault(path, f"no {name!r}", f"it has {listing(arrays)}")
     try:
         array: NDArray[Any] = arrays[name]
-    except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
-        raise fault(path, f"{name!r} cannot be read ({error})", "fetch the file again") from None
+    except UNREADABLE as error:
+        raise fault(
+            path, f"{name!r} cannot be read ({one_line(error)})", "fetch the file again"
+        ) from None
     wanted = f"[N, {width}]" if width else f"[{rows}, ...] as 'bounding_boxes' has rows"
     fits = array.ndim == 2 and array.shape[1] == width if width else array.shape[:1] == (rows,)
     if not fits or array.dtype.kind not in "fiu":
@@ -59,3 +69,8 @@ def made_for(path: Path, arrays: Mapping[str, Any]) -> Size | None:
 def listing(arrays: Mapping[str, Any]) -> str:
     """The keys of the file, for messages."""
     return ", ".join(sorted(arrays)) or "nothing"
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, or its name where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -5,7 +5,6 @@ asked where a lenient policy accepted that there is no image.
 """
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmbench.data.errors import REGION_ORIGIN, DataError, MissingRegions, fault, located
-from gmbench.data.npz import Size, box_count, listing, made_for, numbers
+from gmbench.data.npz import UNREADABLE, Size, box_count, listing, made_for, numbers, one_line
 from gmbench.structures import Candidates
 
 Missing = Literal["error", "none"]
@@ -74,8 +73,10 @@ class VinVL:
                 return self._read(path, arrays, size)
         except DataError:
             raise
-        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
-            raise fault(path, f"not an npz file ({error})", "fetch the file again") from None
+        except UNREADABLE as error:
+            raise fault(
+                path, f"not an npz file ({one_line(error)})", "fetch the file again"
+            ) from None
 
     def _read(self, path: Path, arrays: Mapping[str, Any], size: Size | None) -> Candidates:
         boxes = numbers(path, arrays, "bounding_boxes", width=4)

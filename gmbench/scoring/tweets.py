@@ -14,6 +14,7 @@ from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.fields import FileError
 from gmbench.scoring.statistics import TweetTable
 
+MOST_DIGITS = 10
 HEADER = ["id", "pred", "gold", "gmner_tp", "mner_tp", "eeg_tp"]
 
 
@@ -43,15 +44,18 @@ def read_tweet_table(path: Path) -> TweetTable:
         FileError: a line is not what it should be.
         OSError: the file cannot be read.
     """
-    with path.open(encoding="utf-8", newline="") as stream:
-        lines = list(csv.reader(stream))
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines = list(csv.reader(stream))
+    except (UnicodeDecodeError, csv.Error) as fault:
+        raise FileError(f"{path}: not a table of counts ({fault})") from None
     if not lines or lines[0] != HEADER:
         raise FileError(f"{path}:1: the columns must be {','.join(HEADER)}")
     ids: list[str] = []
     rows: list[list[tuple[int, int, int]]] = []
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}:{number}"
-        if len(line) != len(HEADER) or not all(x.isdecimal() and x.isascii() for x in line[1:]):
+        if len(line) != len(HEADER) or not all(map(_is_count, line[1:])):
             raise FileError(f"{where}: an id and five whole numbers were expected")
         if ids and line[0] <= ids[-1]:
             raise FileError(f"{where}: id {line[0]!r} stands twice or out of order")
@@ -62,3 +66,8 @@ def read_tweet_table(path: Path) -> TweetTable:
         rows.append([(tp, pred, gold) for tp in found])
     cube = np.array(rows, dtype=np.int64).reshape(len(ids), 3, 3)
     return TweetTable(tuple(ids), cube[:, 0], cube[:, 1], cube[:, 2])
+
+
+def _is_count(text: str) -> bool:
+    """Whether a cell is a whole number that a tweet can reach."""
+    return text.isdecimal() and text.isascii() and len(text) < MOST_DIGITS
