@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from gmbench.serving.posts import Post
     from gmbench.serving.predictor import Predictor
 
-REGIONS = "grid (default), selective_search, vinvl:PATH (npz folder or file), jsonl:PATH"
+REGIONS = (
+    "grid, selective_search, vinvl:PATH (npz folder or file), jsonl:PATH; default: the run's own if "
+    "it needs the picture alone, otherwise grid"
+)
 
 
 class UsageError(ValueError):

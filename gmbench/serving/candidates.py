@@ -1,11 +1,13 @@
 """Where candidate regions of a user's own picture come from: ``grid``, ``vinvl:FOLDER`` ..."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gmbench.config.wording import hint
 from gmbench.data.npz import Size
-from gmbench.data.pyramid import Pyramid
+from gmbench.data.pyramid import LEVELS, Pyramid
 from gmbench.data.regions import JsonLines, RegionSource, VinVL
 from gmbench.data.selective_search import SelectiveSearch
 from gmbench.structures import Candidates
@@ -27,6 +29,22 @@ class _OneFile:
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
         return self.source(id=self.name, image=image, size=size)
+
+
+def source_of_run(config: Mapping[str, Any], number: int) -> RegionSource | None:
+    """The run's own source where it works on any picture, as a grid does; None otherwise.
+
+    Args:
+        config: of the run.
+        number: of candidates to give.
+    """
+    source = (config.get("regions") or {}).get("source") or {}
+    kind = source.get("_target_")
+    if kind == "gmbench.data.pyramid.Pyramid":
+        return Pyramid(levels=[(share, count) for share, count in source.get("levels", LEVELS)])
+    if kind == "gmbench.data.selective_search.SelectiveSearch":
+        return SelectiveSearch(k=number, max_side=source.get("max_side", 512))
+    return None
 
 
 def region_source(spec: str, number: int) -> RegionSource:

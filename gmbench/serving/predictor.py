@@ -14,7 +14,7 @@ from gmbench.data.collate import Collate
 from gmbench.data.dataset import Item
 from gmbench.data.regions import RegionSource
 from gmbench.engine.trainer import resolve_precision
-from gmbench.serving.candidates import region_source
+from gmbench.serving.candidates import region_source, source_of_run
 from gmbench.serving.folders import read_parts
 from gmbench.serving.parts import Parts
 from gmbench.serving.posts import Post, post
@@ -162,8 +162,9 @@ def load(
     Args:
         folder: what ``python -m gmbench.export`` wrote, or a run folder.
         device: ``cpu``, ``cuda``, ``cuda:1`` ...; ``auto`` takes a GPU where there is one.
-        regions: candidates for a model that chooses among them: ``grid`` (the default),
-            ``selective_search``, ``vinvl:PATH``, ``jsonl:PATH``, or a source of one's own.
+        regions: candidates for a model that chooses among them: ``grid``,
+            ``selective_search``, ``vinvl:PATH``, ``jsonl:PATH``, or a source of one's own. By
+            default the run's own if it needs nothing but the picture, otherwise the grid.
         num_regions: how many of them; as in the run's evaluation by default.
         trust: prefixes of further packages whose classes may be built.
 
@@ -183,7 +184,9 @@ def load(
         if regions is not None:
             raise ValueError(f"{parts.record.model} reads pixels, no candidates: leave regions out")
     elif regions is None:
-        regions, note = "grid", GRID
+        regions = source_of_run(parts.config, reading.num_regions)
+        if regions is None:
+            regions, note = "grid", GRID
     if isinstance(regions, str):
         regions = region_source(regions, reading.num_regions)
     return Predictor(parts=parts, device=_device(device), regions=regions, note=note)
