@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from gmbench.serving.predictor import Predictor
 
 REGIONS = (
-    "grid, selective_search, vinvl:PATH (npz folder or file), jsonl:PATH; default: the run's own if "
-    "it needs the picture alone, otherwise grid"
+    "grid, selective_search, vinvl:PATH (npz folder or file), jsonl:PATH; default: the run's own "
+    "if it needs the picture alone, otherwise grid"
 )
 
 
