@@ -22,6 +22,7 @@ CANARIES = {
     "GMBENCH_TEST_PASSWORD": "canary-of-an-exception",
 }
 REMOTE = "https://me:canary-of-the-remote@example.org/x.git"
+ASKED = [*TINY, "trainer.epochs=1", "logger=wandb", "logger.model=true"]
 ARGUMENT = "+logger.api_key=canary-of-an-argument"
 
 
@@ -50,7 +51,7 @@ def secrets(folder):
 @pytest.fixture(scope="module")
 def mirrored(folder, secrets):
     """The folder of one finished run, and its mirror."""
-    done = gmbench("run", *TINY, "logger=wandb", "logger.model=true", folder=folder)
+    done = gmbench("run", *ASKED, folder=folder)
     assert done.returncode == 0, done.stderr
     (result,) = (folder / "runs").rglob("result.json")
     return result.parent, read_offline(result.parent)
@@ -59,14 +60,15 @@ def mirrored(folder, secrets):
 def test_the_mirror_holds_the_configuration_and_who_the_run_is(mirrored):
     run, found = mirrored
     result = read_result(run / "result.json")
-    cfg = compose([*TINY, "logger=wandb", "logger.model=true"])
+    cfg = compose(ASKED)
     assert found.run.run_id == result.config.sha[:16]
     assert found.run.run_group == cfg.name
     assert found.run.job_type == "train"
     assert set(found.run.tags) == {"mqspn", "synthetic_tiny", "tiny"}
-    assert "trainer=debug" in found.run.display_name
+    name = "mqspn synthetic_tiny trainer.epochs=1 trainer=debug seed=1"
+    assert found.run.display_name == name
     assert found.config["seed"] == 1
-    assert found.config["trainer"]["epochs"] == 2
+    assert found.config["trainer"]["epochs"] == 1
     assert found.config["model"] == plain_config(cfg)["model"]
     assert found.exit_code == 0
 
