@@ -57,11 +57,7 @@ def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Imag
         DataError: as in :func:`image_size`, or the file is truncated or damaged.
         RuntimeError: other code made Pillow fill truncated images with grey in this process.
     """
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise RuntimeError(
-            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on: half an image would pass as a whole one; "
-            "find the code that sets it and remove that line"
-        )
+    _refuse_halves()
     with _opened(path) as image:
         turn = _turn(path, image, expected_size)
         image.load()
@@ -80,13 +76,26 @@ def open_upright(path: Path) -> tuple[Image.Image, bool]:
     Raises:
         DataError, RuntimeError: as :func:`open_image`.
     """
+    _refuse_halves()
     with _opened(path) as image:
-        turned = image.getexif().get(ORIENTATION, 1) in range(2, 9)
-    picture = open_image(path)
-    if not turned:
-        return picture, False
-    with _opened(path) as image:
-        return _rgb(ImageOps.exif_transpose(image)), True
+        turned = is_turned(image)
+        image.load()
+        if turned:
+            ImageOps.exif_transpose(image, in_place=True)
+        return _rgb(image), turned
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether the EXIF orientation asks for a turn."""
+    return image.getexif().get(ORIENTATION, 1) in range(2, 9)
+
+
+def _refuse_halves() -> None:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on: half an image would pass as a whole one; "
+            "find the code that sets it and remove that line"
+        )
 
 
 @contextmanager

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gmbench.build import frozen_encoder
 from gmbench.data.cache import RegionFeatures, blank_vector, box_vectors
 from gmbench.data.dataset import GroundedDataset, Item
 from gmbench.data.errors import DataError
-from gmbench.data.images import open_image, open_upright
+from gmbench.data.images import is_turned, open_image, open_upright
 from gmbench.data.regions import RegionSource
 from gmbench.data.tokens import Tokens, tokenise
 from gmbench.serving.parts import Parts, pixels_of
@@ -161,20 +161,23 @@ def _shown(asked: Post) -> Iterator[Shown]:
         if not turned:
             yield picture, asked.image, False
             return
-        with _stored(picture) as file:
+        with _stored(picture) as (file, _):
             yield picture, file, True
     else:
-        with _stored(asked.image) as file:
-            picture, turned = open_upright(file)
-            picture.save(file, compress_level=1)
-            yield picture, file, turned
+        with _stored(asked.image) as (file, turned):
+            yield open_image(file), file, turned
 
 
 @contextmanager
-def _stored(picture: Image.Image) -> Iterator[Path]:
-    """A picture in memory as a file, for as long as it is needed."""
+def _stored(picture: Image.Image) -> Iterator[tuple[Path, bool]]:
+    """A picture in memory as an upright file for as long as it is needed, and if it was turned."""
     with TemporaryDirectory(prefix="gmbench-") as folder:
         file = Path(folder, "picture.png")
-        kept = picture if picture.mode in KEPT_MODES else picture.convert("RGB")
-        kept.save(file, compress_level=1)
-        yield file
+        try:
+            turned = is_turned(picture)
+            upright = ImageOps.exif_transpose(picture)
+            kept = upright if upright.mode in KEPT_MODES else upright.convert("RGB")
+            kept.save(file, compress_level=1)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"the picture in memory cannot be read ({error})") from None
+        yield file, turned

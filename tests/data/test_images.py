@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gmbench.data.errors import DataError, SizeMismatch
-from gmbench.data.images import image_size, open_image
+from gmbench.data.images import image_size, open_image, open_upright
 from tests.data.files import picture, png_header
 
 
@@ -180,3 +180,26 @@ def test_the_real_pictures(shared):
         if entry["xml"] and tuple(entry["xml_size"]) != small:
             with pytest.raises(SizeMismatch):
                 image_size(path, tuple(entry["xml_size"]))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_of_ones_own_is_shown_upright(orientation, tmp_path):
+    upright = Image.new("RGB", (40, 20), "white")
+    upright.paste("red", (0, 0, 10, 10))
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    picture, turned = open_upright(tmp_path / "a.png")
+    assert turned == (orientation > 1)
+    assert picture.mode == "RGB"
+    assert picture.tobytes() == upright.tobytes()

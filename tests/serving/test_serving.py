@@ -294,6 +294,18 @@ def test_a_bad_picture_is_an_error_alone_and_a_note_among_many(loaded, tmp_path)
     assert first.predictions == second.predictions != ()
 
 
+def test_a_bad_picture_in_memory_is_told_too(loaded, mqspn, tmp_path):
+    with Image.open(pictured(mqspn)[0].image) as image:
+        image.save(tmp_path / "whole.png")
+    content = (tmp_path / "whole.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(content[: len(content) // 2])
+    with (
+        Image.open(tmp_path / "half.png") as half,
+        pytest.raises(DataError, match="picture in memory cannot be read"),
+    ):
+        loaded.predict(half, "Gorweny Hall")
+
+
 def test_a_sentence_beyond_the_encoder_is_told(loaded):
     with pytest.raises(DataError, match="at most 256"):
         loaded.predict(None, "word " * 400)
