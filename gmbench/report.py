@@ -1,5 +1,8 @@
 """A leaderboard of finished runs: ``python -m gmbench.report RUNS``.
 
+  python -m gmbench.report runs
+  python -m gmbench.report runs --by model --format md --out table.md
+
 Mean and deviation over seeds, intervals, tests against the best, cost. Runs that cannot be compared
 (other data, protocol, split, limit, no pixels) stand in tables of their own, with the reason.
 Exit codes: 0 done, 2 bad arguments or no finished run.
@@ -12,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gmbench.command_line import CommandLine
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import TASKS, Board, leaderboard
 from gmbench.reporting.leaderboard_tables import TEXTS, terminal
@@ -81,9 +85,7 @@ def _mirrored(board: Board, options: argparse.Namespace) -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gmbench.report", description="A leaderboard of finished runs."
-    )
+    parser = CommandLine("python -m gmbench.report", __doc__)
     add = parser.add_argument
     add("runs", nargs="+", type=Path, metavar="RUNS", help="folders with run folders below them")
     add(
