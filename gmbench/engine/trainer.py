@@ -97,7 +97,7 @@ def build_trainer(
 def build_strategy(settings: TrainerSettings) -> Strategy | str:
     """One process, or DDP.
 
-    FSDP is not offered: both models and their optimiser fit a GPU many times over.
+    FSDP is not offered: models of a few hundred million parameters need no sharding.
     """
     if settings.devices == 1 and settings.nodes == 1:
         return "auto"

@@ -1,5 +1,6 @@
 """A small real run for tests that break things on purpose."""
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gmbench.build import Run, build_run
 from gmbench.config import compose
 from gmbench.engine.faults import VARIABLE
 from gmbench.engine.trainer import TrainerSettings, build_trainer
+from gmbench.resuming import sources_of
 
 SMALL = ["data=synthetic_tiny", "trainer=debug", "data.world.train=12", "data.world.dev=6"]
 SMALL += ["data.world.test=6", "trainer.batch_size=4", "callbacks.progress=false"]
@@ -67,3 +69,17 @@ class Steps(lightning.Callback):
 def trainer(folder: Path, *callbacks: lightning.Callback, **settings) -> lightning.Trainer:
     settings = {"epochs": 2, "accelerator": "cpu", "progress": False} | settings
     return build_trainer(TrainerSettings(**settings), folder, [], callbacks)
+
+
+@pytest.fixture(scope="package")
+def unbroken(tmp_path_factory, world):
+    """Two epochs of three steps, in one go."""
+    from tests.faults.runs import Made, go
+
+    importlib.import_module("models")
+    sources_of("models")  # read once: somebody may be editing while this runs
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert go(folder, world) == 0, list(folder.iterdir())
+    made = Made(folder)
+    assert [step for step, *_ in made.losses] == list(range(6))
+    return made

@@ -60,10 +60,8 @@ def killed(work) -> None:
 
 
 PLACES = [
-    *product(["save", "saved"], range(1, 11)),
-    *product(["keep"], range(1, 10)),
-    *product(["note"], range(1, 11)),
-    *product(["write"], range(1, 12)),
+    *product(["save", "saved", "keep", "note"], range(1, 4)),
+    *product(["write"], range(1, 39)),
 ]
 
 

@@ -1,0 +1,62 @@
+"""The long matrices: a kill at every place, and training together under every circumstance."""
+
+import json
+import shutil
+import signal
+
+import pytest
+
+from tests.faults.runs import Made, go, killed_and_continued, same
+from tests.faults.test_ddp import run, started, trained_by_one_and_two
+
+pytestmark = pytest.mark.fault_slow
+
+SLOW = [f"step:{step}:kill" for step in range(1, 7)]
+SLOW += [f"{place}:{n}:kill" for place in ("save", "saved", "note") for n in (1, 2)]
+SLOW += ["note:3:kill", "keep:1:kill", "write:3:kill", "validate:1:kill", "validate:3:kill"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("fault", SLOW)
+def test_killed_anywhere(unbroken, world, tmp_path, fault, workers):
+    same(killed_and_continued(tmp_path, world, fault, workers), unbroken)
+
+
+def test_patience_that_had_ended_stays_ended(world, tmp_path):
+    settings = ["callbacks.patience=1", "trainer.epochs=6", "optim.lr_head=0.1", "optim.warmup=0"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert go(whole, world, *settings) == 0
+    epochs = len(Made(whole).losses) // 3
+    assert epochs < 6
+    assert go(broken, world, *settings, fault=f"validate:{epochs + 1}:kill") == -signal.SIGKILL
+    assert go(broken, world, *settings) == 0
+    assert len(Made(broken).losses) == len(Made(whole).losses)
+    assert Made(broken).predictions() == Made(whole).predictions()
+
+
+def test_one_worker_gives_the_same_bytes(unbroken, world, tmp_path):
+    assert go(tmp_path, world, "trainer.num_workers=1") == 0
+    same(Made(tmp_path), unbroken)
+
+
+def test_two_processes_train_qgn_as_one(world, tmp_path):
+    trained_by_one_and_two("qgn", world, tmp_path)
+
+
+def test_a_loss_that_is_nan_on_one_process_stops_both(world, tmp_path):
+    codes = started(tmp_path, world, processes=2, faults=("loss:99:nan", "loss:3:nan"))
+    assert codes == [1, 1]
+    for name in ("failure.json", "failure.rank1.json"):
+        assert json.loads((tmp_path / name).read_text())["status"] == "failed:nan"
+    for folder in ("nonfinite", "nonfinite.1"):
+        assert json.loads((tmp_path / folder / "step.json").read_text())["step"] == 2
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_blank_pictures_in_one_share_only(world, tmp_path):
+    blank = shutil.copytree(min(world.glob("world-*")), tmp_path / "blank")
+    for number, picture in enumerate(sorted((blank / "images").glob("train*"))):
+        if number % 3:
+            picture.unlink()
+    overrides = ["model=qgn", "data.world=null", f"data.root={blank}", "data.missing_image=blank"]
+    assert run(tmp_path, world, *overrides, processes=2)
