@@ -1,10 +1,10 @@
 """Faults on purpose, so that tests can prove what a run survives: off unless asked for.
 
 ``GMBENCH_FAULT="step:13:kill;save:2:enospc"`` says what happens when a named place is passed for
-the n-th time in a process. Places: ``load`` (an item), ``match`` (a batch), ``step`` (before a
-training step), ``loss`` and ``grad`` (of a step), ``validate`` (before a dev batch); and of a
-checkpoint ``write`` (each piece of it), ``save`` (written, not yet in its place), ``keep`` (before
-the old one gets its other name), ``note`` (digests written) and ``saved`` (in its place).
+the n-th time in a process. Places: ``match`` (a batch), ``step`` (before a training step),
+``loss`` and ``grad`` (of a step), ``validate`` (before a dev batch); and of a checkpoint
+``write`` (each piece of it), ``save`` (written, not yet in its place), ``keep`` (before the old
+one gets its other name), ``note`` (digests written) and ``saved`` (in its place).
 """
 
 import errno
