@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from gmbench.reporting.leagues import given_text
 from gmbench.reporting.results import RunResult, read_result
 from gmbench.reporting.tables import new_table
 from gmbench.scoring.comparison import TASKS, Comparison, compare
@@ -88,6 +89,7 @@ def _said(result: RunResult) -> dict[str, str]:
         "data fingerprint": data.fingerprint[:12],
         "split": data.split,
         "limit": str(data.limit),
+        "text": "given" if given_text(result) else "read",
     }
 
 

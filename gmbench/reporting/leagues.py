@@ -2,6 +2,14 @@
 
 from gmbench.reporting.results import RunResult
 
+GIVEN_TEXT = "model.decode.given_text=true"
+"""The override of a run that answers with gold spans and types, to measure regions alone."""
+
+
+def given_text(result: RunResult) -> bool:
+    """Whether the run was given the gold text, so that it may not stand beside one that was not."""
+    return any(o.lstrip("+").lower() == GIVEN_TEXT for o in result.config.overrides)
+
 
 def identity(result: RunResult) -> tuple[object, ...]:
     """What must be equal of two runs in one table."""
@@ -14,6 +22,7 @@ def identity(result: RunResult) -> tuple[object, ...]:
         data.n,
         data.limit,
         data.saw_pixels,
+        given_text(result),
     )
 
 
@@ -26,6 +35,7 @@ def order(result: RunResult) -> tuple[object, ...]:
         data.name,
         data.limit is not None,
         not data.saw_pixels,
+        given_text(result),
         data.split,
         protocol.name,
         protocol.version,
@@ -61,4 +71,6 @@ def apart(result: RunResult, first: RunResult) -> tuple[str, ...]:
         reasons.append("all tweets" if data.limit is None else f"limited to {data.limit} tweets")
     if data.saw_pixels != other.saw_pixels:
         reasons.append("saw pixels" if data.saw_pixels else "saw no pixels: ranked by MNER")
+    if given_text(result) != given_text(first):
+        reasons.append("was given the gold text" if given_text(result) else "read the text itself")
     return tuple(reasons)

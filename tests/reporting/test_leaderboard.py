@@ -71,6 +71,7 @@ def test_what_all_rows_share_is_told_once(tmp_path):
         ({"split": "dev"}, "dev split"),
         ({"limit": 2}, "limited to 2"),
         ({"saw_pixels": False, "blanked": 2}, "saw no pixels"),
+        ({"overrides": ("model=mner_qg", "model.decode.given_text=true")}, "given the gold text"),
     ],
 )
 def test_what_cannot_be_compared_stands_apart_with_the_reason(data, reason, tmp_path):
