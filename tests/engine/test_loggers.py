@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gmbench.config import rules as config_rules
 from gmbench.engine.loggers import TENSORBOARD, build_loggers
+from tests.line import Line
 
 
 class Kept:
@@ -17,20 +18,6 @@ class Kept:
 
     def log(self, values, step):
         self.points.append((step, dict(values)))
-
-
-class Line(lightning.LightningModule):
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def training_step(self, batch, index):
-        loss = ((batch[0] - self.weight) ** 2).mean()
-        self.log("train/loss", loss)
-        return loss
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
 def train(folder, **asked):

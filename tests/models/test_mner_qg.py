@@ -1,21 +1,22 @@
 """MNER-QG as a whole: every row of docs/mner_qg.md trains a step; edges; learning by heart."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from gmbench.build import Run, build_encoders, build_model, build_run
+from gmbench.build import build_encoders, build_model
 from gmbench.config import check, compose
 from gmbench.construct import construct
 from gmbench.nn.text import tiny_text, tiny_tokenizer
 from gmbench.nn.vision import tiny_vision
 from gmbench.scoring.matching import region_right
-from gmbench.tensors import Batch
+from gmbench.structures import Example
 from models.mner_qg import MNERQG
+from tests.models.bench import Bench, bench_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "mner_qg.md"
 ROWS = re.findall(r"^\| (.+?) \|.*`(model[./][^`]+)` \|$", PAGE.read_text(), flags=re.M)
@@ -23,27 +24,14 @@ ROWS = re.findall(r"^\| (.+?) \|.*`(model[./][^`]+)` \|$", PAGE.read_text(), fla
 PARENTS = ("Person", "Location", "Building", "Organization", "Product", "Art", "Event", "Other")
 
 
-@dataclass
-class Bench:
-    """One run on the tiny world, and four tweets of it."""
-
-    overrides: list[str]
-    run: Run
-    batch: Batch
-
-
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory) -> Bench:
-    world = tmp_path_factory.mktemp("world")
-    overrides = [
-        *("model=mner_qg", "data=synthetic_tiny"),
-        *(f"data.root={world}", f"cache={world}/cache"),
-    ]
-    run = build_run(compose([*overrides, "trainer=debug"]))
-    data = run.data.dataset("train")
-    rich = [i for i, e in enumerate(data.examples) if len(e.entities) > 1]
-    short = sorted(rich, key=lambda i: len(data.examples[i].words))[:4]
-    return Bench(overrides, run, run.data.train_dataloader().collate_fn([data[i] for i in short]))
+    """Its tweets: the shortest of those with more than one entity."""
+
+    def first(example: Example) -> int:
+        return len(example.words) if len(example.entities) > 1 else 10_000
+
+    return bench_of("mner_qg", tmp_path_factory.mktemp("world"), first)
 
 
 def test_the_page_lists_switches_and_ablations():

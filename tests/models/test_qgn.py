@@ -1,7 +1,7 @@
 """QGN as a whole: every row of docs/qgn.md trains a step; shapes, sizes, learning by heart."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel
 
-from gmbench.build import Run, build_encoders, build_model, build_run
+from gmbench.build import build_encoders, build_model
 from gmbench.config import ConfigError, check, compose
 from gmbench.construct import construct
 from gmbench.nn.text import TextEncoder
@@ -18,6 +18,7 @@ from gmbench.nn.vision_encoder import from_clip
 from gmbench.scoring.matching import region_right
 from gmbench.tensors import Batch
 from models.qgn import QGN
+from tests.models.bench import Bench, bench_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "qgn.md"
 ROWS = re.findall(r"^\| (.+?) \|.*`(model\.[^`]+)` \|$", PAGE.read_text(), flags=re.M)
@@ -31,22 +32,9 @@ def world(tmp_path_factory):
     return tmp_path_factory.mktemp("world")
 
 
-@dataclass
-class Bench:
-    """One run on the tiny world, and four tweets of it."""
-
-    overrides: list[str]
-    run: Run
-    batch: Batch
-
-
 @pytest.fixture(scope="module")
 def bench(world) -> Bench:
-    overrides = ["model=qgn", "data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache"]
-    run = build_run(compose([*overrides, "trainer=debug"]))
-    data = run.data.dataset("train")
-    rich = sorted(range(len(data)), key=lambda i: -len(data.examples[i].entities))[:4]
-    return Bench(overrides, run, run.data.train_dataloader().collate_fn([data[i] for i in rich]))
+    return bench_of("qgn", world, first=lambda example: -len(example.entities))
 
 
 def test_the_page_lists_every_table():

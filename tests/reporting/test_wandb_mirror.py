@@ -17,25 +17,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gmbench.engine.loggers import build_loggers
 from gmbench.reporting.wandb_mirror import MirrorSettings, Patience, WandbMirror
+from tests.line import Line
 from tests.wandb_reader import read_offline
 
 PATIENT = Patience(start=1.0, local=120.0, end=240.0)
-
-
-class Line(lightning.LightningModule):
-    """The least that trains and logs."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(1))
-
-    def training_step(self, batch, index):
-        loss = ((batch[0] - self.weight) ** 2).mean()
-        self.log("train/loss", loss)
-        return loss
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
 def train(folder, mirror):
