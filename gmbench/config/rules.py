@@ -5,7 +5,7 @@ accept any tree: a missing or mistyped key is told elsewhere.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,7 +24,7 @@ _ACTIVATION_OF_LOSS = {"bce": "sigmoid", "softmax_nll": "softmax"}
 def referenced_keys(tree: object) -> frozenset[str]:
     """Every key that an interpolation anywhere in the unresolved ``tree`` reads."""
     found: set[str] = set()
-    for path, value in _leaves(tree):
+    for path, value in leaves(tree):
         for dots, key in re.findall(r"\$\{(\.*)([\w.]+)\}", str(value)):
             above = path.split(".")[: -len(dots)] if dots else []
             parts = [*above, *key.split(".")]
@@ -34,7 +34,7 @@ def referenced_keys(tree: object) -> frozenset[str]:
 
 def secret_problems(tree: object) -> Iterator[str]:
     """Keys that look like credentials; the value itself is never printed."""
-    for path, value in _leaves(tree):
+    for path, value in leaves(tree):
         name = re.sub(r"\[\d+\]", "", path.rpartition(".")[2])
         if not isinstance(value, str) or value in ("", "???"):
             continue
@@ -194,13 +194,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _leaves(tree: object, path: str = "") -> Iterator[tuple[str, object]]:
-    if isinstance(tree, dict):
+def leaves(tree: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every value of a plain tree that holds no other, with its key: ``model.inputs[0]``."""
+    if isinstance(tree, Mapping):
         for key, value in tree.items():
-            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
     elif isinstance(tree, list):
         for index, value in enumerate(tree):
-            yield from _leaves(value, f"{path}[{index}]")
+            yield from leaves(value, f"{path}[{index}]")
     else:
         yield path, tree
 

@@ -15,8 +15,7 @@ from gmbench.data.errors import fault
 Size = tuple[int, int]
 UNREADABLE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError),
-    *(NotImplementedError, RuntimeError, SyntaxError, struct.error),
-    *(zipfile.BadZipFile, zlib.error),
+    *(RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 """All that numpy and zipfile raise on a damaged or hostile file."""
 

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gmbench.config.rules import leaves
 from gmbench.config.signatures import TargetError, locate
 
 OURS = ("gmbench.", "models.")
@@ -37,7 +38,7 @@ def refuse_foreign(
             interpolation.
     """
     prefixes = (*OURS, *(name if name.endswith(".") else f"{name}." for name in trust))
-    for key, value in _leaves(tree, ""):
+    for key, value in leaves(tree):
         if isinstance(value, str) and "${" in value:
             raise UntrustedTarget(f"{where}: {key}: an interpolation in a resolved configuration")
     for node in nodes:
@@ -77,17 +78,6 @@ def _targets(value: object, key: str) -> Iterator[tuple[str, object]]:
         inside = ((f"{key}[{index}]", item) for index, item in enumerate(value))
     for name, item in inside:
         yield from _targets(item, name)
-
-
-def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _leaves(item, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _leaves(item, f"{key}[{index}]")
-    else:
-        yield key, value
 
 
 def at(tree: Mapping[str, Any], path: str) -> Any:

@@ -1,11 +1,16 @@
 """A run of a model on the tiny world and a few of its tweets, for tests of whole models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gmbench.build import Run, build_run
-from gmbench.config import compose
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from gmbench.build import Run, build_encoders, build_model, build_run
+from gmbench.config import check, compose
+from gmbench.construct import construct
 from gmbench.structures import Example
 from gmbench.tensors import Batch
 
@@ -29,3 +34,17 @@ def bench_of(model: str, world: Path, first: Callable[[Example], int]) -> Bench:
     chosen = sorted(range(len(data)), key=lambda i: first(data.examples[i]))[:4]
     batch = run.data.train_dataloader().collate_fn([data[i] for i in chosen])
     return Bench(overrides, run, batch)
+
+
+def step_of(bench: Bench, overrides: str) -> tuple[DictConfig, nn.Module, Batch]:
+    """The model under some overrides after the backward pass of one training step."""
+    cfg = compose([*bench.overrides, *overrides.split()])
+    check(cfg)
+    torch.manual_seed(0)
+    model = build_model(cfg, build_encoders(cfg), bench.run.source.types).train()
+    loss = construct(cfg.model.loss, matcher=construct(cfg.model.matcher))
+    batch = replace(bench.batch.map(lambda t: t[:2]), ids=bench.batch.ids[:2])
+    values = loss(model(batch), batch)
+    values.total.backward()
+    assert values.total.isfinite()
+    return cfg, model, batch

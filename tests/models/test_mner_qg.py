@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from gmbench.build import build_encoders, build_model
-from gmbench.config import check, compose
+from gmbench.config import compose
 from gmbench.construct import construct
 from gmbench.nn.text import tiny_text, tiny_tokenizer
 from gmbench.nn.vision import tiny_vision
 from gmbench.scoring.matching import region_right
 from gmbench.structures import Example
 from models.mner_qg import MNERQG
-from tests.models.bench import Bench, bench_of
+from tests.models.bench import Bench, bench_of, step_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "mner_qg.md"
 ROWS = re.findall(r"^\| (.+?) \|.*`(model[./][^`]+)` \|$", PAGE.read_text(), flags=re.M)
@@ -41,15 +41,7 @@ def test_the_page_lists_switches_and_ablations():
 
 @pytest.mark.parametrize(("name", "overrides"), ROWS, ids=[f"{n} {o}" for n, o in ROWS])
 def test_every_row_of_the_page_trains_a_step(name, overrides, bench):
-    cfg = compose([*bench.overrides, *overrides.split()])
-    check(cfg)
-    torch.manual_seed(0)
-    model = build_model(cfg, build_encoders(cfg), bench.run.source.types).train()
-    loss = construct(cfg.model.loss, matcher=construct(cfg.model.matcher))
-    batch = replace(bench.batch.map(lambda t: t[:2]), ids=bench.batch.ids[:2])
-    values = loss(model(batch), batch)
-    values.total.backward()
-    assert values.total.isfinite()
+    cfg, model, batch = step_of(bench, overrides)
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, f"{parameter_name} gets no gradient"
         assert parameter.grad.isfinite().all()

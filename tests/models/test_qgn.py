@@ -18,7 +18,7 @@ from gmbench.nn.vision_encoder import from_clip
 from gmbench.scoring.matching import region_right
 from gmbench.tensors import Batch
 from models.qgn import QGN
-from tests.models.bench import Bench, bench_of
+from tests.models.bench import Bench, bench_of, step_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "qgn.md"
 ROWS = re.findall(r"^\| (.+?) \|.*`(model\.[^`]+)` \|$", PAGE.read_text(), flags=re.M)
@@ -46,15 +46,7 @@ def test_the_page_lists_every_table():
 
 @pytest.mark.parametrize(("name", "overrides"), ROWS, ids=[f"{n} {o}" for n, o in ROWS])
 def test_every_row_of_the_page_trains_a_step(name, overrides, bench):
-    cfg = compose([*bench.overrides, *overrides.split()])
-    check(cfg)
-    torch.manual_seed(0)
-    model = build_model(cfg, build_encoders(cfg), bench.run.source.types).train()
-    loss = construct(cfg.model.loss, matcher=construct(cfg.model.matcher))
-    batch = replace(bench.batch.map(lambda t: t[:2]), ids=bench.batch.ids[:2])
-    values = loss(model(batch), batch)
-    values.total.backward()
-    assert values.total.isfinite()
+    cfg, model, batch = step_of(bench, overrides)
     silent = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
     assert silent == SILENT.get(name, set())
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)

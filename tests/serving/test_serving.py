@@ -179,13 +179,6 @@ def test_a_hostile_checkpoint_is_not_unpickled(mqspn, tmp_path):
     assert not marker.exists()
 
 
-def test_no_line_of_the_project_unpickles():
-    for file in [*REPOSITORY.glob("gmbench/serving/*.py"), *REPOSITORY.glob("gmbench/*.py")]:
-        code = file.read_text()
-        for bad in ("weights_only=False", "pickle.load", "allow_pickle=True"):
-            assert bad not in code, file
-
-
 def flip(folder):
     path = folder / "model.safetensors"
     content = bytearray(path.read_bytes())
