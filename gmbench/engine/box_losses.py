@@ -9,8 +9,9 @@ from torch import Tensor
 
 from gmbench.boxes import patches_inside
 from gmbench.engine.box_costs import box_distance, boxes_of, nearest
-from gmbench.engine.losses import mean_over, take
+from gmbench.engine.losses import take
 from gmbench.engine.matcher import Matching
+from gmbench.nn.means import mean_over
 from gmbench.tensors import Outputs, Targets
 
 

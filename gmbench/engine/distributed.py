@@ -1,4 +1,4 @@
-"""Several processes that train together: sums and records across them, without pickles."""
+"""Several processes that train together: records across them, without pickles."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,35 +9,13 @@ import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
+from gmbench.nn.means import processes
 from gmbench.structures import Prediction
-
-
-def processes() -> int:
-    """How many train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
     """Which of them this one is, also before they have met."""
     return int(getattr(rank_zero_only, "rank", 0))
-
-
-def over_all(value: Tensor) -> Tensor:
-    """The sum of a count over all processes; itself where there is one."""
-    if processes() == 1:
-        return value
-    total = value.detach().clone()
-    dist.all_reduce(total)
-    return total
-
-
-def each(count: Tensor) -> Tensor:
-    """What a process divides its sum by where ``count`` is over all of them.
-
-    Gradients are then averaged over processes: the mean of ``sum / (count / n)`` over n of them is
-    the sum of all divided by ``count``, as if there were one.
-    """
-    return count if processes() == 1 else count / processes()
 
 
 def gather_predictions(

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gmbench.engine.distributed import each, over_all
 from gmbench.engine.gold_boxes import GoldBoxes
 from gmbench.engine.gold_regions import expand_regions
 from gmbench.engine.matcher import Matcher, Matching
+from gmbench.nn.means import each, mean_over, over_all
 from gmbench.tensors import MASKED, Batch, Outputs, Targets
 
 SpanLossKind = Literal["bce", "softmax_nll"]
@@ -211,11 +211,3 @@ def masked_bce(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy summed over the last axis; padded slots (``MASKED``) add nothing."""
     loss = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     return loss.masked_fill(logits <= MASKED / 2, 0.0).sum(dim=-1)
-
-
-def mean_over(loss: Tensor, where: Tensor) -> Tensor:
-    """Mean of ``loss [B, Q]`` over ``where``; 0 (with a graph) if it is nowhere.
-
-    Over the whole batch, whichever process holds which part of it: see ``each``.
-    """
-    return loss.masked_fill(~where, 0.0).sum() / each(over_all(where.sum()).clamp(min=1))

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gmbench.boxes import giou, patches_inside
+from gmbench.nn.means import mean_over
 from gmbench.tensors import MASKED, Outputs, Targets
 from models.mner_qg.outputs import existence_of, spans_of
 
@@ -44,7 +45,7 @@ class TextLoss:
             + self.end * real_bce(outputs.end_logits, end).sum(dim=-1)
             + self.match * real_bce(match, truth).sum(dim=(-2, -1))
         )
-        return loss.mean() if loss.numel() else loss.sum()
+        return mean_over(loss, torch.ones_like(loss, dtype=torch.bool))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +144,3 @@ def real_bce(logits: Tensor, truth: Tensor) -> Tensor:
     """Binary cross-entropy of each logit; masked ones (padding, j < i) give 0."""
     loss = F.binary_cross_entropy_with_logits(logits, truth.to(logits.dtype), reduction="none")
     return loss.masked_fill(logits <= MASKED / 2, 0.0)
-
-
-def mean_over(loss: Tensor, where: Tensor) -> Tensor:
-    """Mean over ``where``; 0 (with a graph) if it is nowhere."""
-    return loss.masked_fill(~where, 0.0).sum() / where.sum().clamp(min=1)

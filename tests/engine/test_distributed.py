@@ -9,9 +9,10 @@ import torch
 import torch.distributed as dist
 
 from gmbench.data.sampler import EveryNth, LengthGroupedBatches, Share
-from gmbench.engine.distributed import each, gather_predictions, over_all
-from gmbench.engine.losses import TypeLoss, mean_over
+from gmbench.engine.distributed import gather_predictions
+from gmbench.engine.losses import TypeLoss
 from gmbench.engine.matcher import Matching
+from gmbench.nn.means import each, mean_over, over_all
 from gmbench.scoring.metrics import GroundedF1
 from gmbench.structures import Entity, Prediction
 from gmbench.tensors import Outputs, Targets
@@ -62,7 +63,7 @@ def scored(share: Share) -> dict[str, object]:
     return seen
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_scores_are_the_same_to_the_last_digit(count, tmp_path):
     def work(rank, count):
         seen = scored(Share(rank, count))

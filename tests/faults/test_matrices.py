@@ -39,8 +39,9 @@ def test_one_worker_gives_the_same_bytes(unbroken, world, tmp_path):
     same(Made(tmp_path), unbroken)
 
 
-def test_two_processes_train_qgn_as_one(world, tmp_path):
-    trained_by_one_and_two("qgn", world, tmp_path)
+@pytest.mark.parametrize("model", ["qgn", "mner_qg"])
+def test_two_processes_train_another_model_as_one(world, tmp_path, model):
+    trained_by_one_and_two(model, world, tmp_path)
 
 
 def test_a_loss_that_is_nan_on_one_process_stops_both(world, tmp_path):

@@ -5,11 +5,13 @@ from functools import cache
 
 import pytest
 import torch
+import torch.distributed as dist
 from omegaconf import DictConfig
 
 from gmbench.build import Run, build_run
 from gmbench.config import compose, conf_dir
 from gmbench.tensors import Batch, Outputs
+from tests.faults.processes import joined
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 
@@ -135,6 +137,30 @@ def test_every_trainable_parameter_gets_a_finite_gradient_and_no_other(build, ru
             assert parameter.grad.isfinite().all(), f"{name} has a non-finite gradient"
         else:
             assert parameter.grad is None, f"{name} is frozen and gets a gradient"
+    module.zero_grad()
+
+
+def test_shares_of_a_batch_cost_what_the_whole_batch_costs(run, tmp_path):
+    """Two processes with unequal shares: the mean of losses and gradients is that of one."""
+    module, batch = run.module.eval(), first_batch(run)
+
+    def cost(rows: slice) -> torch.Tensor:
+        part = replace(batch.map(lambda t: t[rows]), ids=batch.ids[rows])
+        module.zero_grad()
+        total = module.loss(module.model(part), part).total
+        total.backward()
+        learnt = [p.grad.flatten() for p in module.model.parameters() if p.grad is not None]
+        return torch.cat([total.detach()[None], *learnt])
+
+    whole = cost(slice(None))
+
+    def work(rank: int, count: int) -> None:
+        mine = cost(slice(0, 3) if rank == 0 else slice(3, None))
+        dist.all_reduce(mine)
+        torch.testing.assert_close(mine / count, whole, rtol=1e-4, atol=1e-5)
+
+    codes = joined(work, 2, tmp_path)
+    assert codes == [0, 0], [path.read_text() for path in tmp_path.glob("error*")]
     module.zero_grad()
 
 
