@@ -17,6 +17,7 @@ from gmbench.config.identity import run_sha
 from gmbench.engine.parameters import parameters_by_part
 from gmbench.reporting.analysis import ANALYSIS, write_analysis
 from gmbench.reporting.comparison import TWEETS
+from gmbench.reporting.overlays import EXAMPLES, draw_overlays
 from gmbench.reporting.plots import draw_analysis
 from gmbench.reporting.provenance import git_state, library_versions
 from gmbench.reporting.results import (
@@ -32,7 +33,9 @@ from gmbench.reporting.results import (
     Selection,
     StoredFile,
 )
+from gmbench.reporting.site.curves import curves_png
 from gmbench.scoring.analysis import analyse
+from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
 from gmbench.scoring.floors import Predictions, floors
 from gmbench.scoring.statistics import tweet_table
@@ -42,6 +45,8 @@ log = logging.getLogger("gmbench")
 
 PICTURES = "pictures"
 """Folder of pictures in a run folder."""
+CURVES = "curves.png"
+"""In that folder: learning curves."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Fit:
         samples: training examples seen.
         earlier: seconds of training before an interruption.
         exact: False: it went on from a checkpoint with other digits.
+        degraded: causes of which it lost something and went on: ``disk``, ``nan``.
     """
 
     checkpoint: Path | None
@@ -63,6 +69,7 @@ class Fit:
     samples: int
     earlier: float = 0.0
     exact: bool = True
+    degraded: tuple[str, ...] = ()
 
 
 def record(
@@ -127,6 +134,7 @@ def record(
         predictions=_stored(predictions, predictions.parent),
         metrics=Metrics.of(scores, saw_pixels=run.saw_pixels),
         exact_resume=fit.exact,
+        degraded=fit.degraded,
         floors=_floors(run, cfg.model.get("one_region_a_type", False)),
     )
 
@@ -154,8 +162,21 @@ def store_analysis(run: Run, folder: Path, title: str) -> None:
     write_analysis(folder / ANALYSIS, analysis)
     try:
         draw_analysis(analysis, folder / PICTURES, title)
+        file = folder / PICTURES / EXAMPLES
+        draw_overlays(examples, found, file, title, saw_pixels=run.saw_pixels)
     except Exception as error:  # hours of training must not be lost for want of a font
         log.warning("no pictures of the analysis: %s", error)
+
+
+def store_curves(folder: Path) -> None:
+    """Draw the learning curves of a run that trained, once its ``metrics.csv`` is whole."""
+    try:
+        drawn = curves_png(folder / "metrics.csv")
+        if drawn is not None:
+            (folder / PICTURES).mkdir(exist_ok=True)
+            write_atomically(folder / PICTURES / CURVES, drawn)
+    except Exception as error:
+        log.warning("no picture of the learning curves: %s", error)
 
 
 def _floors(run: Run, one_region_a_type: bool) -> tuple[FloorFigures, ...]:

@@ -1,23 +1,31 @@
-"""An experiment as a picture: bars with deviations, or curves, the paper's numbers marked."""
+"""An experiment as a picture: bars, or curves in bands, with every seed and the paper's numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from matplotlib import style
 from matplotlib.figure import Figure
 
 from experiments.engine.collect import Block, OurCell
 from experiments.engine.plan import Experiment
+from gmbench.reporting.plots import BLUE, GREEN, GREY, STYLE, VERMILION
 from gmbench.scoring.seeds import SeedSummary
 
-OURS = ("#2f6f9f", "#c0662d", "#4a8a57")
-PAPER = "#8a8a8a"
+OURS = (BLUE, VERMILION, GREEN)
+PAPER = GREY
 STYLES = ("-", "--", ":")
+MARKERS = ("o", "s", "^")
 
 
 def picture(experiment: Experiment, blocks: Sequence[Block]) -> bytes:
     """The PNG; a row without runs keeps its place and says *not run*."""
+    with style.context(["default", dict(STYLE)]):  # the look of every other picture
+        return _drawn(experiment, blocks)
+
+
+def _drawn(experiment: Experiment, blocks: Sequence[Block]) -> bytes:
     rows = len(experiment.rows)
     height = 3.6 if experiment.curve else 1.3 + 0.42 * rows
     figure = Figure(figsize=(6.6 * len(blocks), height), layout="constrained")
@@ -27,9 +35,8 @@ def picture(experiment: Experiment, blocks: Sequence[Block]) -> bytes:
             _curve(axis, experiment, block)
         else:
             _bars(axis, experiment, block)
-        axis.set_title(block.setting.label, fontsize=10, loc="left")
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(experiment.title, fontsize=11, x=0.01, ha="left")
+        axis.set_title(block.setting.label, fontsize=10, weight="normal")
+    figure.suptitle(experiment.title, fontsize=11, weight="bold", x=0.01, ha="left")
     out = BytesIO()
     figure.savefig(out, dpi=150, metadata={"Software": None})
     return out.getvalue()
@@ -44,13 +51,14 @@ def _bars(axis: Any, experiment: Experiment, block: Block) -> None:
             axis.text(0, place, "  not run", va="center", fontsize=8, color=PAPER, style="italic")
             continue
         colour = OURS[1] if cell.row.key == experiment.reference else OURS[0]
-        axis.barh(place, cell.summary.mean, height=0.6, color=colour, alpha=0.85)
+        axis.barh(place, cell.summary.mean, height=0.6, color=colour)
         _spread(axis, cell, place)
         axis.text(0, place, f" {cell.summary.mean:.1f}", va="center", color="white", fontsize=8)
     real = [(place, cell.value) for place, cell in enumerate(cells) if cell.value is not None]
     if real and block.setting.real:
         axis.plot([v for _, v in real], [p for p, _ in real], "D", color=PAPER, ms=5, label="paper")
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(fontsize=8)
+    axis.grid(visible=False, axis="y")
     axis.set_yticks(range(len(cells)), labels, fontsize=8)
     axis.set_ylim(len(cells) - 0.4, -0.6)
     shown = [cell.summary.mean for cell in cells if cell.summary] or [100.0]
@@ -64,7 +72,7 @@ def _bars(axis: Any, experiment: Experiment, block: Block) -> None:
 def _spread(axis: Any, cell: OurCell, place: float) -> None:
     assert cell.summary is not None
     values = cell.summary.values
-    axis.plot(values, [place] * len(values), "o", ms=3, color="black", zorder=3)
+    axis.plot(values, [place] * len(values), "o", ms=4, color="black", mec="white", zorder=3)
 
 
 @dataclass(frozen=True)
@@ -113,27 +121,20 @@ def _curve(axis: Any, experiment: Experiment, block: Block) -> None:
         along = [(x, s) for x, s in line.points if x is not None]
         look = {"color": line.colour, "linestyle": line.style}
         if along:
-            axis.plot(
-                [x for x, _ in along],
-                [s.mean for _, s in along],
-                marker="o",
-                ms=4,
-                label=line.label,
-                **look,
-            )
-        for x, summary in along:
-            places = [x] * len(summary.values)
-            axis.plot(places, summary.values, "o", ms=2.5, alpha=0.5, color=line.colour)
+            places = [x for x, _ in along]
+            marker = MARKERS[OURS.index(line.colour)]
+            axis.plot(places, [s.mean for _, s in along], marker=marker, label=line.label, **look)
+            low, high = [min(s.values) for _, s in along], [max(s.values) for _, s in along]
+            axis.fill_between(places, low, high, color=line.colour, alpha=0.15, linewidth=0)
         for _, summary in (point for point in line.points if point[0] is None):
             axis.axhline(summary.mean, label=line.label, **look)
             low, high = min(summary.values), max(summary.values)
             axis.axhspan(low, high, color=line.colour, alpha=0.12, linewidth=0)
     axis.set_xticks([row.x for row in experiment.rows if row.x is not None])
     axis.set_xlabel(experiment.curve, fontsize=8)
-    axis.set_ylabel("in %", fontsize=8)
+    axis.set_ylabel("in %, mean; band: all seeds", fontsize=8)
     axis.tick_params(labelsize=8)
-    axis.grid(alpha=0.25)
     if drawn:
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend(fontsize=8)
     else:
         axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", style="italic")

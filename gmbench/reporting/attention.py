@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gmbench.reporting.plots import BLUE, ORANGE
+from gmbench.reporting.plots import BLUE, STYLE, VERMILION
 from gmbench.scoring.atomic import write_atomically
 from gmbench.scoring.pointing import Heat, hottest, mass_inside, points_at
 from gmbench.structures import Box
@@ -65,19 +65,21 @@ def draw_attention(scenes: Sequence[Scene], file: Path) -> None:
         ValueError: nothing to draw, or scenes of different models.
         OSError: the file cannot be written.
     """
+    from matplotlib import style
     from matplotlib.figure import Figure
 
     columns = {tuple(look.model for look in scene.looks) for scene in scenes}
     if len(columns) != 1 or columns == {()}:
         raise ValueError("a picture of attention needs scenes, all with looks of the same models")
     (models,) = columns
-    figure = Figure(figsize=(3.4 * len(models), 3.0 * len(scenes)), layout="constrained")
-    axes = figure.subplots(len(scenes), len(models), squeeze=False)
-    for row, scene in zip(axes, scenes, strict=True):
-        for axis, look in zip(row, scene.looks, strict=True):
-            _draw(axis, scene, look)
     stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
+    with style.context(["default", dict(STYLE)]):
+        figure = Figure(figsize=(3.4 * len(models), 3.0 * len(scenes)), layout="constrained")
+        axes = figure.subplots(len(scenes), len(models), squeeze=False)
+        for row, scene in zip(axes, scenes, strict=True):
+            for axis, look in zip(row, scene.looks, strict=True):
+                _draw(axis, scene, look)
+        figure.savefig(stream, format="png", metadata={"Software": None})
     write_atomically(file, stream.getvalue())
 
 
@@ -88,9 +90,11 @@ def _draw(axis: "Axes", scene: Scene, look: Look) -> None:
     whole = (0, width, height, 0)
     axis.imshow(scene.image, extent=whole)
     axis.imshow(look.heat, extent=whole, cmap="magma", alpha=0.55, interpolation="bilinear")
+    axis.grid(visible=False)
     drawn = [(box, BLUE, "-") for box in scene.boxes]
-    drawn += [(look.box, ORANGE, "--")] if look.box is not None else []
+    drawn += [(look.box, VERMILION, "--")] if look.box is not None else []
     for (x1, y1, x2, y2), colour, line in drawn:
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=3.6))
         axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, ls=line, lw=2))
     if look.heat.max() > 0:
         x, y = hottest(look.heat)

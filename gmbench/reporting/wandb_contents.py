@@ -10,6 +10,7 @@ from typing import Any
 
 from gmbench.data.images import open_image
 from gmbench.reporting.figures import TaskFigures
+from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.results import RunResult
 from gmbench.reporting.wandb_mirror import Action
 from gmbench.scoring.counting import score_document
@@ -162,12 +163,12 @@ def _words(example: Example, row: Entity | Prediction) -> str:
 
 
 def show_pictures(folder: Path) -> Action:
-    """Every picture of the analysis, by its name."""
+    """Every picture of the analysis, by its name; none that shows tweets, which are a choice."""
 
     def act(run: Any) -> None:
         import wandb
 
-        pictures = sorted(folder.glob("*.png"))
+        pictures = sorted(path for path in folder.glob("*.png") if path.name != EXAMPLES)
         if pictures:
             run.log({f"analysis/{path.stem}": wandb.Image(str(path)) for path in pictures})
 

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 from PIL import Image
 
-from gmbench.reporting.wandb_contents import COLUMNS, show_examples, summary_of
+from gmbench.reporting.overlays import EXAMPLES
+from gmbench.reporting.wandb_contents import COLUMNS, show_examples, show_pictures, summary_of
 from gmbench.reporting.wandb_mirror import MirrorSettings, Patience, WandbMirror
 from gmbench.structures import Prediction
 from tests.reporting.sample import BOX, GOLD, sample
@@ -57,3 +59,12 @@ def test_a_run_that_saw_no_pixels_has_no_grounding_in_its_summary():
     blind = summary_of(sample(saw_pixels=False))
     assert {k.split("_")[0] for k in blind if k.startswith("test/")} >= {"test/mner"}
     assert not [key for key in blind if "gmner" in key or "eeg" in key]
+
+
+def test_the_picture_of_tweets_is_not_among_those_of_the_analysis(tmp_path):
+    """It would send tweets also where ``logger.examples=0`` says that none may go."""
+    for name in ("errors.png", EXAMPLES):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    logged = {}
+    show_pictures(tmp_path)(SimpleNamespace(log=logged.update))
+    assert list(logged) == ["analysis/errors"]

@@ -9,6 +9,7 @@ from gmbench.reporting.analysis import ANALYSIS, read_analysis
 from gmbench.reporting.comparison import CannotCompare, compare_runs, read_scored_run
 from gmbench.reporting.leaderboard import Board, League, method_overrides
 from gmbench.reporting.leaderboard_tables import MEANING, cells, heads
+from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.plots import PICTURES
 from gmbench.reporting.records import RecordError
 from gmbench.reporting.site.curves import curves_png
@@ -103,7 +104,7 @@ def _league(
     first = firsts(league.rows, runs)
     for member in runs:
         said(f"run {member.name}")
-        _run(writer, member)
+        _run(writer, member, (*PICTURES, Path(EXAMPLES).stem) if images else PICTURES)
     top = first[:ROWS]
     gold = gold_of(top[0])
     answers: dict[Member, Answers] = {}
@@ -186,11 +187,11 @@ def _browser(
     return {member: tuple(t.runs[n] for t in found) for n, member in enumerate(answers)}
 
 
-def _run(writer: Writer, member: Member) -> None:
+def _run(writer: Writer, member: Member, shown: Sequence[str]) -> None:
     folder = member.entry.folder
     stem = member.page[:-5]
     pictures = []
-    for name in PICTURES:
+    for name in shown:
         file = folder / "pictures" / f"{name}.png"
         if file.is_file():
             writer.raw(f"runs/{stem}/{name}.png", file.read_bytes())

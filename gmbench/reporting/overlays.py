@@ -1,0 +1,227 @@
+"""Gold against predicted on some tweets of a split: pictures with both kinds of boxes, and words.
+
+Gold boxes are solid, predicted ones dashed, as in the pictures of attention; every line says in
+words what became of an answer, so that no colour is needed to read it.
+"""
+
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gmbench.data.errors import DataError
+from gmbench.data.images import open_image
+from gmbench.reporting.plots import BLUE, GREY, STYLE, VERMILION, WORDS
+from gmbench.reporting.site.tweets import Judged, judged
+from gmbench.scoring.atomic import write_atomically
+from gmbench.structures import Box, Entity, Example, Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+EXAMPLES = "examples.png"
+"""Its name in the pictures of a run folder. It shows tweets: it goes nowhere unasked."""
+SHOWN = 6
+"""Tweets in the picture."""
+WIDTH, ROW, SIDE = 9.0, 2.3, 3.0
+"""Inches: of the figure, of the least row, of a picture's place in it."""
+LINE = 0.2
+"""Inches of a line of text."""
+Lines = list[tuple[str, str, bool]]
+
+
+def spread(examples: Sequence[Example], *, saw_pixels: bool, count: int = SHOWN) -> list[Example]:
+    """So many tweets, evenly spread over those with something to compare, never by the outcome.
+
+    Args:
+        examples: of the split, in its order.
+        saw_pixels: True: only tweets with a gold box; False: with an entity.
+        count: at most.
+    """
+    fitting = [
+        example
+        for example in examples
+        if (any(e.boxes for e in example.entities) if saw_pixels else example.entities)
+    ]
+    step = max(1.0, len(fitting) / count)
+    return [fitting[int(number * step)] for number in range(min(count, len(fitting)))]
+
+
+def draw_overlays(
+    examples: Sequence[Example],
+    predictions: Mapping[str, Sequence[Prediction]],
+    file: Path,
+    name: str,
+    *,
+    saw_pixels: bool,
+) -> bool:
+    """Write one PNG of ``spread(examples)``, whole or not at all.
+
+    Args:
+        examples: of the split.
+        predictions: of each of them, by id.
+        file: to write.
+        name: of the run, for the title.
+        saw_pixels: False: the text alone is shown and judged.
+
+    Returns:
+        Whether there was anything to show; if not, nothing is written.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    rows = []
+    for example in spread(examples, saw_pixels=saw_pixels):
+        found = predictions[example.id]
+        verdict = judged(example.entities, found, saw_pixels=saw_pixels)
+        lines = said_of(example, found, verdict, saw_pixels)
+        least = ROW if saw_pixels else 0.0
+        rows.append((example, found, lines, max(least, LINE * (len(lines) + 1.5))))
+    if not rows:
+        return False
+    head = 0.75
+    total = head + sum(height for *_, height in rows)
+    # Letters that the font has not are drawn as boxes.
+    with style.context(["default", dict(STYLE)]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
+        figure = Figure(figsize=(WIDTH, total))
+        _head(figure, name, total, saw_pixels)
+        top = total - head
+        for example, found, lines, height in rows:
+            if saw_pixels:
+                place = (0.02, (top - height + 0.15) / total, SIDE / WIDTH, (height - 0.2) / total)
+                _picture(figure.add_axes(place), example, found)
+            _words(figure, lines, (SIDE + 0.4) / WIDTH if saw_pixels else 0.02, top, total)
+            top -= height
+        stream = BytesIO()
+        figure.savefig(stream, format="png", metadata={"Software": None})
+    write_atomically(file, stream.getvalue())
+    return True
+
+
+def _head(figure: "Figure", name: str, total: float, saw_pixels: bool) -> None:
+    figure.text(
+        0.02, 1 - 0.28 / total, f"{name}: gold and predicted", weight="bold", fontsize=11, va="top"
+    )
+    legend = "Tweets are evenly spread over the split, not chosen by the outcome."
+    if saw_pixels:
+        legend = f"Boxes: G gold, solid; P predicted, dashed. {legend}"
+    figure.text(0.02, 1 - 0.52 / total, legend, fontsize=9, color=GREY, va="top")
+
+
+def _words(figure: "Figure", lines: Lines, left: float, top: float, total: float) -> None:
+    for number, (text, colour, bold) in enumerate(lines):
+        figure.text(
+            left,
+            (top - 0.06 - LINE * number) / total,
+            text,
+            fontsize=9,
+            color=colour,
+            weight="bold" if bold else "normal",
+            parse_math=False,
+            va="top",
+        )
+
+
+def said_of(
+    example: Example, found: Sequence[Prediction], verdict: Judged, saw_pixels: bool
+) -> Lines:
+    """The sentence, an entity of the gold a line, an answer a line, with colour and weight."""
+    width = 68 if saw_pixels else 100
+    lines: Lines = [
+        (part, "black", False) for part in textwrap.wrap(" ".join(example.words), width)
+    ]
+    for number, entity in enumerate(example.entities, start=1):
+        lines.append((f"G{number}  {_said(example, entity, saw_pixels)}", BLUE, True))
+    # Answers come in the order of the predictions: verdicts with them.
+    for number, (answer, one) in enumerate(zip(found, verdict.answers, strict=True), start=1):
+        what = "right" if one.verdict == "correct" else f"wrong: {WORDS[one.verdict]}"
+        text = f"P{number}  {_said(example, answer, saw_pixels)}: {what}"
+        lines.append((text, VERMILION, False))
+    lost = [str(n) for n, fate in enumerate(verdict.fates, start=1) if fate == "missed"]
+    if lost:
+        lines.append((f"missed: G{', G'.join(lost)}", GREY, True))
+    if not found:
+        lines.append(("nothing predicted", GREY, True))
+    return lines
+
+
+def _said(example: Example, row: Entity | Prediction, saw_pixels: bool) -> str:
+    name = textwrap.shorten(" ".join(example.words[row.start : row.end + 1]), 34, placeholder=" …")
+    if not saw_pixels:
+        return f"{name} ({row.type})"
+    shown = row.boxes if isinstance(row, Entity) else row.box
+    return f"{name} ({row.type}){'' if shown else ', not in the image'}"
+
+
+def _picture(axis: "Axes", example: Example, found: Sequence[Prediction]) -> None:
+    axis.set(xticks=[], yticks=[])
+    axis.grid(visible=False)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    try:
+        picture = None if example.image is None else open_image(example.image, example.size)
+    except DataError:
+        picture = None
+    if picture is None:
+        axis.text(0.5, 0.5, "no picture", ha="center", va="center", color=GREY)
+        return
+    width, height = picture.size
+    axis.imshow(np.asarray(picture), extent=(0, width, height, 0))
+    for number, entity in enumerate(example.entities, start=1):
+        for box in entity.boxes:
+            _rectangle(axis, box, BLUE, "-")
+            _label(axis, f"G{number}", BLUE, box[:2], above=True, outside=box[1] > 0.1 * height)
+    for number, answer in enumerate(found, start=1):
+        if answer.box is not None:
+            box = answer.box
+            _rectangle(axis, box, VERMILION, "--")
+            below = box[3] < 0.9 * height
+            _label(axis, f"P{number}", VERMILION, box[2:], above=False, outside=below)
+    axis.set(xlim=(0, width), ylim=(height, 0), anchor="NW")
+
+
+def _rectangle(axis: Any, box: Box, colour: str, line: str) -> None:
+    """A box with a white rim, so that it shows on any ground."""
+    from matplotlib.patches import Rectangle
+
+    x1, y1, x2, y2 = box
+    for width, edge, style in ((3.6, "white", "-"), (1.9, colour, line)):
+        axis.add_patch(
+            Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=width, ec=edge, ls=style)
+        )
+
+
+def _label(
+    axis: Any, text: str, colour: str, corner: tuple[float, ...], *, above: bool, outside: bool
+) -> None:
+    """Gold is labelled at its upper left, answers at the lower right; outside, where there is room.
+
+    Args:
+        axis: drawn on.
+        text: two or three letters.
+        colour: of the box.
+        corner: of the box, in pixels.
+        above: upper left, otherwise lower right.
+        outside: of the box.
+    """
+    axis.annotate(
+        text,
+        corner,
+        xytext=(1 if above else -1, 2 if above == outside else -2),
+        textcoords="offset points",
+        ha="left" if above else "right",
+        va="bottom" if above == outside else "top",
+        color="white",
+        weight="bold",
+        fontsize=8,
+        bbox={"boxstyle": "round,pad=0.12", "fc": colour, "ec": "white", "lw": 0.6},
+    )
