@@ -1,12 +1,16 @@
 """Check a data set: what is missing and where to get it, counts, leakage, fingerprint.
 
 ``python -m gmbench.prepare data=twitter_gmner data.root=FOLDER`` takes the overrides of
-gmbench.run. Exit codes: 0 a run would start, 1 it would not, 2 bad configuration.
+gmbench.run. ``--archive FILE`` first unpacks the pictures' archive (zip or tar) to where they are
+looked for, whole or not at all; ``--sha256 DIGEST`` says which one it must be. Exit codes: 0 a run
+would start, 1 it would not, 2 bad configuration or archive.
 """
 
+import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +18,7 @@ from rich.table import Table
 
 from gmbench.config import compose, friendly
 from gmbench.construct import build_regions, build_source
+from gmbench.data.archive import unpack
 from gmbench.data.errors import IMAGE_ORIGIN, REGION_ORIGIN, DataError
 from gmbench.data.records import Split
 from gmbench.data.regions import RegionSource
@@ -127,6 +132,14 @@ def _faults(splits: Sequence[Split], source: DataSource, console: Console) -> bo
     )
 
 
+def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What is no override, and the overrides."""
+    parser = argparse.ArgumentParser(prog="python -m gmbench.prepare", add_help=False)
+    parser.add_argument("--archive", type=Path)
+    parser.add_argument("--sha256")
+    return parser.parse_known_args(arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb.
 
@@ -138,8 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(__doc__)
         return 0
     try:
+        options, overrides = _options(overrides)
         cfg = compose(overrides)
         source = build_source(cfg)
+        if options.archive is not None:
+            found = unpack(options.archive, source.images, sha256=options.sha256)
+            print(f"{source.images}: {found.files:,} files, {found.bytes:,} bytes")
+            print(f"{options.archive}: sha256 {found.sha256}")
         regions = build_regions(cfg, source) if "regions" in cfg.model.inputs else None
         return prepare(source, regions, Console())
     except Exception as error:

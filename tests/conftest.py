@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.promises import promise, show
+
+__all__ = ["promise"]
+
 # Two processes share the cores: one thread each, and none that spins while it waits. Set before
 # anything imports torch, and handed on to the commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,3 +24,7 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no shared folder at {folder} (set GMBENCH_SHARED)")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    show(terminalreporter)
