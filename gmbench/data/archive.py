@@ -1,22 +1,19 @@
 """Archives of strangers: every member is looked at before a byte of it is written (zip and tar)."""
 
-import bz2
 import errno
 import gzip
 import hashlib
 import lzma
 import secrets
 import shutil
-import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
 
+from gmbench.data.archive_members import Member, members_of
 from gmbench.data.errors import DataError, fault
 
 CHUNK = 1 << 20
@@ -26,7 +23,6 @@ BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),
     *(gzip.BadGzipFile, NotImplementedError, UnicodeError, ValueError),
 )
-OTHERS = {b"Rar!": "rar", b"7z\xbc\xaf": "7z"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +48,6 @@ class Unpacked:
     files: int
     bytes: int
     sha256: str
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A file or folder of an archive.
-
-    Attributes:
-        name: as written.
-        size: declared.
-        kind: ``file``, ``folder``, or what else it claims to be.
-        source: to be opened.
-    """
-
-    name: str
-    size: int
-    kind: str
-    source: Any
 
 
 def unpack(
@@ -103,7 +82,7 @@ def unpack(
     half = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     half.mkdir()
     try:
-        with _opened(archive) as members:
+        with members_of(archive) as members:
             files, size = _extract(archive, members, half, limits)
         _innermost(half).rename(target)
     except DataError:
@@ -127,7 +106,7 @@ def _innermost(folder: Path) -> Path:
 
 
 def _extract(
-    archive: Path, members: Iterator[_Member], folder: Path, limits: Limits
+    archive: Path, members: Iterator[Member], folder: Path, limits: Limits
 ) -> tuple[int, int]:
     """Write all members; how many files and bytes there were."""
     known: dict[tuple[str, ...], tuple[tuple[str, ...], bool]] = {}
@@ -155,7 +134,7 @@ def _extract(
     return files, size
 
 
-def _parts(archive: Path, member: _Member) -> tuple[str, ...]:
+def _parts(archive: Path, member: Member) -> tuple[str, ...]:
     """The path of a member inside the folder."""
     if member.kind not in ("file", "folder"):
         raise fault(archive, f"{member.name!r} is a {member.kind}, which is never unpacked")
@@ -172,7 +151,7 @@ def _parts(archive: Path, member: _Member) -> tuple[str, ...]:
 
 def _unlike_all(
     archive: Path,
-    member: _Member,
+    member: Member,
     parts: tuple[str, ...],
     known: dict[tuple[str, ...], tuple[tuple[str, ...], bool]],
 ) -> None:
@@ -186,7 +165,7 @@ def _unlike_all(
             raise fault(archive, f"{'/'.join(own)!r} and {'/'.join(before[0])!r} are named alike")
 
 
-def _copy(archive: Path, member: _Member, path: Path) -> None:
+def _copy(archive: Path, member: Member, path: Path) -> None:
     left = member.size
     with member.source() as source, path.open("xb") as file:
         while chunk := source.read(min(CHUNK, left + 1)):
@@ -196,71 +175,3 @@ def _copy(archive: Path, member: _Member, path: Path) -> None:
             file.write(chunk)
     if left:
         raise fault(archive, f"truncated or damaged: {member.name!r} is not as long as it says")
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[Iterator[_Member]]:
-    with archive.open("rb") as file:
-        magic = file.read(6)
-    for start, kind in OTHERS.items():
-        if magic.startswith(start):
-            todo = "unpack it with another program, or get it as zip or tar"
-            raise fault(archive, f"a {kind} archive, which Python cannot read", todo)
-    if magic.startswith(b"PK"):
-        with zipfile.ZipFile(archive) as found:
-            yield (_of_zip(archive, found, info) for info in found.infolist())
-        return
-    with _plain(archive, magic) as stream:
-        try:
-            tar = tarfile.open(fileobj=_Capped(archive, stream), mode="r:")  # noqa: SIM115
-        except tarfile.ReadError:
-            raise fault(archive, "neither a zip nor a tar archive, or truncated") from None
-        with tar:
-            yield (_of_tar(tar, info) for info in tar)
-
-
-def _of_zip(archive: Path, found: zipfile.ZipFile, info: zipfile.ZipInfo) -> _Member:
-    if info.flag_bits & 1:
-        raise fault(archive, f"{info.filename!r} is encrypted")
-    form = stat.S_IFMT(info.external_attr >> 16)
-    kinds = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "symbolic link"}
-    kind = "folder" if info.is_dir() else kinds.get(form, "device")
-    return _Member(info.filename, info.file_size, kind, lambda: found.open(info))
-
-
-def _of_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-    kinds = {
-        "symbolic link": info.issym(),
-        "hard link": info.islnk(),
-        "device": info.isdev(),
-        "sparse file": info.issparse(),
-        "folder": info.isdir(),
-        "file": info.isreg(),
-    }
-    kind = next((name for name, holds in kinds.items() if holds), "member of an unknown kind")
-    return _Member(info.name, info.size, kind, lambda: tar.extractfile(info))
-
-
-def _plain(archive: Path, magic: bytes) -> IO[bytes]:
-    """The bytes of an archive, decompressed on the way."""
-    if magic.startswith(b"\x1f\x8b"):
-        return gzip.open(archive)
-    if magic.startswith(b"BZh"):
-        return bz2.open(archive)
-    if magic.startswith(b"\xfd7zXZ"):
-        return lzma.open(archive)
-    return archive.open("rb")
-
-
-class _Capped:
-    """A stream from which nothing long is read at once: headers of a tar may claim any length."""
-
-    def __init__(self, archive: Path, stream: IO[bytes]) -> None:
-        self.archive, self.stream = archive, stream
-        self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
-
-    def read(self, size: int = -1) -> bytes:
-        """As a file's."""
-        if not 0 <= size <= 4 * CHUNK:
-            raise fault(self.archive, "holds too much: a header of more than 4 MiB")
-        return self.stream.read(size)
