@@ -1,30 +1,44 @@
 """Why a run failed, in one word that a grid can count, and the exit code that says so."""
 
-import errno
+import re
 
-import torch
-
+from gmbench.engine.disk import is_full
+from gmbench.engine.memory import is_out_of_memory
 from gmbench.engine.nonfinite import NonFinite
 
 EXIT_NONFINITE = 3
 
+PEER = "peer"
+"""The cause where it was another process that ended, or did not answer in time."""
+
+_SILENT = re.compile(
+    r"connection (was )?(closed|reset) by (remote )?peer|connectionclosed|timed out|"
+    r"timeout.*collective|collective.*timeout|socket.*broken pipe",
+    re.I,
+)
+
 
 def cause_of(error: BaseException) -> str:
-    """``nan``, ``oom``, ``disk``, or the name of the exception.
+    """``nan``, ``oom``, ``disk``, ``peer``, or the name of the exception.
 
     Args:
-        error: that ended the run; torch's allocator on a CPU raises a plain RuntimeError, and so
-            does torch where a disk is full: what it was raised from counts too.
+        error: that ended the run; torch raises a plain RuntimeError where a disk is full: what it
+            was raised from counts too.
     """
     if isinstance(error, NonFinite):
         return "nan"
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, MemoryError | torch.OutOfMemoryError):
+        if is_out_of_memory(seen):
             return "oom"
-        if isinstance(seen, RuntimeError) and "can't allocate memory" in str(seen):
-            return "oom"
-        if isinstance(seen, OSError) and seen.errno == errno.ENOSPC:
+        if is_full(seen):
             return "disk"
+        if isinstance(seen, RuntimeError) and _SILENT.search(str(seen)):
+            return PEER
         seen = seen.__cause__ or seen.__context__
     return type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """What an error says, with the notes that were added to it on its way."""
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])

@@ -12,16 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from gmbench.build import Run, build_run
-from gmbench.config import check_data
+from gmbench.config import ConfigError, check_data
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.engine.checkpoints import Checkpoints
 from gmbench.engine.curves import join, set_aside
+from gmbench.engine.disk import NoRoom, checkpoint_bytes, require_room
 from gmbench.engine.distributed import rank
 from gmbench.engine.resume import ExactResume, Identity
 from gmbench.engine.trainer import TrainerSettings, build_trainer
-from gmbench.failure import cause_of
+from gmbench.failure import PEER, cause_of, message_of
 from gmbench.grid.attempts import begin_attempt, ended_attempt
-from gmbench.grid.jobs import record_failure
+from gmbench.grid.jobs import failure_of_another, record_failure
 from gmbench.outcome import Fit, record, store_analysis, store_curves
 from gmbench.reporting.provenance import redact
 from gmbench.reporting.results import RunResult, Selection, write_result
@@ -61,8 +62,10 @@ def execute(
         with tracked(cfg, config, sha, overrides, folder) as tracking:
             result = _compute(cfg, folder, overrides, sha, tracking)
     except BaseException as error:
-        said = traceback.format_exception(error)
-        record_failure(folder, cause_of(error), str(error), said, rank=rank())
+        cause, message = cause_of(error), message_of(error)
+        if cause == PEER:  # what that process itself said is the reason
+            cause, message = failure_of_another(folder, rank()) or (cause, message)
+        record_failure(folder, cause, message, traceback.format_exception(error), rank=rank())
         raise
     if result is None:
         return None
@@ -121,12 +124,18 @@ def _train(
     cfg: DictConfig, run: Run, trainer: lightning.Trainer, folder: Path, identity: Identity
 ) -> Fit:
     start = choose_start(cfg, folder / "checkpoints", identity)
+    try:
+        require_room(folder, checkpoint_bytes(run.module.model, run.module.learns))
+    except NoRoom as full:
+        raise ConfigError([str(full.strerror)]) from full
     if trainer.is_global_zero:
         set_aside(folder, start.steps)
     path = None if start.checkpoint is None else str(start.checkpoint)
     trainer.fit(run.module, run.data, ckpt_path=path, weights_only=True)
     kept = trainer.checkpoint_callback
     assert isinstance(kept, Checkpoints)
+    lost = {"disk": kept.io.missed, "nan": run.module.skips.taken}
+    degraded = tuple(cause for cause, count in lost.items() if count)
     return Fit(
         checkpoint=kept.best,
         selection=Selection(
@@ -138,6 +147,7 @@ def _train(
         seconds=kept.seconds,
         earlier=kept.earlier,
         exact=start.exact,
+        degraded=degraded,
         samples=len(run.data.splits["train"].examples) * trainer.current_epoch,
     )
 
@@ -159,6 +169,8 @@ def _trainer_settings(cfg: DictConfig, run: Run) -> TrainerSettings:
         deterministic=cfg.trainer.deterministic,
         progress=cfg.callbacks.progress,
         patience=cfg.callbacks.patience,
+        may_miss=cfg.trainer.get("may_miss_saves", 3),
+        peer_timeout=cfg.trainer.get("peer_timeout", 120.0),
     )
 
 

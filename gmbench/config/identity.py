@@ -19,6 +19,8 @@ VOLATILE = (
     "callbacks.progress",
     "logger",
     "trainer.num_workers",
+    "trainer.may_miss_saves",
+    "trainer.peer_timeout",
 )
 """Keys that do not change what a run computes: two runs that differ only here are the same run."""
 

@@ -14,6 +14,7 @@ from gmbench.data.cache import RegionFeatures
 from gmbench.data.images import open_image
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 from gmbench.data.tokens import Tokens
+from gmbench.faults import strike
 from gmbench.structures import Example
 
 Input = Literal["pixels", "regions"]
@@ -75,6 +76,7 @@ class GroundedDataset(Dataset[Item]):
         return len(self.examples)
 
     def __getitem__(self, index: int) -> Item:
+        strike("load")
         example = self.examples[index]
         boxes = np.zeros((1, 4))
         if "regions" in self.inputs and example.candidates is not None:

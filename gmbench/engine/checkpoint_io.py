@@ -4,29 +4,64 @@ Lightning's own writer leaves temporary files in another folder when it is kille
 2.6.6 reports nothing where a file may not be written.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
+from gmbench.engine.disk import is_full
 from gmbench.engine.durable import PREVIOUS, digests, intact, sidecar_of, write_durably
+
+log = logging.getLogger("gmbench")
 
 
 class DurableCheckpoints(CheckpointIO):
-    """Checkpoints as ``durable`` writes them; ``last.ckpt`` keeps the one before it."""
+    """Checkpoints as ``durable`` writes them; ``last.ckpt`` keeps the one before it.
+
+    Attributes:
+        may_miss: so many may get lost to a full disk before training ends.
+        missed: so many have been.
+    """
+
+    def __init__(self, may_miss: int = 0) -> None:
+        """Keep the setting."""
+        self.may_miss = may_miss
+        self.missed = 0
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint.
+        """Write a checkpoint, or with a warning none where the disk is full.
 
         Raises:
-            OSError: no space left, or no right to write; the old file still is there.
+            OSError: no space left once more than may be, or no right to write; the old file still
+                is there.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, lambda stream: torch.save(checkpoint, stream), keep=kept(path))
+        try:
+            write_durably(path, lambda stream: torch.save(checkpoint, stream), keep=kept(path))
+        except OSError as error:
+            self.miss(path, error)
+
+    def miss(self, path: Path, error: OSError) -> None:
+        """Let a checkpoint go that a full disk refused.
+
+        Raises:
+            OSError: as given: another error, or one too many.
+        """
+        if not is_full(error) or self.missed >= self.may_miss:
+            raise error
+        self.missed += 1
+        log.warning(
+            "%s: not written, %s; the one before it stays (%d of %d that may be missed)",
+            path,
+            error.strerror,
+            self.missed,
+            self.may_miss,
+        )
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None

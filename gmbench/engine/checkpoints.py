@@ -1,16 +1,19 @@
 """When a checkpoint is written: after each epoch ``last``, and ``best`` where dev was better."""
 
+import errno
 import math
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from gmbench.engine.checkpoint_io import kept
+from gmbench.engine.checkpoint_io import DurableCheckpoints, kept
 from gmbench.engine.durable import duplicate, sweep
 from gmbench.engine.nonfinite import NonFinite
+from gmbench.nn.means import over_all
 
 
 class Checkpoints(Checkpoint):
@@ -26,14 +29,16 @@ class Checkpoints(Checkpoint):
         earlier: those of them before the last interruption.
     """
 
-    def __init__(self, folder: Path, monitor: str) -> None:
+    def __init__(self, folder: Path, monitor: str, io: DurableCheckpoints) -> None:
         """Keep the settings.
 
         Args:
             folder: where checkpoints lie.
             monitor: the logged figure whose greatest value is the best.
+            io: what the trainer writes them with; counts those that a full disk cost.
         """
         self.folder = folder
+        self.io = io
         self.monitor = monitor
         self.score: float | None = None
         self.epoch: int | None = None
@@ -70,6 +75,9 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Write the state after this epoch.
 
+        One that a full disk refuses, and may, is not the best one either: what is chosen in the
+        end is on the disk.
+
         Raises:
             NonFinite: the score is NaN or infinite.
             OSError: it cannot be written; the checkpoints before it still are there.
@@ -82,13 +90,30 @@ class Checkpoints(Checkpoint):
         self._stop = bool(trainer.should_stop)
         for logger in trainer.loggers:
             logger.save()  # what led here must not be lost when what follows is
-        if self.score is None or score > self.score:
-            self.score, self.epoch = score, trainer.current_epoch
-            trainer.save_checkpoint(self.best)
-            if trainer.is_global_zero:
-                duplicate(self.best, self.last, keep=kept(self.last))
-        else:
+        if self.score is not None and score <= self.score:
             trainer.save_checkpoint(self.last)
+            return
+        before = self.score, self.epoch, self.io.missed
+        self.score, self.epoch = score, trainer.current_epoch
+        trainer.save_checkpoint(self.best)
+        if _any(self.io.missed > before[2], trainer):  # the first process writes, all must know
+            self.score, self.epoch = before[:2]
+        elif trainer.is_global_zero:
+            try:
+                duplicate(self.best, self.last, keep=kept(self.last))
+            except OSError as error:
+                self.io.miss(self.last, error)
+
+    def on_train_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """See to it that there is a checkpoint to test.
+
+        Raises:
+            OSError: the disk was full each time.
+        """
+        if self.epoch is None and self.io.missed:
+            raise OSError(errno.ENOSPC, f"{self.best}: never written, the disk was full")
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -97,6 +122,7 @@ class Checkpoints(Checkpoint):
             "epoch": self.epoch,
             "seconds": self.seconds,
             "stop": self._stop,
+            "missed": self.io.missed,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -104,3 +130,9 @@ class Checkpoints(Checkpoint):
         self.score, self.epoch = state_dict["score"], state_dict["epoch"]
         self.seconds, self._stop = state_dict["seconds"], state_dict["stop"]
         self.earlier = self.seconds
+        self.io.missed = state_dict.get("missed", 0)
+
+
+def _any(flag: bool, trainer: lightning.Trainer) -> bool:
+    """Whether it holds in any process."""
+    return bool(over_all(torch.tensor(float(flag), device=trainer.strategy.root_device)))

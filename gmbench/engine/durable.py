@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from gmbench.engine.faults import strike
+from gmbench.faults import strike
 
 log = logging.getLogger("gmbench")
 

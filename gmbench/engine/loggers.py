@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+
+from gmbench.engine.metrics_file import MetricsFile
 
 TENSORBOARD = "tensorboard"
 """Folder of TensorBoard's event files in a run folder."""
@@ -64,7 +66,7 @@ def build_loggers(
         tensorboard: event files in its folder ``tensorboard``; needs that package.
         taker: gets every figure too, say the mirror on W&B.
     """
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
+    loggers: list[Logger] = [MetricsFile(folder)]
     if tensorboard:
         loggers.append(TensorBoardLogger(folder, name=TENSORBOARD, version=""))
     if taker is not None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from gmbench.engine.gold_boxes import GoldBoxes
 from gmbench.engine.gold_regions import expand_regions
 from gmbench.engine.matcher import Matcher, Matching
+from gmbench.engine.nonfinite import agreed
 from gmbench.nn.means import each, mean_over, over_all
 from gmbench.tensors import MASKED, Batch, Outputs, Targets
 
@@ -172,7 +173,7 @@ class SetLoss:
         with torch.autocast(outputs.type_logits.device.type, enabled=False):
             full = outputs.map(lambda t: t.float() if t.dtype in HALF else t)
             layers = (replace(full, aux=()), *(full.aux if self.aux_weight else ()))
-            matchings = self.matcher(layers, targets, batch.ids)
+            matchings = agreed(lambda: self.matcher(layers, targets, batch.ids), full.type_logits)
             parts: dict[str, Tensor] = {}
             total = full.type_logits.new_zeros(())
             for depth, (layer, matching) in enumerate(zip(layers, matchings, strict=True)):

@@ -13,8 +13,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gmbench.engine.costs import FORBIDDEN, CostTerm, total
-from gmbench.engine.faults import strike
 from gmbench.engine.nonfinite import NonFinite
+from gmbench.faults import strike
 from gmbench.tensors import Outputs, Targets, TensorRecord
 
 

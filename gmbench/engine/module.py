@@ -1,7 +1,7 @@
 """The LightningModule: one step, one optimiser, one way to validate, for every model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -11,10 +11,9 @@ from torch.optim import Optimizer
 
 from gmbench.engine.decode import Decodes
 from gmbench.engine.distributed import gather_predictions
-from gmbench.engine.dump import Dump, StepRecord, hexes, learnt
-from gmbench.engine.faults import strike
-from gmbench.engine.losses import LossValues, SetLoss
-from gmbench.engine.nonfinite import gradient_norm, nonfinite_gradients
+from gmbench.engine.dump import Dump
+from gmbench.engine.losses import SetLoss
+from gmbench.engine.nonfinite import NonFinite, Skips, gradient_norm
 from gmbench.engine.optim import (
     OptimSettings,
     build_optimizer,
@@ -22,18 +21,11 @@ from gmbench.engine.optim import (
     pretrained_modules,
 )
 from gmbench.engine.rng import RandomState
+from gmbench.engine.step import Step, no_loss
+from gmbench.faults import strike
 from gmbench.scoring.metrics import GroundedF1
 from gmbench.structures import Prediction
 from gmbench.tensors import Batch, Outputs
-
-
-@dataclass
-class _Step:
-    """The training step under way."""
-
-    batch: Batch
-    random: RandomState
-    values: LossValues | None = None
 
 
 class GroundedModule(lightning.LightningModule):
@@ -42,6 +34,9 @@ class GroundedModule(lightning.LightningModule):
     Attributes:
         model: ``Batch -> Outputs``.
         predictions: of the last evaluated split, by example id.
+        skips: training steps left out because something in them was not finite.
+        left_out: the last of them, until somebody takes it.
+        step: the training step under way.
     """
 
     def __init__(
@@ -53,6 +48,7 @@ class GroundedModule(lightning.LightningModule):
         optim: OptimSettings,
         metrics: Mapping[str, GroundedF1],
         select: str = "gmner",
+        may_skip: int = 0,
     ) -> None:
         """Keep the built parts.
 
@@ -64,6 +60,7 @@ class GroundedModule(lightning.LightningModule):
             metrics: one a split (``dev``, ``test``), built on that split's gold.
             select: the task whose dev micro F1 chooses the checkpoint; ``mner`` when no pixels
                 were seen.
+            may_skip: so many training steps may be left out; 0 = the first such ends training.
         """
         super().__init__()
         self.model = model
@@ -74,7 +71,9 @@ class GroundedModule(lightning.LightningModule):
         self.select = select
         self.predictions: dict[str, tuple[Prediction, ...]] = {}
         self.learns = frozenset(n for n, p in model.named_parameters() if p.requires_grad)
-        self._step: _Step | None = None
+        self.skips = Skips(may_skip)
+        self.left_out: Dump | None = None
+        self.step: Step | None = None
 
     def forward(self, batch: Batch) -> Outputs:
         """The model's outputs."""
@@ -103,13 +102,23 @@ class GroundedModule(lightning.LightningModule):
             module.train(any(p.requires_grad for p in module.parameters()))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+        """The loss of one batch.
+
+        Raises:
+            NonFinite: a cost is, and no step may be left out any more.
+        """
         strike("step")
-        self._step = _Step(batch, RandomState.now())
-        values = self.loss(self(batch), batch)
+        self.step = Step(batch, RandomState.now())
+        try:
+            values = self.loss(self(batch), batch)
+        except NonFinite as error:
+            if not self.skips.left:
+                raise
+            self.step.error = error
+            return no_loss(self.model)
         if strike("loss"):
             values = replace(values, total=values.total * float("nan"))
-        self._step.values = replace(values, total=values.total.detach())
+        self.step.values = replace(values, total=values.total.detach())
         size = len(batch)
         self.log("train/loss", values.total.detach(), prog_bar=True, batch_size=size)
         for name, value in values.parts.items():
@@ -128,33 +137,39 @@ class GroundedModule(lightning.LightningModule):
 
         Its reason is the loss scaling of float16, which bfloat16 does not need.
 
+        A step that is left out has no gradient, and AdamW passes over what has none: its moments
+        stay as they are too.
+
         Raises:
             NonFinite: the loss or a gradient is; the optimiser has not touched any weight yet.
         """
-        assert self._step is not None
-        assert self._step.values is not None
+        assert self.step is not None
         if strike("grad"):
             next(p.grad for p in self.model.parameters() if p.grad is not None).fill_(float("nan"))
-        norm = gradient_norm(self.model, self._step.values.total)
+        try:
+            norm = gradient_norm(self.model, self.step.total)
+        except NonFinite as found:
+            error = self.step.error or found
+            dump = self.failed_step(str(error))
+            self.skips.take(error, self.global_step, self.step.batch.ids)
+            self.left_out = dump
+            self.zero_grad(set_to_none=True)
+            return
         if self.optim.clip is not None:
             nn.utils.clip_grads_with_norm_(self.model.parameters(), self.optim.clip, norm)
 
     def failed_step(self, message: str) -> Dump | None:
         """The step that is under way, for replaying; None before the first."""
-        if self._step is None:
+        if self.step is None:
             return None
-        values = self._step.values
-        record = StepRecord(
+        return self.step.dump(
+            self.model,
+            self.learns,
+            message=message,
             step=self.global_step,
             epoch=self.current_epoch,
-            ids=self._step.batch.ids,
-            loss=None if values is None else float(values.total).hex(),
-            parts={} if values is None else hexes(values.parts),
-            gradients=nonfinite_gradients(self.model),
             precision=str(self.trainer.precision),
-            message=message,
         )
-        return Dump(record, self._step.random, learnt(self.model, self.learns))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Decode and count one dev batch."""
@@ -219,3 +234,8 @@ class GroundedModule(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Nothing but plain containers and tensors: a checkpoint loads with weights_only=True."""
         checkpoint.pop("hyper_parameters", None)
+        checkpoint["skipped_steps"] = self.skips.taken
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As :meth:`on_save_checkpoint` left it."""
+        self.skips.taken = checkpoint.get("skipped_steps", 0)

@@ -3,19 +3,23 @@
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
 from gmbench.engine.dump import FOLDER, Dump, StepRecord, hexes, write_dump
+from gmbench.engine.memory import is_out_of_memory, shapes_of
 from gmbench.engine.module import GroundedModule
 from gmbench.engine.nonfinite import NonFinite, gradient_norm, nonfinite_gradients
 from gmbench.tensors import Batch
 
 
-class NonFiniteDump(Callback):
-    """Writes the dump of a step that ended in ``NonFinite``.
+class FailedSteps(Callback):
+    """Writes the dump of a step that ended in ``NonFinite`` or was left out because of it.
+
+    An error of memory is told the sizes of the batch.
 
     Args:
         folder: the run folder.
@@ -31,12 +35,32 @@ class NonFiniteDump(Callback):
         exception: BaseException,
     ) -> None:
         """Every process writes what it saw, those beyond the first in a folder of their own."""
-        if not (isinstance(exception, NonFinite) and isinstance(pl_module, GroundedModule)):
+        if not isinstance(pl_module, GroundedModule):
+            return
+        if is_out_of_memory(exception) and pl_module.step is not None:
+            exception.add_note(f"the last training step was on {shapes_of(pl_module.step.batch)}")
+        if not isinstance(exception, NonFinite):
             return
         dump = pl_module.failed_step(str(exception))
         if dump is not None:
-            rank = trainer.global_rank
-            write_dump(self.folder / (f"{FOLDER}.{rank}" if rank else FOLDER), dump)
+            self._write(trainer, dump)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Keep the last step that was left out; a later one takes its place."""
+        if isinstance(pl_module, GroundedModule) and pl_module.left_out is not None:
+            self._write(trainer, pl_module.left_out)
+            pl_module.left_out = None
+
+    def _write(self, trainer: lightning.Trainer, dump: Dump) -> None:
+        rank = trainer.global_rank
+        write_dump(self.folder / (f"{FOLDER}.{rank}" if rank else FOLDER), dump)
 
 
 def replay(module: GroundedModule, batch: Batch, dump: Dump) -> StepRecord:

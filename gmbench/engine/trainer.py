@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import lightning
 import torch
+import torch.distributed as dist
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
@@ -18,11 +19,12 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch.distributed import distributed_c10d as c10d
 from torch.nn.parallel import DistributedDataParallel
 
 from gmbench.engine.checkpoint_io import DurableCheckpoints
 from gmbench.engine.checkpoints import Checkpoints
-from gmbench.engine.replay import NonFiniteDump
+from gmbench.engine.replay import FailedSteps
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
@@ -41,6 +43,8 @@ class TrainerSettings:
         deterministic: refuse operations whose result differs from run to run.
         progress: rich progress bars.
         patience: epochs without a better dev score before training stops; None = never.
+        may_miss: checkpoints that a full disk may cost before training ends.
+        peer_timeout: seconds that a process waits for the others in a step before it gives up.
     """
 
     epochs: int
@@ -52,6 +56,8 @@ class TrainerSettings:
     deterministic: bool = True
     progress: bool = True
     patience: int | None = None
+    may_miss: int = 3
+    peer_timeout: float = 120.0
 
 
 def build_trainer(
@@ -65,10 +71,11 @@ def build_trainer(
     The best checkpoint is chosen by ``dev/select``, which the module logs.
     """
     quiet()
+    io = DurableCheckpoints(settings.may_miss)
     all_callbacks: list[Callback] = [
         *callbacks,
-        NonFiniteDump(folder),
-        Checkpoints(folder / "checkpoints", "dev/select"),
+        FailedSteps(folder),
+        Checkpoints(folder / "checkpoints", "dev/select", io),
     ]
     if settings.progress:
         all_callbacks.append(RichProgressBar(leave=False))
@@ -85,7 +92,7 @@ def build_trainer(
         use_distributed_sampler=False,  # ours share batches exactly, and repeat nothing
         deterministic="warn" if settings.deterministic else False,
         callbacks=all_callbacks,
-        plugins=[DurableCheckpoints()],
+        plugins=[io],
         logger=loggers,
         log_every_n_steps=10,
         enable_progress_bar=settings.progress,
@@ -109,12 +116,34 @@ def build_strategy(settings: TrainerSettings) -> Strategy | str:
     known = inspect.signature(DistributedDataParallel).parameters
     named = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     none_changes: dict[str, Any] = {named: False}  # and evaluation must do without collectives
-    return DDPStrategy(
+    return Together(
+        patience=settings.peer_timeout,
         find_unused_parameters=settings.idle_parts,
         gradient_as_bucket_view=True,
         **none_changes,
-        timeout=timedelta(minutes=30),
+        timeout=timedelta(minutes=30),  # until all have read the data and met
     )
+
+
+class Together(DDPStrategy):
+    """DDP whose processes wait long for each other once, then as long as a step may take."""
+
+    def __init__(self, *, patience: float, **settings: Any) -> None:
+        """Keep the settings.
+
+        Args:
+            patience: seconds of every wait after the first.
+            settings: Lightning's.
+        """
+        super().__init__(**settings)
+        self._patience = timedelta(seconds=patience)
+
+    def setup_distributed(self) -> None:
+        """Meet the other processes."""
+        super().setup_distributed()
+        # Public under another name from torch 2.13 on.
+        set_timeout = getattr(dist, "set_timeout", None) or c10d._set_pg_timeout
+        set_timeout(self._patience, None)
 
 
 def quiet() -> None:

@@ -115,6 +115,22 @@ def record_failure(
     write_atomically(folder / name, json.dumps(redact(record), indent=2).encode())
 
 
+def failure_of_another(folder: Path, rank: int) -> tuple[str, str] | None:
+    """Cause and message of the failure that another process of the run wrote down, if one did.
+
+    It does so before its connections close, so whoever notices that finds it.
+    """
+    for path in sorted(folder.glob("failure*.json"), key=lambda path: path.stat().st_mtime):
+        process = path.name.removesuffix(".json").partition("rank")[2] or "0"
+        try:
+            record = json.loads(path.read_bytes())
+            if process != str(rank) and record["cause"] != "peer":
+                return str(record["cause"]), f"process {process}: {record['message']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
 def _recorded(folder: Path) -> str | None:
     """The cause that the run itself wrote down before it ended."""
     try:

@@ -148,6 +148,7 @@ class RunResult:
     attempt: Attempt | None = None  # None: of a version that did not count them
     schema: int = SCHEMA
     exact_resume: bool = True  # False: went on from a checkpoint of another machine or code
+    degraded: tuple[str, ...] = ()  # it went on without: disk (checkpoints), nan (training steps)
 
     def __post_init__(self) -> None:
         grounded = (self.metrics.gmner is not None, self.metrics.eeg is not None)

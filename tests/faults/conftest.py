@@ -10,8 +10,8 @@ import torch
 
 from gmbench.build import Run, build_run
 from gmbench.config import compose
-from gmbench.engine.faults import VARIABLE
 from gmbench.engine.trainer import TrainerSettings, build_trainer
+from gmbench.faults import VARIABLE
 from gmbench.resuming import sources_of
 
 SMALL = ["data=synthetic_tiny", "trainer=debug", "data.world.train=12", "data.world.dev=6"]

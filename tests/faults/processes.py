@@ -6,6 +6,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch.distributed as dist
@@ -15,8 +16,13 @@ PATIENCE = 900
 """Seconds."""
 
 
-def together(count: int, work: Callable[[int], None], folder: Path) -> list[int]:
-    """Run ``work(rank)`` in ``count`` processes; their exit codes. Errors: ``error.RANK.txt``."""
+def together(
+    count: int, work: Callable[[int], None], folder: Path, *, follow: bool = False
+) -> list[int]:
+    """Run ``work(rank)`` in ``count`` processes; their exit codes. Errors: ``error.RANK.txt``.
+
+    With ``follow`` whoever is left when the first one has ended is killed, as launchers do.
+    """
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
@@ -43,7 +49,13 @@ def together(count: int, work: Callable[[int], None], folder: Path) -> list[int]
             finally:
                 os._exit(code)
         children.append(child)
-    return [ended(child) for child in children]
+    codes = [ended(children[0])]
+    for child in children[1:]:
+        if follow:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        codes.append(ended(child))
+    return codes
 
 
 def ended(child: int) -> int:

@@ -11,8 +11,8 @@ from rich.console import Console
 
 import gmbench.outcome
 from gmbench.config import ConfigError, compose
-from gmbench.engine.faults import VARIABLE
 from gmbench.engine.module import GroundedModule
+from gmbench.faults import VARIABLE
 from gmbench.reporting.results import read_result
 from gmbench.training import execute
 from tests.faults.conftest import SMALL

@@ -19,8 +19,8 @@ from gmbench.engine.durable import (
     intact,
     sweep,
 )
-from gmbench.engine.faults import VARIABLE
 from gmbench.failure import cause_of
+from gmbench.faults import VARIABLE
 from tests.faults.conftest import trainer
 from tests.faults.processes import ended
 

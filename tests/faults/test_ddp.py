@@ -11,9 +11,9 @@ from rich.console import Console
 
 import gmbench.outcome
 from gmbench.config import compose
-from gmbench.engine.faults import VARIABLE
 from gmbench.engine.module import GroundedModule
 from gmbench.engine.optim import pretrained_modules
+from gmbench.faults import VARIABLE
 from gmbench.reporting.results import read_result
 from gmbench.training import execute
 from tests.faults.conftest import SMALL
@@ -25,7 +25,7 @@ EVEN = ["data.world.train=11", "data.world.dev=5", "data.world.test=1"]
 """Not divisible by two: an uneven batch, uneven shares, and a process without a test example."""
 
 
-def started(folder, world, *overrides: str, processes: int, faults=()) -> list[int]:
+def started(folder, world, *overrides: str, processes: int, faults=(), follow=False) -> list[int]:
     """Exit codes of processes that train together, each with a fault plan of its own."""
     device = ["trainer=ddp", f"trainer.devices={processes}", "trainer.accelerator=cpu"]
     device += ["trainer.epochs=2"]
@@ -58,7 +58,7 @@ def started(folder, world, *overrides: str, processes: int, faults=()) -> list[i
         GroundedModule.training_step, GroundedModule.start_epoch = noted, still
         execute(cfg, folder, (), Console(file=io.StringIO()))
 
-    return together(processes, work, folder)
+    return together(processes, work, folder, follow=follow)
 
 
 def run(folder, world, *overrides: str, processes: int) -> list[dict[str, object]]:

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from gmbench.engine.faults import VARIABLE, FaultPlan, PlannedFault, strike
+from gmbench.faults import VARIABLE, FaultPlan, PlannedFault, strike
 
 
 def test_a_plan_strikes_at_the_named_pass_only():

@@ -18,6 +18,7 @@ from tests.faults.conftest import SMALL
 from tests.faults.runs import Made, go, killed_and_continued, same
 
 pytestmark = pytest.mark.fault
+NONE_MISSED = "+trainer.may_miss_saves=0"
 
 
 @pytest.mark.parametrize(
@@ -50,13 +51,13 @@ def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, 
 
 
 def test_a_full_disk_ends_the_run_and_costs_no_digit(unbroken, world, tmp_path):
-    assert go(tmp_path, world, fault="save:2:enospc") == 1
+    assert go(tmp_path, world, NONE_MISSED, fault="save:2:enospc") == 1
     failure = json.loads((tmp_path / "failure.json").read_text())
     assert (failure["status"], failure["cause"]) == ("failed:disk", "disk")
     assert {p.name for p in (tmp_path / "checkpoints").iterdir()} == {
         f"{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".json")
     }
-    assert go(tmp_path, world) == 0
+    assert go(tmp_path, world, NONE_MISSED) == 0
     assert [step for step, *_ in Made(tmp_path).losses[6:]] == [3, 4, 5]
     same(Made(tmp_path), unbroken)
     assert not (tmp_path / "failure.json").exists()
