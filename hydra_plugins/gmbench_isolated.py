@@ -1,6 +1,7 @@
 """Hydra looks for launchers in the namespace package ``hydra_plugins`` and nowhere else."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -43,17 +44,11 @@ class IsolatedLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Run a batch of jobs to its end, whatever each of them does."""
         # Only now: Hydra imports this file at every start, single runs and --help included.
-        from gmbench.grid import Limits
+        from gmbench.grid import Limits, run_jobs
         from gmbench.grid.multirun import launch
 
         assert self.context is not None
         assert self.config is not None
         limits = Limits(timeout=self.timeout, silence=self.silence, same_cause=self.same_cause)
-        return launch(
-            self.context,
-            self.config,
-            job_overrides,
-            first=initial_job_idx,
-            workers=self.jobs,
-            limits=limits,
-        )
+        run = partial(run_jobs, workers=self.jobs, limits=limits)
+        return launch(self.context, self.config, job_overrides, first=initial_job_idx, run=run)

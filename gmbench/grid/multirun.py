@@ -1,7 +1,7 @@
-"""Hydra's multirun over ``run_jobs``: jobs from overrides, returns for the sweeper."""
+"""Hydra's multirun over processes or a cluster: jobs from overrides, returns for the sweeper."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -13,7 +13,6 @@ from gmbench.config.identity import run_sha
 from gmbench.grid.ending import GridEnding
 from gmbench.grid.jobs import Job, Outcome
 from gmbench.grid.progress import line_of
-from gmbench.grid.runner import Limits, run_jobs
 
 OF_THE_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweep", "hydra.launcher", "hydra/launcher")
 """What a job of a sweep must not be told again; ``hydra.sweeper`` begins like ``hydra.sweep``."""
@@ -25,8 +24,7 @@ def launch(
     batch: Sequence[Sequence[str]],
     *,
     first: int,
-    workers: int,
-    limits: Limits,
+    run: Callable[..., tuple[Outcome, ...]],
 ) -> Sequence[JobReturn]:
     """Run a batch of jobs, each by its own command, and say what each is worth.
 
@@ -35,8 +33,8 @@ def launch(
         config: of the sweep, with Hydra's node.
         batch: the overrides of each job.
         first: number of the first job.
-        workers: jobs at a time.
-        limits: patience with each.
+        run: makes the jobs: ``run_jobs`` or ``run_on_slurm`` with its settings; it takes them and
+            ``report=``, and gives one outcome each.
     """
     setup_globals()
     shared = set.intersection(*(set(overrides) for overrides in batch)) if len(batch) > 1 else set()
@@ -49,12 +47,7 @@ def launch(
         configs.append(composed)
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
         jobs.append(_job(composed, overrides, label))
-    outcomes = run_jobs(
-        jobs,
-        workers=workers,
-        limits=limits,
-        report=lambda *event: print(line_of(*event), flush=True),
-    )
+    outcomes = run(jobs, report=lambda *event: print(line_of(*event), flush=True))
     for callback in context.callbacks.callbacks:
         if isinstance(callback, GridEnding):
             callback.add(outcomes)

@@ -70,14 +70,14 @@ def run_jobs(
 
     waiting: list[int] = []
     for index, job in enumerate(jobs):
-        before = _before(job)
+        before = finished_before(job)
         if before is None:
             waiting.append(index)
         else:
             note(index, before)
     running: list[_Running] = []
     made: list[Outcome] = []
-    with _asked_to_stop() as stop:
+    with asked_to_stop() as stop:
         try:
             while waiting or running:
                 if stop.asked:
@@ -96,9 +96,9 @@ def run_jobs(
                         running.remove(one)
                         made.append(outcome)
                         note(one.index, outcome)
-                if (cause := _all_alike(made, limits.same_cause)) and waiting:
+                if (cause := all_alike(made, limits.same_cause)) and waiting:
                     for index in waiting:
-                        note(index, _given_up(jobs[index], len(made), cause))
+                        note(index, given_up(jobs[index], len(made), cause))
                     waiting.clear()
         finally:
             for one in running:
@@ -106,7 +106,8 @@ def run_jobs(
     return tuple(outcomes[index] for index in range(len(jobs)))
 
 
-def _before(job: Job) -> Outcome | None:
+def finished_before(job: Job) -> Outcome | None:
+    """The outcome of a job that need not be made: its folder holds its valid result."""
     try:
         result = finished(job.folder, job.sha)
     except ValueError:  # damaged: made again
@@ -120,7 +121,8 @@ def _not_started(job: Job, fault: OSError) -> Outcome:
     return Outcome(job=job, status=Status.FAILED, cause=f"not started: {fault}")
 
 
-def _given_up(job: Job, count: int, cause: str) -> Outcome:
+def given_up(job: Job, count: int, cause: str) -> Outcome:
+    """The outcome of a job that is not made because the first ``count`` failed alike."""
     return Outcome(
         job=job,
         status=Status.SKIPPED,
@@ -128,7 +130,7 @@ def _given_up(job: Job, count: int, cause: str) -> Outcome:
     )
 
 
-def _all_alike(made: Sequence[Outcome], most: int | None) -> str | None:
+def all_alike(made: Sequence[Outcome], most: int | None) -> str | None:
     """The cause that all of at least ``most`` made jobs share, if they do."""
     causes = {outcome.cause for outcome in made}
     if most is None or len(made) < most or len(causes) != 1:
@@ -147,12 +149,12 @@ def _start(index: int, job: Job) -> _Running:
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,  # its own group: it dies with its workers, and not by our Ctrl-C
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        preexec_fn=die_with_parent if sys.platform == "linux" else None,
     )
     return _Running(index, job, process, output)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In the child: if the grid itself is killed with -9, so is this job."""
     import ctypes
 
@@ -208,7 +210,7 @@ class _Stop:
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[_Stop]:
+def asked_to_stop() -> Iterator[_Stop]:
     """Ctrl-C, SIGTERM and SIGHUP only leave a word: an exception may be lost inside a callback.
 
     One that comes while a process is started, say, would be printed and ignored.
