@@ -58,6 +58,12 @@ class BoardRow:
         """Of its runs."""
         return tuple(entry.result.config.seed for entry in self.entries)
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What sets its runs apart from unbroken ones, a line a run; usually nothing."""
+        lines = ((e.result.config.seed, marks_of(e.result)) for e in self.entries)
+        return tuple(f"seed {seed} {' and '.join(said)}" for seed, said in lines if said)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class League:
@@ -133,6 +139,16 @@ def leaderboard(
         set_aside=tuple(lines),
         failed=tuple(sorted(str(folder) for folder in index.failed)),
     )
+
+
+def marks_of(result: RunResult) -> tuple[str, ...]:
+    """What makes a finished run other than an unbroken one."""
+    known = {
+        "disk": "lost a checkpoint to a full disk",
+        "nan": "left out a training step that was not finite",
+    }
+    exact = () if result.exact_resume else ("went on with other digits (exact_resume: false)",)
+    return (*exact, *(known.get(cause, f"went on without {cause}") for cause in result.degraded))
 
 
 def method_overrides(result: RunResult) -> tuple[str, ...]:

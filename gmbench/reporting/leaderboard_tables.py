@@ -13,6 +13,8 @@ from gmbench.reporting.leaderboard import TASKS, Board, BoardRow, League
 from gmbench.scoring.seeds import SeedSummary
 
 ABSENT = "-"
+MARK = "\u2020"
+"""Beside a row with a run that was not an unbroken one; why is told below the tables."""
 MEANING = (
     "F1 in %, mean ± sample deviation over n seeds; 95 %: of the mean when tweets are drawn again; "
     "Δ: to the first row, interval over seeds and tweets; p: approximate randomisation by tweet, "
@@ -43,10 +45,26 @@ def cells(league: League, row: BoardRow) -> list[str]:
             delta += f" [{100 * versus.delta.low:+.1f}, {100 * versus.delta.high:+.1f}]"
         p = f"{versus.p_holm:.3f}{'*' if versus.differs else ''}"
     return [
-        *(row.label, str(len(row.entries)), *(_mean(row.figures[task]) for task in order), between),
+        *(
+            marked(row),
+            str(len(row.entries)),
+            *(_mean(row.figures[task]) for task in order),
+            between,
+        ),
         *(delta, p, f"{row.parameters / 1e6:.2f} ({row.trainable / 1e6:.2f})"),
         *(_number(row.samples_per_second), _number(row.memory_mib), f"{row.minutes:.1f}"),
     ]
+
+
+def marked(row: BoardRow) -> str:
+    """Its label, with a dagger where one of its runs was resumed inexactly or lost something."""
+    return f"{row.label} {MARK}" if row.marks else row.label
+
+
+def marks(board: Board) -> list[str]:
+    """A line for each row with a dagger."""
+    rows = (row for league in board.leagues for row in league.rows if row.marks)
+    return [f"{MARK} {row.label}: {'; '.join(row.marks)}" for row in rows]
 
 
 def terminal(board: Board) -> Iterator[RenderableType]:
@@ -153,6 +171,7 @@ def _record(league: League, row: BoardRow) -> dict[str, object]:
         "league": league.title,
         "row": row.label,
         "n": len(row.entries),
+        "marks": "; ".join(row.marks),
         "seeds": " ".join(map(str, row.seeds)),
     }
     for task in TASKS:
@@ -181,6 +200,7 @@ def _record(league: League, row: BoardRow) -> dict[str, object]:
 
 def _left_out(board: Board) -> list[str]:
     return [
+        *marks(board),
         *(f"left out: {line}" for line in board.set_aside),
         *(f"failed: {folder}" for folder in board.failed),
     ]
@@ -199,5 +219,6 @@ def _number(value: float | None) -> str:
 
 def _tex(columns: Sequence[str]) -> str:
     signs = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "±": r"$\pm$", "Δ": r"$\Delta$"}
+    signs[MARK] = r"\dag{}"
     escaped = ["".join(signs.get(c, c) for c in column) for column in columns]
     return " & ".join(escaped) + r" \\"

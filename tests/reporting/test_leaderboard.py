@@ -64,6 +64,29 @@ def test_what_all_rows_share_is_told_once(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"exact_resume": False}, "seed 2 went on with other digits (exact_resume: false)"),
+        ({"degraded": ("disk", "nan")}, "seed 2 lost a checkpoint to a full disk and left out a"),
+    ],
+)
+@pytest.mark.parametrize("form", ["md", "latex", "json"])
+def test_a_run_that_was_not_an_unbroken_one_is_marked(tmp_path, capsys, form, change, said):
+    store(tmp_path, changed(), "a")
+    store(tmp_path, replace(changed(seed=2), **change), "b")
+    store(tmp_path, changed(model="qgn", overrides=("model=qgn",)), "c")
+    assert main([str(tmp_path), "--format", form]) == 0
+    shown = capsys.readouterr().out
+    assert said in shown
+    if form == "md":
+        assert "| mqspn † | 2 |" in shown
+        assert "| qgn |" in shown
+    if form == "json":
+        rows = json.loads(shown)["leagues"][0]["rows"]
+        assert {row["row"]: bool(row["marks"]) for row in rows} == {"mqspn": True, "qgn": False}
+
+
+@pytest.mark.parametrize(
     ("data", "reason"),
     [
         ({"fingerprint": "0" * 64}, "fingerprint"),
