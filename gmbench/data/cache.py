@@ -1,11 +1,13 @@
 """Frozen region features, computed once and kept in one memory-mapped file."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +17,13 @@ from rich.progress import track
 from torch import Tensor
 
 from gmbench.data.images import open_image
+from gmbench.data.locking import locked
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 from gmbench.structures import Example
 
 CACHE_VERSION = 1
-
+STRIDE = 64
+"""Examples between two notes of how far a build has come."""
 
 Encode = Callable[[Tensor, Tensor | None], Tensor]
 """Pixels ``[N, 3, h, w]`` and None -> a vector a crop ``[N, D]``; a whole picture
@@ -68,7 +72,14 @@ def region_features(
     key = _key(examples, pixels, num_regions, identity)
     path, index = folder / f"regions-{key}.npy", folder / f"regions-{key}.json"
     if not index.is_file():
-        _compute(examples, encode, pixels, num_regions, path, index, label)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / f".{path.stem}.lock") as alone:  # of several processes one builds
+            if not index.is_file():
+                part = path.with_suffix(".part.npy" if alone else f".part{os.getpid()}.npy")
+                _compute(examples, encode, pixels, num_regions, part, label)
+                os.replace(part, path)
+                _write(index, {"offsets": _offsets(examples, num_regions).tolist()})
+                part.with_suffix(".json").unlink(missing_ok=True)
     offsets = np.asarray(json.loads(index.read_text())["offsets"], dtype=np.int64)
     values = np.load(path, mmap_mode="r", allow_pickle=False)
     return RegionFeatures(values=values, offsets=offsets)
@@ -100,27 +111,63 @@ def _compute(
     encode: Encode,
     pixels: PixelSettings,
     num_regions: int,
-    path: Path,
-    index: Path,
+    part: Path,
     label: str,
 ) -> None:
-    nothing = blank_vector(encode, pixels).half()
-    rows: list[Tensor] = []
-    offsets = [0]
-    for example in track(examples, description=f"region features of {label}", transient=True):
-        boxes = np.zeros((0, 4))
-        if example.candidates is not None and example.image is not None:
-            boxes = example.candidates.boxes[:num_regions]
-        found = nothing[None]
-        if len(boxes) and example.image is not None:
-            picture = open_image(example.image, example.size)
-            found = torch.cat([found, box_vectors(picture, boxes, encode, pixels).half()])
-        rows.append(found)
-        offsets.append(offsets[-1] + len(found))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = torch.cat(rows).cpu().numpy()
-    _replace(path, lambda part: np.save(part, values))
-    _replace(index, lambda part: part.write_text(json.dumps({"offsets": offsets})))
+    """Fill the file example by example: no more than ``STRIDE`` of them are ever in memory.
+
+    A build that was broken off goes on where it stopped.
+    """
+    offsets = _offsets(examples, num_regions)
+    nothing = blank_vector(encode, pixels).half().cpu().numpy()
+    progress = part.with_suffix(".json")
+    values, done = _begun(part, progress, (int(offsets[-1]), len(nothing)), len(examples))
+    steps = range(done, len(examples), STRIDE)
+    for first in track(steps, description=f"region features of {label}", transient=True):
+        last = min(first + STRIDE, len(examples))
+        for example, row in zip(examples[first:last], offsets[first:last], strict=True):
+            values[row] = nothing
+            found = _boxes(example, num_regions)
+            if len(found) and example.image is not None:
+                picture = open_image(example.image, example.size)
+                vectors = box_vectors(picture, found, encode, pixels).half()
+                values[row + 1 : row + 1 + len(found)] = vectors.cpu().numpy()
+        values.flush()
+        # A mapping keeps every page it has touched: begin a new one.
+        values = np.lib.format.open_memmap(part, mode="r+")
+        _write(progress, {"done": last})
+
+
+def _offsets(examples: Sequence[Example], most: int) -> NDArray[np.int64]:
+    """First row of each example, and the number of all rows: ``[N + 1]``."""
+    return np.cumsum([0, *(1 + len(_boxes(example, most)) for example in examples)])
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON, whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    part.write_text(json.dumps(content))
+    os.replace(part, path)
+
+
+def _boxes(example: Example, most: int) -> NDArray[np.float64]:
+    """The candidates that get a vector; none without a picture."""
+    if example.candidates is None or example.image is None:
+        return np.zeros((0, 4))
+    return example.candidates.boxes[:most]
+
+
+def _begun(
+    part: Path, progress: Path, shape: tuple[int, int], number: int
+) -> tuple["np.memmap[Any, np.dtype[np.float16]]", int]:
+    """The unfinished file, and how many examples it holds: that of an earlier build, or a new."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        done = int(json.loads(progress.read_text())["done"])
+        values = np.lib.format.open_memmap(part, mode="r+")
+        if values.shape == shape and values.dtype == np.float16 and 0 <= done <= number:
+            return values, done
+    progress.unlink(missing_ok=True)
+    return np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape), 0
 
 
 def blank_vector(encode: Encode, pixels: PixelSettings) -> Tensor:
@@ -139,13 +186,3 @@ def box_vectors(
         return encode(crops(picture, boxes, pixels)[1:], None)
     share = boxes / np.asarray([*picture.size, *picture.size])
     return encode(whole(picture, pixels)[None], torch.from_numpy(share).float())
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside ``path`` and move into place: never half a file."""
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        write(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -153,8 +153,8 @@ def run_on_slurm(
         except (OSError, RuntimeError) as fault:  # sbatch said no
             for index, job in rest:
                 line = " ".join(str(fault).split())[-300:]
-                cause = f"not started: {line}"
-                note(index, Outcome(job=job, status=Status.FAILED, cause=cause))
+                said = f"not started: {line}"
+                note(index, Outcome(job=job, status=Status.FAILED, cause=said))
         made: list[Outcome] = []
         try:
             while there:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gmbench.data import cache
 from gmbench.data.cache import region_features
 from gmbench.data.collate import Collate
 from gmbench.data.dataset import GroundedDataset
@@ -176,6 +177,41 @@ def test_cached_features_are_those_of_the_crops(examples, tmp_path):
     assert batch.region_features.shape == (3, 3, 3)
     assert batch.region_pixels is None
     assert not list((tmp_path / "cache").glob("*.part*"))
+
+
+def test_a_cache_that_was_broken_off_goes_on_where_it_stopped(examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "STRIDE", 1)
+    asked = []
+
+    def features(most=None):
+        def encode(pixels, boxes):
+            asked.append(len(pixels))
+            if most is not None and len(asked) > most:
+                raise KeyboardInterrupt
+            return pixels.mean(dim=(2, 3))
+
+        return region_features(
+            examples,
+            encode=encode,
+            pixels=PIXELS,
+            num_regions=2,
+            folder=tmp_path,
+            identity="test",
+            label="train",
+        )
+
+    whole = features().values.copy()
+    pictured, asked[:] = len(asked) - 1, []  # one call is the blank image's
+    for path in tmp_path.glob("regions-*"):
+        path.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        features(most=2)
+    assert not list(tmp_path.glob("regions-*[!t].json"))
+    asked[:] = []
+    again = features()
+    assert len(asked) - 1 < pictured
+    assert np.array_equal(again.values, whole)
+    assert sorted(path.suffix for path in tmp_path.glob("regions-*")) == [".json", ".npy"]
 
 
 def test_roi_vectors_are_cached_apart_and_fit_their_boxes(examples, tmp_path):

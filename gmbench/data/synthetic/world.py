@@ -5,13 +5,14 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from rich.progress import Progress
 
+from gmbench.data.locking import locked
 from gmbench.data.synthetic.candidates import choose_covered
 from gmbench.data.synthetic.cast import draw_cast
 from gmbench.data.synthetic.dials import Dials
@@ -53,7 +54,7 @@ class World(Dials):
         if folder.is_dir():
             return folder
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f".{folder.name}.lock"):
+        with locked(root / f".{folder.name}.lock"):
             if folder.is_dir():
                 return folder
             building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=root))
@@ -119,17 +120,3 @@ class World(Dials):
     def _covered(self, split: str, tweets: Sequence[Tweet]) -> list[set[int]]:
         rng = Random(f"{self.seed}/{split}/recall")
         return choose_covered([len(t.gold) for t in tweets], self.candidate_recall, rng)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock; without one (no fcntl, no support) go on unlocked."""
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        yield
-        return
-    with path.open("w") as handle:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
