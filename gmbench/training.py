@@ -19,6 +19,7 @@ from gmbench.engine.curves import join, set_aside
 from gmbench.engine.disk import NoRoom, checkpoint_bytes, require_room
 from gmbench.engine.distributed import rank
 from gmbench.engine.resume import ExactResume, Identity
+from gmbench.engine.stability import MatchingStability
 from gmbench.engine.trainer import TrainerSettings, build_trainer
 from gmbench.failure import PEER, cause_of, message_of
 from gmbench.grid.attempts import begin_attempt, ended_attempt
@@ -91,7 +92,10 @@ def _compute(
     most = max(len(e.entities) for s in run.data.splits.values() for e in s.examples)
     check_data(cfg, most)
     resume = ExactResume()
-    trainer = build_trainer(_trainer_settings(cfg, run), folder, tracking.loggers, [resume])
+    watching = [MatchingStability()] if cfg.callbacks.get("matching") else []
+    trainer = build_trainer(
+        _trainer_settings(cfg, run), folder, tracking.loggers, [resume, *watching]
+    )
     if trainer.global_rank:  # dropout of its own, on the same initial weights
         torch.manual_seed(cfg.seed + trainer.global_rank * 2**32)
     if torch.cuda.is_available():

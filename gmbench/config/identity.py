@@ -17,6 +17,7 @@ VOLATILE = (
     "resume_inexact",
     "data.root",
     "callbacks.progress",
+    "callbacks.matching",
     "logger",
     "trainer.num_workers",
     "trainer.may_miss_saves",

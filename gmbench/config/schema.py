@@ -102,6 +102,7 @@ class Callbacks:
 
     progress: bool = True
     patience: Count | None = None
+    matching: bool = False
 
 
 @dataclass(frozen=True)
