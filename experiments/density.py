@@ -47,8 +47,8 @@ EXPERIMENT = Experiment(
     data_varies=True,
     note=(
         "Each point is a world of its own, trained and tested on. Nested and crossing spans cannot "
-        "be told in BIO tags and do not occur. *Matching changed*: of the queries matched in the last "
-        "training epoch or the one before, those matched otherwise than before."
+        "be told in BIO tags and do not occur. *Matching changed*: of the queries matched in the "
+        "last training epoch or the one before, those matched otherwise than before."
     ),
 )
 

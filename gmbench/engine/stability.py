@@ -68,7 +68,8 @@ def moved(before: NDArray[np.int16], now: NDArray[np.int16]) -> tuple[int, int]:
     """Queries matched otherwise than before, and all that are matched now or were.
 
     Args:
-        before, now: ``[Q]`` gold rows of one example's queries, -1 for none.
+        before: ``[Q]`` gold rows of one example's queries, -1 for none.
+        now: the same an epoch later.
     """
     matched = (now >= 0) | (before >= 0)
     return int((now != before)[matched].sum()), int(matched.sum())

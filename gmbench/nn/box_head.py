@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from gmbench.boxes import patch_centres
+from gmbench.nn.second_look import SecondLook
 
-BoxHead = Literal["mlp", "attention", "patches"]
-
+BoxHead = Literal["mlp", "attention", "patches", "refined"]
 
 START = -1.5
 """``softplus`` of it is 0.2: patches start with boxes of two fifths of the picture, where a
@@ -25,7 +25,8 @@ class BoxRegression(nn.Module):
         prefix: visual tokens before the patches.
         kind: ``mlp`` = three layers and a sigmoid (the paper, DETR). The others let the query
             point at patches first and start from there: ``attention`` at their mean centre,
-            ``patches`` at the mean of the boxes that each patch reads off itself.
+            ``patches`` at the mean of the boxes that each patch reads off itself. ``refined`` =
+            ``patches``, then corrected by a second look at what lies under that box.
     """
 
     def __init__(self, *, width: int, prefix: int, kind: BoxHead) -> None:
@@ -41,9 +42,11 @@ class BoxRegression(nn.Module):
             self.patch = nn.Linear(width, width)
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-        if kind == "patches":
+        if kind in ("patches", "refined"):
             self.sides = nn.Linear(width, 4)
             nn.init.constant_(self.sides.bias, START)
+        if kind == "refined":
+            self.again = SecondLook(width=width)
 
     def forward(
         self, queries: Tensor, vision: Tensor, mask: Tensor
@@ -74,4 +77,8 @@ class BoxRegression(nn.Module):
             corners = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
             reference = weights @ box_convert(corners, "xyxy", "cxcywh")  # [B, N, 4]
         start = torch.logit(reference.masked_fill(~real.any(dim=1)[:, None, None], 0.5), eps=1e-3)
-        return (offset + start).sigmoid(), weights
+        drawn = offset + start
+        if self.kind == "refined":
+            step = self.again(drawn.sigmoid(), queries, patches)
+            drawn = drawn + step.masked_fill(~real.any(dim=1)[:, None, None], 0.0)
+        return drawn.sigmoid(), weights

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gmbench.nn.box_head import BoxRegression
+from gmbench.nn.second_look import SecondLook
 
 B, N, D = 2, 6, 8
 
@@ -14,7 +15,7 @@ def states(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "attention", "patches"])
+@pytest.mark.parametrize("kind", ["mlp", "attention", "patches", "refined"])
 def test_boxes_lie_in_the_unit_square_and_without_image_ignore_it(kind):
     torch.manual_seed(0)
     part = BoxRegression(width=D, prefix=1, kind=kind).double()
@@ -44,3 +45,29 @@ def test_pointing_at_one_patch_gives_its_own_box():
     assert weights[0, 0, 1] > 0.999
     # patch 1 of a 2 x 2 grid: centre (0.75, 0.25)
     assert box.tolist() == pytest.approx([0.8, 0.3, 0.3, 0.2], abs=1e-4)
+
+
+def test_second_look_starts_without_effect_and_reads_what_lies_under_the_box():
+    torch.manual_seed(0)
+    part = BoxRegression(width=D, prefix=0, kind="refined").double()
+    plain = BoxRegression(width=D, prefix=0, kind="patches").double()
+    plain.load_state_dict(part.state_dict(), strict=False)
+    queries, vision = states(B, N, D), states(B, 36, D, seed=1)
+    mask = torch.ones(B, 36, dtype=torch.bool)
+    torch.testing.assert_close(part(queries, vision, mask)[0], plain(queries, vision, mask)[0])
+
+
+def test_second_look_sees_under_its_box_and_a_margin_and_nothing_else():
+    torch.manual_seed(0)
+    look = SecondLook(width=D).double()
+    torch.nn.init.ones_(look.step.weight)
+    queries, patches = states(1, 1, D), states(1, 100, D, seed=1)  # 10 x 10
+    box = torch.tensor([[[0.25, 0.25, 0.2, 0.2]]], dtype=torch.float64)  # with margin 0.10 to 0.40
+    before = look(box, queries, patches)
+    far, under, margin = patches.clone(), patches.clone(), patches.clone()
+    far.view(1, 10, 10, D)[:, 6:, 6:] += 1
+    under.view(1, 10, 10, D)[:, 2, 2] += 1
+    margin.view(1, 10, 10, D)[:, 1, 1] += 1
+    assert torch.equal(look(box, queries, far), before)
+    assert not torch.allclose(look(box, queries, under), before)
+    assert not torch.allclose(look(box, queries, margin), before)
