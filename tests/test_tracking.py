@@ -137,7 +137,7 @@ def test_a_run_that_fails_ends_its_mirror_too(folder, secrets):
     assert found.summary["cause"] == "RuntimeError: *** at https://***@example.org/x.git"
 
 
-def test_credentials_are_nowhere(mirrored, folder):
+def test_credentials_are_nowhere(mirrored, folder, promise):
     refused = gmbench("run", *TINY, ARGUMENT, folder=folder)
     assert refused.returncode == 2
     assert "a secret does not belong on the command line" in refused.stderr
@@ -147,6 +147,7 @@ def test_credentials_are_nowhere(mirrored, folder):
     for path in files:
         assert b"canary" not in path.read_bytes(), path
     assert not list((folder / "runs").rglob("*canary*"))
+    promise("R11", "planted credentials found in run folders", 0, of=len(CANARIES))
 
 
 def test_the_exception_of_a_job_in_a_grid_loses_its_credentials(tmp_path):

@@ -83,7 +83,7 @@ def test_a_true_result_stands(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "every stored figure stands" in capsys.readouterr().out
 
 
-def test_an_edited_digit_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_edited_digit_is_named(run: Path, capsys: pytest.CaptureFixture[str], promise) -> None:
     """Alone it contradicts its counts, which the reader of the file sees."""
 
     def better(plain: Any) -> None:
@@ -94,9 +94,10 @@ def test_an_edited_digit_is_named(run: Path, capsys: pytest.CaptureFixture[str])
     error = capsys.readouterr().err
     assert "result.json: metrics.gmner: f1 is" in error
     assert error.count("\n") == 1
+    promise("R16", "edited results and files named", 1)
 
 
-def test_digits_edited_to_fit_each_other_are_named(run: Path) -> None:
+def test_digits_edited_to_fit_each_other_are_named(run: Path, promise) -> None:
     def better(plain: Any) -> None:
         row = plain["metrics"]["gmner"]
         row["tp"] += 1
@@ -112,6 +113,7 @@ def test_digits_edited_to_fit_each_other_are_named(run: Path) -> None:
         "metrics.gmner.f1",
     ]
     assert all(line.startswith(str(run / "result.json")) for line in wrong)
+    promise("R16", "edited results and files named", 1)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_digits_edited_to_fit_each_other_are_named(run: Path) -> None:
         (("protocol", "iou_threshold"), "protocol.iou_threshold"),
     ],
 )
-def test_any_edited_figure_is_named(run: Path, key: tuple[str, ...], named: str) -> None:
+def test_any_edited_figure_is_named(run: Path, key: tuple[str, ...], named: str, promise) -> None:
     def change(plain: Any) -> None:
         for part in key[:-1]:
             plain = plain[part]
@@ -133,6 +135,7 @@ def test_any_edited_figure_is_named(run: Path, key: tuple[str, ...], named: str)
     edit(run, change)
     (wrong,) = verify(run)
     assert f"{named}: stored" in wrong
+    promise("R16", "edited results and files named", 1)
 
 
 def test_an_edited_floor_is_named(run: Path) -> None:
@@ -143,7 +146,7 @@ def test_an_edited_floor_is_named(run: Path) -> None:
     assert any("floors.better: stored" in line for line in verify(run))
 
 
-def test_edited_predictions_are_named(run: Path) -> None:
+def test_edited_predictions_are_named(run: Path, promise) -> None:
     path = run / "predictions.test.jsonl"
     lines = path.read_text().splitlines()
     rows = [json.loads(line) for line in lines]
@@ -152,6 +155,7 @@ def test_edited_predictions_are_named(run: Path) -> None:
     wrong = verify(run)
     assert "predictions.test.jsonl was changed: stored sha256" in wrong[0]
     assert any("metrics.mner.pred: stored" in line for line in wrong)
+    promise("R16", "edited results and files named", 1)
 
 
 def test_edited_counts_by_tweet_are_named(run: Path) -> None:
@@ -173,7 +177,7 @@ def test_an_edited_analysis_is_named(run: Path) -> None:
     assert keys == ["intervals.gmner.f1.high", "errors.correct"]
 
 
-def test_a_changed_data_set_is_named(run: Path, tmp_path: Path) -> None:
+def test_a_changed_data_set_is_named(run: Path, tmp_path: Path, promise) -> None:
     cfg = OmegaConf.load(run / "config.yaml")
     source = build_source(cfg)
     moved = tmp_path / "moved"
@@ -188,6 +192,7 @@ def test_a_changed_data_set_is_named(run: Path, tmp_path: Path) -> None:
     wrong = verify(run, moved)
     assert f"the data set in {moved / source.folder.name} is not the one" in wrong[0]
     assert "data.fingerprint: stored" in wrong[1]
+    promise("R16", "edited results and files named", 1)
 
 
 def test_a_folder_that_is_no_finished_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import BinaryIO
 
 from gmbench.grid.jobs import FAILURE, OUTPUT, RESULT, Job, Outcome, Status, finished, judge
+from gmbench.grid.memory import oom_kills
 
 Report = Callable[[Outcome, int, int], None]
 """Called with each outcome, how many there are so far, and how many there will be."""
@@ -42,6 +43,7 @@ class _Running:
     process: "subprocess.Popen[bytes]"
     output: BinaryIO
     began: float = field(default_factory=time.monotonic)
+    oom_kills: int = field(default_factory=oom_kills)
 
 
 def run_jobs(
@@ -174,6 +176,8 @@ def _look(one: _Running, limits: Limits) -> Outcome | None:
         else:
             return None
     code = _end(one, limits.grace)
+    if killed_for is None and code == -signal.SIGKILL and oom_kills() > one.oom_kills:
+        killed_for = "oom: killed by the kernel for want of memory"
     return judge(one.job, code, killed_for, seconds)
 
 

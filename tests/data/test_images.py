@@ -136,10 +136,11 @@ def test_sizes_that_no_turn_explains(tmp_path):
 
 @pytest.mark.parametrize("side", [6_400, 12_000, 20_000, 100_000])
 @pytest.mark.filterwarnings("error")
-def test_more_than_forty_million_pixels_are_refused(tmp_path, side):
+def test_more_than_forty_million_pixels_are_refused(tmp_path, side, promise):
     for read in (open_image, image_size):
         with pytest.raises(DataError, match="40 million pixels"):
             read(png_header(tmp_path / "1.png", side, side))
+    promise("R9", "pictures of too many pixels refused before decoding", 1)
 
 
 def test_bombs_cost_no_memory_and_no_flag_of_pillow_is_touched(tmp_path):

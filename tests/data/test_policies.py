@@ -31,7 +31,7 @@ def bad_images(root: Path) -> Path:
     return root
 
 
-def test_five_bad_images_are_masked_and_counted_three_odd_ones_accepted(tmp_path):
+def test_five_bad_images_are_masked_and_counted_three_odd_ones_accepted(tmp_path, promise):
     data = source(bad_images(tmp_path), missing_image="blank", bad_input="mask")
     split = data.read("train", verify_images=True)
     seen = {e.id for e in split.examples if e.image is not None}
@@ -45,6 +45,7 @@ def test_five_bad_images_are_masked_and_counted_three_odd_ones_accepted(tmp_path
     assert "not an image" in reasons["text"]
     assert "80x100 but its boxes were drawn on 100x80" in reasons["turned"]
     assert split.examples[4].size == (100, 80)
+    promise("R6", "bad and odd files classified with the right reason", 8)
 
 
 def test_a_header_does_not_tell_that_a_file_is_cut(tmp_path):
@@ -86,7 +87,7 @@ BAD_XML = {
 
 
 @pytest.mark.parametrize("case", BAD_XML)
-def test_bad_xml_is_an_error_or_is_dropped_and_counted(tmp_path, case):
+def test_bad_xml_is_an_error_or_is_dropped_and_counted(tmp_path, case, promise):
     root = dataset(tmp_path, {"1": "Ada/B-PER", "2": "x"}, {"1": BAD_XML[case]})
     with pytest.raises(DataError, match=r"1\.xml.*data\.bad_input=mask"):
         source(root).read("train")
@@ -96,6 +97,7 @@ def test_bad_xml_is_an_error_or_is_dropped_and_counted(tmp_path, case):
     assert split.report.dropped_objects == (not files)
     assert len(split.report.problems) == 1
     assert len(split.examples[0].entities[0].boxes) == (case == "twice")
+    promise("R6", "bad and odd files classified with the right reason", 1)
 
 
 def test_without_a_size_in_the_xml_the_image_tells_what_is_outside(tmp_path):

@@ -27,14 +27,16 @@ def test_no_size_and_no_object_are_allowed(tmp_path):
     assert read(tmp_path, voc(size=None)) == read(tmp_path, "<annotation/>")
 
 
-def test_broken_html_of_the_tokens_survives(tmp_path):
+def test_broken_html_of_the_tokens_survives(tmp_path, promise):
     found = read(tmp_path, voc(thing("AT &amp ; T")))
     assert found.objects[0].name == "AT &amp ; T"
+    promise("R6", "bad and odd files classified with the right reason", 1)
 
 
-def test_utf_16_with_a_byte_order_mark(tmp_path):
+def test_utf_16_with_a_byte_order_mark(tmp_path, promise):
     text = '<?xml version="1.0" encoding="utf-16"?>' + voc(thing("Beyoncé ✨"))
     assert read(tmp_path, text, "utf-16").objects[0].name == "Beyoncé ✨"
+    promise("R6", "bad and odd files classified with the right reason", 1)
 
 
 @pytest.mark.parametrize(
@@ -103,11 +105,12 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_a_document_type_is_refused_at_once(tmp_path, bomb):
+def test_a_document_type_is_refused_at_once(tmp_path, bomb, promise):
     began = time.process_time()
     with pytest.raises(DataError, match=r"7.xml:1: has a document type"):
         read(tmp_path, BOMBS[bomb])
     assert time.process_time() - began < 0.1
+    promise("R7", "hostile xml files refused", 1)
 
 
 def test_bombs_cost_no_memory(tmp_path):

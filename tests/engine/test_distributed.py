@@ -64,7 +64,7 @@ def scored(share: Share) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_scores_are_the_same_to_the_last_digit(count, tmp_path):
+def test_scores_are_the_same_to_the_last_digit(count, tmp_path, promise):
     def work(rank, count):
         seen = scored(Share(rank, count))
         (tmp_path / f"{rank}.json").write_text(json.dumps(seen))
@@ -73,6 +73,7 @@ def test_scores_are_the_same_to_the_last_digit(count, tmp_path):
     alone = json.loads(json.dumps(scored(Share())))
     for rank in range(count):
         assert json.loads((tmp_path / f"{rank}.json").read_text()) == alone
+    promise("R5", "sizes and numbers of processes, scores equal to the last digit", len(SIZES))
 
 
 def test_two_answers_to_one_example_are_an_error(tmp_path):
@@ -108,7 +109,7 @@ def loss_of(rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_losses_and_gradients_are_those_of_the_whole_batch(count, tmp_path):
+def test_losses_and_gradients_are_those_of_the_whole_batch(count, tmp_path, promise):
     whole, gradient = loss_of(slice(None))
 
     def work(rank, count):
@@ -121,6 +122,7 @@ def test_losses_and_gradients_are_those_of_the_whole_batch(count, tmp_path):
 
     codes = joined(work, count, tmp_path)
     assert codes == [0] * count, [p.read_text() for p in tmp_path.glob("error*")]
+    promise("R5", "losses and gradients of shares equal to those of the whole batch", 1)
 
 
 def test_one_process_counts_for_itself():

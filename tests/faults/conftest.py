@@ -47,12 +47,13 @@ def plan(monkeypatch):
 
 
 class Steps(lightning.Callback):
-    """Losses and weights after each step."""
+    """Losses and weights after each step; ``history[0]`` is before the first."""
 
     def __init__(self) -> None:
         self.losses: list[str] = []
         self.ids: list[tuple[str, ...]] = []
         self.weights: dict[str, torch.Tensor] = {}
+        self.history: list[dict[str, torch.Tensor]] = []
 
     def on_train_start(self, trainer, pl_module):
         self.keep(pl_module)
@@ -64,6 +65,7 @@ class Steps(lightning.Callback):
 
     def keep(self, module):
         self.weights = {n: t.clone() for n, t in module.model.state_dict().items()}
+        self.history.append(self.weights)
 
 
 def trainer(folder: Path, *callbacks: lightning.Callback, **settings) -> lightning.Trainer:
@@ -82,4 +84,6 @@ def unbroken(tmp_path_factory, world):
     assert go(folder, world) == 0, list(folder.iterdir())
     made = Made(folder)
     assert [step for step, *_ in made.losses] == list(range(6))
+    for epoch in (made.losses[:3], made.losses[3:]):
+        assert len({id_ for *_, ids in epoch for id_ in ids.split()}) == 12
     return made

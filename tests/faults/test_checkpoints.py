@@ -65,7 +65,7 @@ PLACES = [
 ]
 
 
-def test_fifty_kills_leave_a_last_checkpoint_that_loads(tmp_path, monkeypatch):
+def test_fifty_kills_leave_a_last_checkpoint_that_loads(tmp_path, monkeypatch, promise):
     assert len(PLACES) == 50
     for number, (place, when) in enumerate(PLACES):
         folder = tmp_path / str(number)
@@ -85,9 +85,11 @@ def test_fifty_kills_leave_a_last_checkpoint_that_loads(tmp_path, monkeypatch):
         sweep(folder)
         kept = {"last.ckpt", "last.ckpt.json", PREVIOUS, f"{PREVIOUS}.json"}
         assert {path.name for path in folder.iterdir()} <= kept, (place, when)
+    promise("R2", "torn checkpoints after kills", 0, of=len(PLACES))
+    promise("R2", "temporary files left after the next start", "0")
 
 
-def test_a_flipped_byte_is_found_and_the_previous_checkpoint_taken(tmp_path, caplog):
+def test_a_flipped_byte_is_found_and_the_previous_checkpoint_taken(tmp_path, caplog, promise):
     save(tmp_path, 1)
     save(tmp_path, 2)
     for place in (0, 3, 70_000):
@@ -100,6 +102,7 @@ def test_a_flipped_byte_is_found_and_the_previous_checkpoint_taken(tmp_path, cap
         save(tmp_path, 2)
     (tmp_path / "last.ckpt").unlink()
     assert step_of(tmp_path / "last.ckpt") == 1
+    promise("R2", "damaged or missing checkpoints found, the one before taken", 4)
 
 
 def test_what_cannot_be_mended_is_refused_by_name(tmp_path):
@@ -119,7 +122,7 @@ def test_what_cannot_be_mended_is_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["write", "save", "keep", "note"])
-def test_a_full_disk_costs_this_save_and_nothing_else(tmp_path, plan, monkeypatch, place):
+def test_a_full_disk_costs_this_save_and_nothing_else(tmp_path, plan, monkeypatch, place, promise):
     save(tmp_path, 1)
     save(tmp_path, 2)
     before = {path.name for path in tmp_path.iterdir()}
@@ -132,6 +135,7 @@ def test_a_full_disk_costs_this_save_and_nothing_else(tmp_path, plan, monkeypatc
     assert step_of(tmp_path / "last.ckpt") == 2
     assert step_of(tmp_path / PREVIOUS) in (1, 2)
     assert {path.name for path in tmp_path.iterdir()} == before
+    promise("R13", "full disks survived, nothing finished broken", 1)
 
 
 def test_a_second_name_does_not_share_the_fate_of_the_first(tmp_path):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from rich.console import Console
 
-import gmbench.outcome
 from gmbench.config import compose
 from gmbench.engine.module import GroundedModule
 from gmbench.engine.optim import pretrained_modules
@@ -18,6 +17,7 @@ from gmbench.reporting.results import read_result
 from gmbench.training import execute
 from tests.faults.conftest import SMALL
 from tests.faults.processes import together
+from tests.faults.runs import without_pictures
 
 pytestmark = pytest.mark.fault
 
@@ -54,7 +54,7 @@ def started(folder, world, *overrides: str, processes: int, faults=(), follow=Fa
             for module in pretrained_modules(self.model):
                 module.eval()
 
-        gmbench.outcome.draw_analysis = lambda *_: None  # pictures are not at stake here
+        without_pictures()
         GroundedModule.training_step, GroundedModule.start_epoch = noted, still
         execute(cfg, folder, (), Console(file=io.StringIO()))
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.faults.runs import Made, go, killed_and_continued, same
+from tests.faults.runs import Made, as_unbroken, go, killed_and_continued, same
 from tests.faults.test_ddp import run, started, trained_by_one_and_two
 
 pytestmark = pytest.mark.fault_slow
@@ -18,8 +18,9 @@ SLOW += ["note:3:kill", "keep:1:kill", "write:3:kill", "validate:1:kill", "valid
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("fault", SLOW)
-def test_killed_anywhere(unbroken, world, tmp_path, fault, workers):
+def test_killed_anywhere(unbroken, world, tmp_path, fault, workers, promise):
     same(killed_and_continued(tmp_path, world, fault, workers), unbroken)
+    as_unbroken(promise)
 
 
 def test_patience_that_had_ended_stays_ended(world, tmp_path):
@@ -34,9 +35,10 @@ def test_patience_that_had_ended_stays_ended(world, tmp_path):
     assert Made(broken).predictions() == Made(whole).predictions()
 
 
-def test_one_worker_gives_the_same_bytes(unbroken, world, tmp_path):
+def test_one_worker_gives_the_same_bytes(unbroken, world, tmp_path, promise):
     assert go(tmp_path, world, "trainer.num_workers=1") == 0
     same(Made(tmp_path), unbroken)
+    promise("R4", "other numbers of workers, all bytes equal", 1)
 
 
 @pytest.mark.parametrize("model", ["qgn", "mner_qg"])

@@ -15,7 +15,7 @@ from gmbench.engine.resume import read_origin
 from gmbench.reporting.results import read_result
 from gmbench.resuming import choose_start
 from tests.faults.conftest import SMALL
-from tests.faults.runs import Made, go, killed_and_continued, same
+from tests.faults.runs import Made, as_unbroken, go, killed_and_continued, same
 
 pytestmark = pytest.mark.fault
 NONE_MISSED = "+trainer.may_miss_saves=0"
@@ -30,15 +30,16 @@ NONE_MISSED = "+trainer.may_miss_saves=0"
     ],
 )
 def test_killed_and_started_again_it_ends_as_if_unbroken(
-    unbroken, world, tmp_path, fault, workers, first
+    unbroken, world, tmp_path, fault, workers, first, promise
 ):
     made = killed_and_continued(tmp_path, world, fault, workers)
     same(made, unbroken)
     again = [step for step, *_ in made.losses[-(6 - first) :]]
     assert again == list(range(first, 6))
+    as_unbroken(promise)
 
 
-def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, tmp_path):
+def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, tmp_path, promise):
     assert go(tmp_path, world, fault="validate:3:kill") == -signal.SIGKILL
     last = tmp_path / "checkpoints" / "last.ckpt"
     content = bytearray(last.read_bytes())
@@ -48,9 +49,10 @@ def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, 
     made = Made(tmp_path)
     assert [step for step, *_ in made.losses[6:]] == [3, 4, 5]
     same(made, unbroken)
+    as_unbroken(promise)
 
 
-def test_a_full_disk_ends_the_run_and_costs_no_digit(unbroken, world, tmp_path):
+def test_a_full_disk_ends_the_run_and_costs_no_digit(unbroken, world, tmp_path, promise):
     assert go(tmp_path, world, NONE_MISSED, fault="save:2:enospc") == 1
     failure = json.loads((tmp_path / "failure.json").read_text())
     assert (failure["status"], failure["cause"]) == ("failed:disk", "disk")
@@ -61,6 +63,7 @@ def test_a_full_disk_ends_the_run_and_costs_no_digit(unbroken, world, tmp_path):
     assert [step for step, *_ in Made(tmp_path).losses[6:]] == [3, 4, 5]
     same(Made(tmp_path), unbroken)
     assert not (tmp_path / "failure.json").exists()
+    as_unbroken(promise)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +103,7 @@ def test_another_number_of_threads_is_refused_unless_allowed_and_then_marked(cop
     ],
 )
 def test_what_would_change_a_digit_is_refused_or_begins_anew(
-    halfway, world, caplog, name, value, said
+    halfway, world, caplog, name, value, said, promise
 ):
     folder = halfway / "checkpoints"
     origin = read_origin(folder / "last.ckpt")
@@ -118,6 +121,7 @@ def test_what_would_change_a_digit_is_refused_or_begins_anew(
         assert allowed.checkpoint is None
     else:
         assert (allowed.checkpoint, allowed.exact) == (folder / "last.ckpt", False)
+    promise("R1", "changes that cost digits told apart", 1)
 
 
 def test_another_configuration_begins_anew_or_is_refused_by_name(copy, world, tmp_path):
@@ -136,7 +140,7 @@ def test_a_path_from_elsewhere(copy, unbroken, world, tmp_path):
     assert Made(elsewhere).predictions() == unbroken.predictions()
 
 
-def test_another_run_with_workers_gives_the_same_bytes(unbroken, world, tmp_path):
+def test_another_run_with_workers_gives_the_same_bytes(unbroken, world, tmp_path, promise):
     assert go(tmp_path, world, "trainer.num_workers=4") == 0
     made = Made(tmp_path)
     same(made, unbroken)
@@ -146,6 +150,7 @@ def test_another_run_with_workers_gives_the_same_bytes(unbroken, world, tmp_path
         for m in (made, unbroken)
     )
     assert all(torch.equal(weight, theirs[name]) for name, weight in best.items())
+    promise("R4", "other numbers of workers, all bytes equal", 1)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ for row in range(10_000):
 """
 
 
-def test_eight_writers_killed_in_the_act(tmp_path):
+def test_eight_writers_killed_in_the_act(tmp_path, promise):
     """Half a row is never seen, also while they write; what was acknowledged is there."""
     writers = [
         subprocess.Popen(
@@ -71,3 +71,10 @@ def test_eight_writers_killed_in_the_act(tmp_path):
     own = {sha for sha in acknowledged if int(sha.partition("/")[2]) % 5 != 4}
     assert own <= found
     assert len(found - own) <= 1 + WRITERS  # the shared one, and rows whose writer died telling it
+    promise(
+        "R16",
+        "acknowledged results lost to writers killed in the act",
+        len(own - found),
+        of=len(own),
+    )
+    promise("R16", "half results seen", len(index.damaged), of=len(index.entries))

@@ -49,7 +49,7 @@ def run(folder, *arguments):
 
 
 @pytest.mark.fault
-def test_ten_jobs_that_die_in_ten_ways(tmp_path):
+def test_ten_jobs_that_die_in_ten_ways(tmp_path, promise):
     began = time.monotonic()
     assert run(tmp_path, *GRID[:3], "seed=1", "name=one")[0] == 0
     patience = 10 + 5 * (time.monotonic() - began)  # this machine's own pace
@@ -84,11 +84,13 @@ def test_ten_jobs_that_die_in_ten_ways(tmp_path):
     assert code == 0
     assert {status for status, _ in rows(output).values()} == {"skipped"}
     assert (tmp_path / "made.txt").read_text().split() == made
+    promise("R15", "rows for jobs, each with the right status and cause", len(first), of=10)
+    promise("R15", "jobs run again, of those that had failed", len(made), of=8)
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_grid_leaves_no_child(number, tmp_path):
+def test_an_interrupted_grid_leaves_no_child(number, tmp_path, promise):
     process = start(tmp_path, *GRID[:3], "seed=8,1", "hydra.launcher.jobs=1")
     deadline = time.monotonic() + 60
     while not (children := descendants(process.pid)) and time.monotonic() < deadline:
@@ -103,6 +105,7 @@ def test_an_interrupted_grid_leaves_no_child(number, tmp_path):
         time.sleep(0.05)
     assert not any(map(alive, children))
     assert not (tmp_path / "made.txt").exists()
+    promise("R15", "interrupted grids that left no process", 1)
 
 
 def descendants(pid):

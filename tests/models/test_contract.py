@@ -140,7 +140,7 @@ def test_every_trainable_parameter_gets_a_finite_gradient_and_no_other(build, ru
     module.zero_grad()
 
 
-def test_shares_of_a_batch_cost_what_the_whole_batch_costs(run, tmp_path):
+def test_shares_of_a_batch_cost_what_the_whole_batch_costs(run, tmp_path, promise):
     """Two processes with unequal shares: the mean of losses and gradients is that of one."""
     module, batch = run.module.eval(), first_batch(run)
 
@@ -162,6 +162,7 @@ def test_shares_of_a_batch_cost_what_the_whole_batch_costs(run, tmp_path):
     codes = joined(work, 2, tmp_path)
     assert codes == [0, 0], [path.read_text() for path in tmp_path.glob("error*")]
     module.zero_grad()
+    promise("R5", "losses and gradients of shares equal to those of the whole batch", 1)
 
 
 @pytest.mark.parametrize("kind", ["no entity", "no gold at all", "one word"])

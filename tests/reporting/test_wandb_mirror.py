@@ -92,7 +92,7 @@ def listening(kind):
 @pytest.mark.fault
 @pytest.mark.parametrize("kind", ["refused", "black hole", "error 500", "no key"])
 def test_a_server_that_does_not_answer_leaves_an_offline_mirror(
-    kind, folder, without, monkeypatch, caplog
+    kind, folder, without, monkeypatch, caplog, promise
 ):
     with listening(kind) as port, caplog.at_level(logging.WARNING, "gmbench"):
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{port}")
@@ -106,11 +106,14 @@ def test_a_server_that_does_not_answer_leaves_an_offline_mirror(
     found = read_offline(folder)
     assert [point["step"] for point in found.history if "train/loss" in point] == list(range(6))
     assert found.exit_code == 0
+    promise("R12", "runs with the same figures whatever W&B does", 1)
 
 
 @pytest.mark.fault
 @pytest.mark.parametrize("kind", ["missing package", "folder cannot be written"])
-def test_without_any_mirror_the_run_is_the_same(kind, folder, without, monkeypatch, caplog):
+def test_without_any_mirror_the_run_is_the_same(
+    kind, folder, without, monkeypatch, caplog, promise
+):
     if kind == "missing package":
         monkeypatch.setitem(sys.modules, "wandb", None)
     else:
@@ -122,6 +125,7 @@ def test_without_any_mirror_the_run_is_the_same(kind, folder, without, monkeypat
     (said,) = (r.getMessage() for r in caplog.records if r.name == "gmbench")
     assert ("pip install wandb" in said) == (kind == "missing package")
     assert "the run itself is not touched" in said
+    promise("R12", "runs with the same figures whatever W&B does", 1)
 
 
 @pytest.mark.fault
@@ -143,7 +147,7 @@ def test_what_fails_or_hangs_in_the_mirror_is_said_once_and_left_alone(folder, c
 
 
 @pytest.mark.fault
-def test_the_run_goes_on_when_w_and_b_s_own_process_is_killed(folder, without, caplog):
+def test_the_run_goes_on_when_w_and_b_s_own_process_is_killed(folder, without, caplog, promise):
     killed = []
 
     def kill(run):
@@ -161,6 +165,7 @@ def test_the_run_goes_on_when_w_and_b_s_own_process_is_killed(folder, without, c
     (said,) = (r.getMessage() for r in caplog.records if r.name == "gmbench")
     assert "the run itself is not touched" in said
     assert not mirror._thread.is_alive()
+    promise("R12", "runs with the same figures whatever W&B does", 1)
 
 
 def services():

@@ -132,8 +132,9 @@ def disagreements(count: int, seed: int) -> int:
     return wrong
 
 
-def test_brute_force() -> None:
+def test_brute_force(promise) -> None:
     assert disagreements(10_000, seed=2) == 0
+    promise("R17", "disagreements with a scorer written from the rules", 0, of=10_000)
 
 
 @given(golds, preds)

@@ -126,19 +126,21 @@ def hostile(tmp_path, monkeypatch):
         ("decode", ["os", "system"]),
     ],
 )
-def test_a_strangers_configuration_runs_no_foreign_code(node, target, copied, hostile):
+def test_a_strangers_configuration_runs_no_foreign_code(node, target, copied, hostile, promise):
     change(copied, lambda model: model[node].update(_target_=target))
     with pytest.raises(UntrustedTarget, match=rf"config\.yaml: model\.{node}\._target_") as error:
         gmbench.load(copied)
     assert "\n" not in str(error.value)
     assert not hostile.exists()
+    promise("R10", "hostile model folders and checkpoints refused, nothing run", 1)
 
 
-def test_nor_does_one_deep_inside(copied, hostile):
+def test_nor_does_one_deep_inside(copied, hostile, promise):
     change(copied, lambda m: m["network"].update(human_queries={"_target_": "evil_module.build"}))
     with pytest.raises(UntrustedTarget, match=r"network\.human_queries\._target_"):
         gmbench.load(copied)
     assert not hostile.exists()
+    promise("R10", "hostile model folders and checkpoints refused, nothing run", 1)
 
 
 def test_what_is_not_built_is_not_imported(copied, hostile):
@@ -161,7 +163,7 @@ def test_a_prefix_that_the_caller_names_is_trusted(copied, hostile):
     assert loaded.predict(None, "Gorweny Hall") is not None
 
 
-def test_a_hostile_checkpoint_is_not_unpickled(mqspn, tmp_path):
+def test_a_hostile_checkpoint_is_not_unpickled(mqspn, tmp_path, promise):
     run = shutil.copytree(mqspn.run, tmp_path / "run")
     marker = tmp_path / "it_ran"
 
@@ -177,6 +179,7 @@ def test_a_hostile_checkpoint_is_not_unpickled(mqspn, tmp_path):
     with pytest.raises(FolderError, match=r"best\.ckpt"):
         gmbench.load(run)
     assert not marker.exists()
+    promise("R10", "hostile model folders and checkpoints refused, nothing run", 1)
 
 
 def flip(folder):
