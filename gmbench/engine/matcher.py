@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Literal, Protocol
 
 import numpy as np
@@ -74,7 +75,8 @@ class HungarianMatcher:
         *,
         terms: Mapping[str, CostTerm],
         repeat_ratio: float = 0.0,
-        solver: Literal["hungarian", "order"] = "hungarian",
+        solver: Literal["hungarian", "order", "drawn_order"] = "hungarian",
+        order_seed: int = 0,
     ) -> None:
         """Keep the cost terms.
 
@@ -85,7 +87,9 @@ class HungarianMatcher:
                 queries can answer for some entities only (for one type), the share is of those.
             solver: ``order`` gives the i-th gold entity (by its first word) to the i-th query, or
                 to the first free one that can answer for it, without any search or repetition:
-                the ablation *w/o BML*.
+                the ablation *w/o BML*. ``drawn_order`` does so by an order of its own for each
+                example, drawn once for all epochs.
+            order_seed: of drawn orders.
 
         Raises:
             ValueError: no terms, or a ratio outside 0..1.
@@ -97,6 +101,7 @@ class HungarianMatcher:
         self.terms = dict(terms)
         self.repeat_ratio = repeat_ratio
         self.solver = solver
+        self.order_seed = order_seed
 
     def __call__(
         self, layers: Sequence[Outputs], targets: Targets, ids: Sequence[str] = ()
@@ -117,10 +122,10 @@ class HungarianMatcher:
             NonFiniteCost: a cost is NaN or infinite.
         """
         costs = torch.stack([total(self.terms, layer, targets) for layer in layers])
-        places = torch.cat([targets.mask.sum(dim=1, keepdim=True), targets.starts], dim=1)
-        packed = torch.cat([costs.flatten(), places.flatten().to(costs.dtype)]).cpu().numpy()
+        sizes = torch.cat([targets.mask.sum(dim=1, keepdim=True), targets.starts], dim=1)
+        packed = torch.cat([costs.flatten(), sizes.flatten().to(costs.dtype)]).cpu().numpy()
         matrix = packed[: costs.numel()].reshape(costs.shape)
-        golds, starts = np.split(packed[costs.numel() :].reshape(places.shape), [1], axis=1)
+        golds, starts = np.split(packed[costs.numel() :].reshape(sizes.shape), [1], axis=1)
         if strike("match"):
             matrix[:] = np.nan
 
@@ -132,7 +137,10 @@ class HungarianMatcher:
                 cost = costs_of_layer[b, :, :count]
                 if not np.isfinite(cost).all():
                     raise NonFiniteCost(self._explain(layer, targets, b, ids))
-                queries, columns = self._solve(cost, starts[b, :count])
+                places = starts[b, :count]
+                if self.solver == "drawn_order":
+                    places = drawn(int(count), self.order_seed, ids[b] if ids else str(b))
+                queries, columns = self._solve(cost, places)
                 rows[b, queries] = columns
                 unmatched += int(count) - len(set(columns.tolist()))
             gold = torch.from_numpy(rows).to(costs.device, non_blocking=True)
@@ -146,7 +154,7 @@ class HungarianMatcher:
         if cost.shape[1] == 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         allowed = cost < FORBIDDEN / 2
-        if self.solver == "order":
+        if self.solver != "hungarian":
             return in_order(allowed, starts)
         repeated = repeat(allowed, self.repeat_ratio)
         queries, columns = linear_sum_assignment(cost[:, repeated])
@@ -167,14 +175,21 @@ class HungarianMatcher:
         )
 
 
+def drawn(count: int, seed: int, name: str) -> NDArray[np.float64]:
+    """Places ``[count]`` of an example's gold entities in an order that seed and name decide."""
+    order = list(range(count))
+    Random(f"{seed}/{name}").shuffle(order)
+    return np.array(order, dtype=np.float64)
+
+
 def in_order(
     allowed: NDArray[np.bool_], starts: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each gold entity, by its first word, takes the first free query that is allowed it.
+    """Each gold entity, by its place, takes the first free query that is allowed it.
 
     Args:
         allowed: ``[Q, G]``.
-        starts: ``[G]``.
+        starts: ``[G]`` places, such as first words.
 
     Returns:
         Matched queries and their gold rows.

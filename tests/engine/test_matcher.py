@@ -121,6 +121,22 @@ def test_order_goes_by_the_first_word():
     assert matching.gold[0].tolist() == [1, 2, 0, -1, -1, -1]
 
 
+def test_a_drawn_order_is_the_examples_own_and_stays():
+    targets = make_targets([3])
+    matcher = HungarianMatcher(terms=TERMS, solver="drawn_order", order_seed=3)
+    found = {
+        name: matcher([make_outputs(1)], targets, [name])[0].gold[0, :3].tolist()
+        for name in map(str, range(20))
+    }
+    assert all(sorted(rows) == [0, 1, 2] for rows in found.values())
+    assert len({tuple(rows) for rows in found.values()}) > 3
+    again = matcher([make_outputs(1)], targets, ["7"])[0].gold[0, :3].tolist()
+    assert again == found["7"]
+    other = HungarianMatcher(terms=TERMS, solver="drawn_order", order_seed=4)
+    rows = [other([make_outputs(1)], targets, [n])[0].gold[0, :3].tolist() for n in found]
+    assert rows != list(found.values())
+
+
 def test_order_keeps_to_queries_of_the_type():
     targets = make_targets([3])
     targets = replace(
