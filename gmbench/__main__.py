@@ -20,7 +20,8 @@ EXAMPLES = """\
 examples:
   gmbench run                                        train on the built-in world (minutes)
   gmbench run model=qgn data=synthetic_tiny trainer=debug
-  gmbench report runs
+  gmbench prepare data=twitter_gmner data.root=FOLDER
+  gmbench report runs --html site
   gmbench export runs/default/mqspn/synthetic/seed=1 mqspn
   gmbench predict mqspn --image I.jpg --text "a sentence about it"
   gmbench score GOLD.jsonl PRED.jsonl
@@ -30,6 +31,7 @@ exit codes of every verb:
   1    a failure in the work itself (run: failure.json holds it; prepare: a run would not start;
        bench: slower than --against)
   2    bad command line, configuration or input; a line on standard error says what to do
+  3    run: a loss or gradient that is not finite (replay makes that step again)
   130  interrupted
 """
 

@@ -1,4 +1,8 @@
-"""``python -m gmbench.bench``: speed and memory against floors measured in the same run.
+"""Speed and memory against floors measured in the same run.
+
+  python -m gmbench.bench --size tiny
+  python -m gmbench.bench --suite step --model mqspn --json before.json
+  python -m gmbench.bench --suite step --model mqspn --against before.json
 
 Random weights, no download, one thread: what is compared is process CPU time of tasks that took
 turns in one process. Exit codes: 0 done, 1 slower than --against, 2 bad configuration or input.

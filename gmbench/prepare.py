@@ -1,9 +1,14 @@
 """Check a data set: what is missing and where to get it, counts, leakage, fingerprint.
 
-``python -m gmbench.prepare data=twitter_gmner data.root=FOLDER`` takes the overrides of
-gmbench.run. ``--archive FILE`` first unpacks the pictures' archive (zip or tar) to where they are
-looked for, whole or not at all; ``--sha256 DIGEST`` says which one it must be. Exit codes: 0 a run
-would start, 1 it would not, 2 bad configuration or archive.
+It takes the overrides of gmbench.run, and ``--config-dir`` for a data set of your own.
+``--archive FILE`` first unpacks the pictures' archive (zip or tar) to where they are looked for,
+whole or not at all; ``--sha256 DIGEST`` says which one it must be.
+
+  python -m gmbench.prepare data=twitter_gmner data.root=FOLDER
+  python -m gmbench.prepare data=twitter_gmner data.root=FOLDER --archive images.zip
+  python -m gmbench.prepare --config-dir own_conf data=own regions=grid
+
+Exit codes: 0 a run would start, 1 it would not, 2 bad configuration or archive.
 """
 
 import argparse
@@ -16,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gmbench.command_line import CommandLine
 from gmbench.config import compose, friendly
 from gmbench.construct import build_regions, build_source
 from gmbench.data.archive import unpack
@@ -134,10 +140,14 @@ def _faults(splits: Sequence[Split], source: DataSource, console: Console) -> bo
 
 def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """What is no override, and the overrides."""
-    parser = argparse.ArgumentParser(prog="python -m gmbench.prepare", add_help=False)
+    parser = CommandLine("python -m gmbench.prepare", __doc__)
+    parser.add_argument("--config-dir", type=Path)
     parser.add_argument("--archive", type=Path)
     parser.add_argument("--sha256")
-    return parser.parse_known_args(arguments)
+    options, overrides = parser.parse_known_args(arguments)
+    if wrong := [word for word in overrides if word.startswith("-")]:
+        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
+    return options, overrides
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -152,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         options, overrides = _options(overrides)
-        cfg = compose(overrides)
+        cfg = compose(overrides, options.config_dir)
         source = build_source(cfg)
         if options.archive is not None:
             found = unpack(options.archive, source.images, sha256=options.sha256)

@@ -1,4 +1,7 @@
-"""``python -m gmbench.pretrain``: pretrain the tiny encoders, or check the shipped weights.
+"""Pretrain the tiny encoders, or check the shipped weights.
+
+  python -m gmbench.pretrain --check
+  python -m gmbench.pretrain --out FOLDER
 
 The weights come from a built-in world whose names, colours and seeds are disjoint from every
 preset's. One thread, so that the same versions on the same kind of CPU give the same files.

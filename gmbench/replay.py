@@ -1,18 +1,22 @@
 """Make the step once more that ended a run in a number that is not finite.
 
-``python -m gmbench.replay RUN`` rebuilds the model and the batch from the run folder and its dump
-(RUN/nonfinite), and says what came out then and now. Exit codes: 0 the same came out, 1 something
-else did, 2 there is nothing to replay.
+Rebuilds the model and the batch from the run folder and its dump (RUN/nonfinite), and says what
+came out then and now.
+
+  python -m gmbench.replay runs/default/mqspn/synthetic/seed=1
+
+Exit codes: 0 the same came out, 1 something else did, 2 there is nothing to replay.
 """
 
-import argparse
 import sys
 from pathlib import Path
+
+from gmbench.command_line import CommandLine
 
 
 def main() -> int:
     """Run the verb with the command line's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m gmbench.replay", description=__doc__)
+    parser = CommandLine("python -m gmbench.replay", __doc__)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of the run that failed")
     folder: Path = parser.parse_args().run
     for needed in (folder / "config.yaml", folder / "nonfinite" / "step.json"):

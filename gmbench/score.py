@@ -1,4 +1,9 @@
-"""Score anybody's predictions: ``python -m gmbench.score GOLD.jsonl PRED.jsonl``.
+"""Score anybody's predictions, check a stored result, compare two runs.
+
+  python -m gmbench.score GOLD.jsonl PRED.jsonl
+  python -m gmbench.score --gold-root FOLDER PRED.jsonl
+  python -m gmbench.score --verify RUN
+  python -m gmbench.score --compare RUN_A RUN_B
 
 Counts GMNER, MNER and EEG by one protocol, with 95 % intervals, by type and by kind of entity.
 Exit codes: 0 done, 2 anything wrong: one line says what (file, line, id). Formats and rules are in

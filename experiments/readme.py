@@ -1,0 +1,201 @@
+"""Result tables of the pages, from committed result files: ``python -m experiments.readme``.
+
+  python -m experiments.readme                        write every marked table anew
+  python -m experiments.readme --check                exit code 1 where a page differs
+  python -m experiments.readme --add world/qgn RUN    keep the results of finished runs first
+
+A table stands between ``<!-- results: KIND NAME -->`` and ``<!-- end -->``. ``runs NAME`` is made
+of ``experiments/results/runs/NAME/*/seed=N.json``, a folder a method; ``table NAME`` is the first
+table of ``experiments/results/NAME.md``. No number in it is typed. Exit codes: 0 done, 1 a page
+differs (--check), 2 a marker or a file that cannot be read.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gmbench.command_line import CommandLine
+from gmbench.reporting.figures import TaskFigures
+from gmbench.reporting.leaderboard import of_the_method
+from gmbench.reporting.records import RecordError
+from gmbench.reporting.results import RunResult, read_result, write_result
+from gmbench.scoring.atomic import write_atomically
+from gmbench.scoring.seeds import summarise
+
+RESULTS = Path(__file__).parent / "results"
+ROOT = RESULTS.parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), RESULTS.parent / "README.md")
+MARKED = re.compile(r"(<!-- results: (\w+) (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+TASKS = ("gmner", "mner", "eeg")
+
+
+def filled(text: str) -> str:
+    """A page with every marked table as its files give it.
+
+    Raises:
+        ValueError: a marker names no table or no runs, or a file cannot be read.
+    """
+
+    def table(found: re.Match[str]) -> str:
+        kind, name = found[2], found[3]
+        if kind == "runs":
+            lines = runs_table(name)
+        elif kind == "table":
+            lines = first_table((RESULTS / f"{name}.md").read_text())
+        else:
+            raise ValueError(f"{found[1].strip()}: KIND is runs or table")
+        return found[1] + "\n".join(lines) + "\n" + found[4]
+
+    return MARKED.sub(table, text)
+
+
+def first_table(text: str) -> list[str]:
+    """The lines of the first table of a page."""
+    lines = text.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("|"))
+    rest = lines[start:]
+    stop = next((n for n, line in enumerate(rest) if not line.startswith("|")), len(rest))
+    return rest[:stop]
+
+
+def runs_table(name: str) -> list[str]:
+    """Every run, its method's mean where there are several seeds, the floors, where it is from.
+
+    Raises:
+        ValueError: no such runs, or runs that may not share a table.
+    """
+    methods = {
+        folder.name: [read_result(file) for file in sorted(folder.glob("seed=*.json"))]
+        for folder in sorted((RESULTS / "runs" / name).glob("*/"))
+    }
+    runs = [run for method in methods.values() for run in method]
+    if not runs:
+        raise ValueError(f"results: runs {name}: no seed=N.json in {RESULTS / 'runs' / name}/*/")
+    first = runs[0]
+    for run in runs:
+        if (run.protocol, run.data) != (first.protocol, first.data):
+            raise ValueError(f"results: runs {name}: of different data, split or protocol")
+    shown = [task for task in TASKS if getattr(first.metrics, task) is not None]
+    entities = first.metrics.mner.gold
+    kind = "built-in world" if first.data.synthetic else first.data.name
+    blind = "" if first.data.saw_pixels else ", text alone"
+    title = (
+        f"{kind}{blind}, {first.data.split} split ({first.data.n:,} tweets, {entities:,} entities)"
+    )
+    heads = [title, *(f"{task.upper()} P / R / F1" for task in shown)]
+    if not first.data.saw_pixels:
+        heads.append(f"F1 of {' / '.join(first.metrics.per_type)}")
+    rows = [*_methods(methods, shown), *_floors(first, shown)]
+    commands = [f"- {label}: `{_command(method)}`" for label, method in methods.items()]
+    return [_row(heads), "|" + "---|" * len(heads), *rows, "", *commands, "", _origin(runs)]
+
+
+def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[str]:
+    for label, method in methods.items():
+        for run in method:
+            cells = [f"{label}, seed {run.config.seed}"]
+            cells += [_figures(getattr(run.metrics, task)) for task in shown]
+            if not run.data.saw_pixels:
+                types = run.metrics.per_type.values()
+                cells.append(" / ".join(f"{100 * row.mner.f1:.1f}" for row in types))
+            yield _row(cells)
+        if len(method) > 1:
+            cells = [f"{label}, mean ± sd of F1 ({len(method)} seeds)"]
+            for task in shown:
+                found = summarise([100 * getattr(run.metrics, task).f1 for run in method])
+                cells.append(f"**{found.mean:.1f}** ± {found.sd:.1f}")
+            yield _row(cells + [""] * (not method[0].data.saw_pixels))
+
+
+def _floors(first: RunResult, shown: list[str]) -> Iterator[str]:
+    for floor in first.floors:
+        figures = [getattr(floor, task) for task in shown]
+        if any(one is not None for one in figures):
+            cells = [f"floor: {floor.name}", *map(_figures, figures)]
+            yield _row(cells + [""] * (not first.data.saw_pixels))
+
+
+def _command(method: list[RunResult]) -> str:
+    """What makes these runs."""
+    first = method[0]
+    words = [w for w in first.config.overrides if w.partition("=")[0] not in ("model", "data")]
+    data = [f"data={first.data.name}", *([] if first.data.synthetic else ["data.root=FOLDER"])]
+    seeds = ",".join(str(run.config.seed) for run in method)
+    many = ["-m"] if len(method) > 1 else []
+    verb = ["python", "-m", "gmbench.run", *many]
+    return " ".join([*verb, f"model={first.config.model}", *data, *words, f"seed={seeds}"])
+
+
+def _figures(one: TaskFigures | None) -> str:
+    if one is None:
+        return "given"
+    return f"{100 * one.precision:.1f} / {100 * one.recall:.1f} / **{100 * one.f1:.1f}**"
+
+
+def _origin(runs: list[RunResult]) -> str:
+    first = runs[0]
+    commits = sorted({run.code.commit[:10] for run in runs if run.code.commit})
+    devices = ", ".join(sorted({run.machine.device for run in runs}))
+    minutes = sum(run.cost.seconds for run in runs) / 60 / len(runs)
+    code = f"commit {', '.join(commits)}" if commits else "commit not recorded"
+    return (
+        f"P, R, F1 in %, micro. Protocol {first.protocol.name} {first.protocol.version}, data "
+        f"{first.data.fingerprint[:12]}, {code}, on {devices}, {minutes:.0f} minutes a run "
+        "(mean, whatever else the machine did); files: `experiments/results/runs`."
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def add(name: str, folders: Sequence[Path]) -> None:
+    """Keep the results of finished runs, without what only their machine knew.
+
+    Raises:
+        RecordError: a result that is damaged.
+        OSError: a result that is not there.
+    """
+    for folder in folders:
+        run = read_result(folder / "result.json")
+        overrides = tuple(
+            word
+            for word in of_the_method(run.config.overrides)
+            if "/" not in word.partition("=")[2]
+        )
+        kept = replace(run, config=replace(run.config, overrides=overrides))
+        target = RESULTS / "runs" / name / f"seed={run.config.seed}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_result(target, kept)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; 0 = done, 1 = a page differs, 2 = a marker or file is bad."""
+    parser = CommandLine("python -m experiments.readme", __doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    parser.add_argument("--add", metavar="NAME", help="DATA/METHOD that the runs belong to")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders for --add")
+    options = parser.parse_args(arguments)
+    code = 0
+    try:
+        if options.add:
+            add(options.add, options.runs)
+        for page in PAGES:
+            before = page.read_text()
+            after = filled(before)
+            if after != before and options.check:
+                print(f"{page}: differs from its results; python -m experiments.readme writes it")
+                code = 1
+            elif after != before:
+                write_atomically(page, after.encode())
+                print(f"{page}: written")
+    except (ValueError, RecordError, OSError) as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

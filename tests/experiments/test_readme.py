@@ -1,0 +1,72 @@
+"""Result tables of the pages are those of the committed result files, to the digit."""
+
+import json
+import shutil
+
+import pytest
+
+from experiments import readme
+from experiments.readme import MARKED, PAGES, RESULTS, add, filled, main
+from gmbench.reporting.results import RecordError, write_result
+from tests.reporting.sample import sample
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_says_what_its_result_files_say(page):
+    text = page.read_text()
+    assert filled(text) == text, "python -m experiments.readme writes it anew"
+
+
+def test_there_are_tables_and_every_kept_run_stands_in_one():
+    found = [
+        (kind, name) for page in PAGES for _, kind, name, _, _ in MARKED.findall(page.read_text())
+    ]
+    kept = {path.parents[1].name for path in (RESULTS / "runs").glob("*/*/seed=*.json")}
+    assert kept
+    assert {("runs", name) for name in kept} <= set(found)
+
+
+def test_no_kept_result_knows_its_machine():
+    for path in (RESULTS / "runs").rglob("*.json"):
+        assert not [w for w in json.loads(path.read_text())["config"]["overrides"] if "/" in w]
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Results and pages of its own."""
+    monkeypatch.setattr(readme, "RESULTS", tmp_path / "results")
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- results: runs here -->\n<!-- end -->\nafter\n")
+    monkeypatch.setattr(readme, "PAGES", (page,))
+    run = tmp_path / "run"
+    run.mkdir()
+    write_result(run / "result.json", sample())
+    return tmp_path, page, run
+
+
+def test_a_run_is_added_and_the_page_written_then_a_changed_digit_is_found(elsewhere, capsys):
+    folder, page, run = elsewhere
+    assert main(["--add", "here/mine", str(run)]) == 0
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert f"mine, seed {sample().config.seed}" in text
+    assert main(["--check"]) == 0
+    f1 = f"**{100 * sample().metrics.mner.f1:.1f}**"
+    assert f1 in text
+    page.write_text(text.replace(f1, "**99.9**", 1))
+    assert main(["--check"]) == 1
+    assert "differs" in capsys.readouterr().out
+    assert main([]) == 0
+    assert page.read_text() == text
+    shutil.rmtree(folder / "results")
+    assert main([]) == 2
+    assert "no seed=N.json" in capsys.readouterr().err
+
+
+def test_an_edited_result_is_refused(elsewhere):
+    _, _, run = elsewhere
+    path = run / "result.json"
+    path.write_text(path.read_text().replace('"f1": 0.', '"f1": 0.9', 1))
+    with pytest.raises(RecordError):
+        add("here/mine", [run])
