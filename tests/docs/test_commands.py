@@ -218,7 +218,7 @@ def reader(door):
         gold = build_source(stored_config(home / RUN / "config.yaml")).read("test").examples
     write_gold(home / "GOLD.jsonl", gold)
     shutil.copy(home / RUN / "predictions.test.jsonl", home / "PRED.jsonl")
-    shutil.copy(gold[0].image, home / "I.jpg")
+    shutil.copy(home / gold[0].image, home / "I.jpg")
     (home / "FOLDER").symlink_to(world)
     (home / "vinvl").symlink_to(world / "vinvl")
     for name in ("RUN", "RUN_A", "RUN_B"):

@@ -1,0 +1,53 @@
+"""The pages themselves: links lead somewhere, each says what it answers, README names them all."""
+
+import re
+from functools import cache
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.docs.commands import PAGES
+
+DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@cache
+def anchors(page):
+    """What may follow # in a link to a page, as GitHub makes it of a heading."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).lower().replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(page.read_text()):
+        if re.match(r"\w+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        path = page.parent / target if target else page
+        assert path.exists(), link
+        if anchor:
+            assert anchor in anchors(path.resolve()), link
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+def test_a_page_opens_with_what_it_answers(page):
+    title, empty, question = page.read_text().splitlines()[:3]
+    assert title.startswith("# ")
+    assert empty == ""
+    assert re.fullmatch(r"\*[A-Z].*\?\*", question)
+
+
+def test_readme_lists_every_page():
+    listed = {
+        link.partition("#")[0] for link in LINK.findall((REPOSITORY / "README.md").read_text())
+    }
+    assert {f"docs/{page.name}" for page in DOCS} <= listed
+
+
+def test_every_picture_is_shown_somewhere():
+    shown = {link.rpartition("/")[2] for page in PAGES for link in LINK.findall(page.read_text())}
+    for picture in (REPOSITORY / "docs" / "pictures").iterdir():
+        assert picture.name in shown
