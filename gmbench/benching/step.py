@@ -56,7 +56,8 @@ def run(models: Sequence[str], size: Size, repeats: int, overrides: Sequence[str
     matchers = {m: _time_matching(bench.loss) for m, bench in benches.items()}
     floors = bare_encoders(size, vision=any(bench.pixels for bench in benches.values()))
     facts = {name: _counted(floor) for name, floor in floors.items()}
-    for name, bench in benches.items():  # the warm-up: everything runs once, counted
+    for name, bench in benches.items():
+        bench.step()  # makes the optimiser's moments, which no later step does
         facts[name] = _counted(bench.step) | {
             "nodes": autograd_nodes(bench.loss(bench.model(bench.batch), bench.batch).total),
             "parameters": parameters(bench.model),

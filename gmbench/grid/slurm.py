@@ -4,32 +4,25 @@ Submitit alone asks ``sacct`` how jobs fare. A cluster without accounting never 
 job that was killed there would be waited for for ever; ``squeue`` answers everywhere.
 """
 
-import json
-import logging
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from gmbench.config import ConfigError
-from gmbench.grid.jobs import FAILURE, OUTPUT, RESULT, Job, Outcome, Status, judge
+from gmbench.grid.jobs import Job, Outcome, Status, judge
 from gmbench.grid.runner import (
     Report,
     all_alike,
     asked_to_stop,
-    die_with_parent,
     finished_before,
     given_up,
 )
-from gmbench.scoring.atomic import write_atomically
+from gmbench.grid.slurm_jobs import cancel, exit_code, hand_over, noted, states
 
-log = logging.getLogger("gmbench")
-
-SUBMISSION, EXIT = "slurm.json", "exit_code.txt"
 ENDED = {
     "BOOT_FAIL": "node failure",
     "CANCELLED": "cancelled",
@@ -43,52 +36,6 @@ ENDED = {
     "TIMEOUT": "timeout",
 }
 """Slurm's last states of a job, and the cause of a failure that each of them is."""
-
-
-SHARED = (
-    *("name", "timeout_min", "mem_gb", "nodes"),
-    *("tasks_per_node", "cpus_per_task", "gpus_per_node", "stderr_to_stdout"),
-)
-"""Parameters that submitit has for every kind of cluster; the others are Slurm's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """What submitit runs on a node: the command of one job.
-
-    Attributes:
-        command: starts the run.
-        folder: takes its output and its exit code.
-    """
-
-    command: tuple[str, ...]
-    folder: Path
-
-    def __call__(self) -> None:
-        """Run to the end; a job that Slurm starts again goes on at its last checkpoint."""
-        with (self.folder / OUTPUT).open("ab") as output:
-            done = subprocess.run(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_as_child,
-                check=False,
-            )
-        write_atomically(self.folder / EXIT, str(done.returncode).encode())
-
-    def checkpoint(self) -> Any:
-        """Submitit asks when the job is preempted or its time is up: the same once more."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
-
-
-def _as_child() -> None:
-    """In the child: gone with submitit's process, and deaf to the signal that is meant for that."""
-    die_with_parent()
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 @dataclass(slots=True)
@@ -126,11 +73,14 @@ def run_on_slurm(
         report: told of each outcome as it comes.
 
     Raises:
-        ConfigError: no Slurm here, or a parameter that submitit does not know.
+        ConfigError: no Slurm here or no answer from it, no submitit, or a parameter that submitit
+            does not know.
         KeyboardInterrupt: the user, or SIGTERM, ended it.
     """
     if shutil.which("sbatch") is None:
         raise ConfigError(["hydra/launcher=submitit_slurm: no sbatch on the PATH; is Slurm here?"])
+    if find_spec("submitit") is None:
+        raise ConfigError(["hydra/launcher=submitit_slurm: install submitit (the extra sweep)"])
     outcomes: dict[int, Outcome] = {}
 
     def note(index: int, outcome: Outcome) -> None:
@@ -149,7 +99,8 @@ def run_on_slurm(
         print(f"jobs of an earlier grid that are still there: {len(there)}", flush=True)
     with asked_to_stop() as stop:
         try:
-            there += _hand_over(rest, logs, max_num_timeout, parameters)
+            ids = hand_over([job for _, job in rest], logs, max_num_timeout, parameters)
+            there += [_Submitted(i, job, id) for (i, job), id in zip(rest, ids, strict=True)]
         except (OSError, RuntimeError) as fault:  # sbatch said no
             for index, job in rest:
                 line = " ".join(str(fault).split())[-300:]
@@ -172,11 +123,11 @@ def run_on_slurm(
                         note(one.index, outcome)
                 if cause := all_alike(made, same_cause):
                     for one in [o for o in there if known.get(o.id) == "PENDING"]:
-                        _cancel([one.id])
+                        cancel([one.id])
                         there.remove(one)
                         note(one.index, given_up(one.job, len(made), cause))
         finally:
-            _cancel([one.id for one in there])
+            cancel([one.id for one in there])
     return tuple(outcomes[index] for index in range(len(jobs)))
 
 
@@ -190,73 +141,21 @@ def _handed_over(
     jobs: Sequence[tuple[int, Job]],
 ) -> tuple[list[_Submitted], list[tuple[int, Job]]]:
     """Jobs that a grid handed over which then died, as far as they are alive; and the others."""
-    noted = {index: _noted(job) for index, job in jobs}
-    ids = [i for i in noted.values() if i is not None]
-    known = (states(ids) or {}) if ids else {}
+    earlier = {index: noted(job) for index, job in jobs}
+    ids = [i for i in earlier.values() if i is not None]
+    known = states(ids) if ids else {}
+    if known is None:
+        raise ConfigError(
+            ["squeue does not answer, and jobs of an earlier grid may still be there"]
+        )
     there, rest = [], []
     for index, job in jobs:
-        id = noted[index]
+        id = earlier[index]
         if id is not None and known.get(id, "COMPLETED") not in ENDED:
             there.append(_Submitted(index, job, id))
         else:
             rest.append((index, job))
     return there, rest
-
-
-def _noted(job: Job) -> str | None:
-    try:
-        note = json.loads((job.folder / SUBMISSION).read_bytes())
-        return str(note["id"]) if note["sha"] == job.sha else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _hand_over(
-    jobs: Sequence[tuple[int, Job]], logs: Path, max_num_timeout: int, parameters: Mapping[str, Any]
-) -> list[_Submitted]:
-    """Hand jobs to Slurm, as one array."""
-    if not jobs:
-        return []
-    import submitit
-
-    executor = submitit.AutoExecutor(
-        folder=logs.absolute(), cluster="slurm", slurm_max_num_timeout=max_num_timeout
-    )
-    try:
-        executor.update_parameters(
-            **{key if key in SHARED else f"slurm_{key}": parameters[key] for key in parameters}
-        )
-    except (ValueError, NameError) as fault:
-        raise ConfigError([f"hydra.launcher: {str(fault).splitlines()[0]}"]) from fault
-    commands = []
-    for _, job in jobs:
-        folder = job.folder.absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in (RESULT, FAILURE, OUTPUT, EXIT, SUBMISSION):
-            (folder / old).unlink(missing_ok=True)
-        commands.append(Command(command=job.command, folder=folder))
-    with executor.batch():
-        handed = [executor.submit(command) for command in commands]
-    there = []
-    for (index, job), one in zip(jobs, handed, strict=True):
-        note = {"id": one.job_id, "sha": job.sha, "log": str(one.paths.stderr)}
-        write_atomically(job.folder / SUBMISSION, json.dumps(note, indent=2).encode())
-        there.append(_Submitted(index, job, one.job_id))
-    return there
-
-
-def states(ids: Sequence[str]) -> dict[str, str] | None:
-    """State of each job that Slurm still knows, by its id; None where Slurm does not answer."""
-    arrays = ",".join(sorted({id.partition("_")[0] for id in ids}))
-    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i|%T"]
-    done = subprocess.run(
-        [*command, f"--jobs={arrays}"], capture_output=True, text=True, check=False
-    )
-    if done.returncode and "Invalid job id" not in done.stderr:  # that is: none is known any more
-        log.warning("squeue: %s; asked again", done.stderr.strip())
-        return None
-    rows = (line.strip().partition("|") for line in done.stdout.splitlines())
-    return {id: state for id, _, state in rows if state}
 
 
 def _look(one: _Submitted, state: str | None) -> Outcome | None:
@@ -266,7 +165,7 @@ def _look(one: _Submitted, state: str | None) -> Outcome | None:
         if state == "RUNNING" and one.running_since is None:
             one.running_since = time.monotonic()
         return None
-    code = _exit_code(one.job)
+    code = exit_code(one.job)
     if code is None and not one.gone:  # its files may be on their way from the node: look twice
         one.gone = True
         return None
@@ -276,15 +175,3 @@ def _look(one: _Submitted, state: str | None) -> Outcome | None:
         killed_for = f"{ENDED.get(state or '', 'killed')}: {said}"
     seconds = 0.0 if one.running_since is None else time.monotonic() - one.running_since
     return judge(one.job, 0 if code is None else code, killed_for, seconds)
-
-
-def _exit_code(job: Job) -> int | None:
-    try:
-        return int((job.folder / EXIT).read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _cancel(ids: Sequence[str]) -> None:
-    if ids:
-        subprocess.run(["scancel", *ids], capture_output=True, check=False)
