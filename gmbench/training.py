@@ -65,7 +65,8 @@ def execute(
     except BaseException as error:
         cause, message = cause_of(error), message_of(error)
         if cause == PEER:  # what that process itself said is the reason
-            cause, message = failure_of_another(folder, rank()) or (cause, message)
+            silent = f"another process ended without a word, or did not answer in time: {message}"
+            cause, message = failure_of_another(folder, rank()) or (cause, silent)
         record_failure(folder, cause, message, traceback.format_exception(error), rank=rank())
         raise
     if result is None:

@@ -27,7 +27,8 @@ def stored_config(path: Path, needed: Collection[str] = NEEDED) -> DictConfig:
     try:
         cfg = OmegaConf.load(path)
         missing = set(needed) - {str(key) for key in cfg}
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as fault:
+    # OSError: so OmegaConf says that a file holds a lone number
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError) as fault:
         raise RecordError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
     if missing or not isinstance(cfg, DictConfig):
         raise RecordError(f"{path}: lacks {', '.join(sorted(missing))}")

@@ -89,8 +89,9 @@ def unpack(
         raise
     except BROKEN as error:
         raise fault(archive, f"truncated or damaged ({error})", "download it again") from None
-    except OSError as error:  # bz2 gives no number to its own; a name may be one too long
-        if error.errno in (None, errno.ENAMETOOLONG):
+    # bz2 gives no number to its own; a name may be one too long, a place before the beginning
+    except OSError as error:
+        if error.errno in (None, errno.ENAMETOOLONG, errno.EINVAL):
             raise fault(archive, f"cannot be unpacked ({error})") from None
         raise
     finally:

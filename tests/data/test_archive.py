@@ -59,7 +59,18 @@ def noise(count: int) -> bytes:
     return b"".join(hashlib.sha256(str(n).encode()).digest() for n in range(count))
 
 
+def displaced(path):
+    """A zip whose first member would begin before the file does."""
+    content = bytearray(zipped(path, "a.jpg").read_bytes())
+    place = len(content) - 6  # of the offset in the end record
+    offset = int.from_bytes(content[place : place + 4], "little") + 40
+    content[place : place + 4] = offset.to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
 HOSTILE = {
+    "zip before its beginning": (displaced, "cannot be unpacked"),
     "zip ..": (lambda p: zipped(p, "a.jpg", "../b.jpg"), "outside"),
     "zip absolute": (lambda p: zipped(p, "/tmp/b.jpg"), "outside"),
     "zip of another system": (lambda p: zipped(p, "C:\\b.jpg"), "outside"),

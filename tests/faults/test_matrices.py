@@ -5,21 +5,44 @@ import shutil
 import signal
 
 import pytest
+import torch
 
+from gmbench.faults import VARIABLE
+from gmbench.reporting.results import read_result
+from tests.faults.conftest import SMALL
 from tests.faults.runs import Made, as_unbroken, go, killed_and_continued, same
 from tests.faults.test_ddp import run, started, trained_by_one_and_two
+from tests.test_run import gmbench
 
 pytestmark = pytest.mark.fault_slow
 
 SLOW = [f"step:{step}:kill" for step in range(1, 7)]
 SLOW += [f"{place}:{n}:kill" for place in ("save", "saved", "note") for n in (1, 2)]
 SLOW += ["note:3:kill", "keep:1:kill", "write:3:kill", "validate:1:kill", "validate:3:kill"]
+SLOW += ["log:1:kill", "log:2:kill", "match:4:kill"]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("fault", SLOW)
 def test_killed_anywhere(unbroken, world, tmp_path, fault, workers, promise):
     same(killed_and_continued(tmp_path, world, fault, workers), unbroken)
+    as_unbroken(promise)
+
+
+@pytest.mark.parametrize("number", [5, 22, 40])
+def test_killed_while_an_example_is_read(unbroken, world, tmp_path, number, promise):
+    """In training and in validation; with workers it would be one of them that dies."""
+    same(killed_and_continued(tmp_path, world, f"load:{number}:kill", 0), unbroken)
+    as_unbroken(promise)
+
+
+def test_a_loader_s_worker_that_is_killed_ends_the_run_which_goes_on(
+    unbroken, world, tmp_path, promise
+):
+    assert go(tmp_path, world, "trainer.num_workers=2", fault="load:9:kill") == 1
+    assert json.loads((tmp_path / "failure.json").read_text())["cause"] == "RuntimeError"
+    assert go(tmp_path, world, "trainer.num_workers=2") == 0
+    same(Made(tmp_path), unbroken)
     as_unbroken(promise)
 
 
@@ -54,6 +77,35 @@ def test_a_loss_that_is_nan_on_one_process_stops_both(world, tmp_path):
     for folder in ("nonfinite", "nonfinite.1"):
         assert json.loads((tmp_path / folder / "step.json").read_text())["step"] == 2
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_a_cost_that_is_nan_on_one_process_is_left_out_on_both(world, tmp_path, promise):
+    faults = ("match:99:nan", "match:3:nan;loss:4:nan")
+    setting = "+trainer.may_skip_steps=2"
+    assert started(tmp_path, world, setting, processes=2, faults=faults) == [0, 0]
+    result = read_result(tmp_path / "result.json")
+    assert result.degraded == ("nan",)
+    kept = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert kept["skipped_steps"] == 2
+    assert all(weight.isfinite().all() for weight in kept["state_dict"].values())
+    promise("R3", "steps left out, weights and moments bitwise as before", 2)
+
+
+def test_the_command_notices_that_its_other_process_was_killed(
+    world, tmp_path, monkeypatch, promise
+):
+    """Started as a user does: two processes, the second killed in its third step."""
+    device = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
+    monkeypatch.setenv(VARIABLE, "step@1:3:kill")
+    done = gmbench(
+        "run",
+        *(*SMALL, *device, f"data.root={world}", f"cache={world}/cache"),
+        folder=tmp_path,
+    )
+    assert done.returncode == 1
+    (said,) = tmp_path.rglob("failure.json")
+    assert json.loads(said.read_text())["cause"] == "peer"
+    promise("R14", "endings with the right cause", 1)
 
 
 def test_blank_pictures_in_one_share_only(world, tmp_path):

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.fault
 
-WRITERS, ROWS = 8, 25
+WRITERS = 8
 STAGES = ("before", "fsync", "replace", "after")
 WRITER = """
 import os, signal, sys
@@ -42,11 +42,12 @@ for row in range(10_000):
 """
 
 
-def test_eight_writers_killed_in_the_act(tmp_path, promise):
+@pytest.mark.parametrize("rows", [25, pytest.param(200, marks=pytest.mark.fault_slow)])
+def test_eight_writers_killed_in_the_act(tmp_path, rows, promise):
     """Half a row is never seen, also while they write; what was acknowledged is there."""
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, tmp_path, str(n), str(ROWS - n), STAGES[n % 4]],
+            [sys.executable, "-c", WRITER, tmp_path, str(n), str(rows - n), STAGES[n % 4]],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
@@ -64,7 +65,7 @@ def test_eight_writers_killed_in_the_act(tmp_path, promise):
     }
     assert [writer.returncode for writer in writers] == [-9] * WRITERS
     assert looks > 0
-    assert len(acknowledged) >= sum(ROWS - n for n in range(WRITERS))
+    assert len(acknowledged) >= sum(rows - n for n in range(WRITERS))
     index = read_index(tmp_path)
     assert not index.damaged
     found = {entry.result.config.sha for entry in index.entries}

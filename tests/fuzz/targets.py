@@ -19,6 +19,7 @@ from gmbench.scoring.fields import FileError
 from gmbench.scoring.files import read_gold, read_predictions
 from gmbench.scoring.tweets import read_tweet_table
 from gmbench.structures import Example
+from tests.fuzz import archives, configurations
 
 GOLD = (Example("1", ("Lionel", "Messi", "wins"), size=(20, 20)),)
 BIO = "IMGID:1\nLionel\tB-PER\nMessi\tI-PER\nwins\tO\n\nIMGID:2\nYork\tB-LOC\n"
@@ -111,6 +112,12 @@ def targets(result: bytes, analysis: bytes) -> dict[str, Target]:
             PREDICTION.encode(),
             lambda path: read_predictions(path, GOLD),
             (FileError,),
+        ),
+        "zip": Target("images.zip", archives.zipped(), archives.unpacked, (DataError,)),
+        "tar": Target("images.tar", archives.tarred(), archives.unpacked, (DataError,)),
+        "tar.gz": Target("images.tgz", archives.tarred("w:gz"), archives.unpacked, (DataError,)),
+        "config": Target(
+            "config.yaml", configurations.stored(), configurations.checked, (RecordError,)
         ),
         "tweets": Target("tweets.test.csv", TWEETS.encode(), read_tweet_table, (FileError,)),
         "result": Target("result.json", result, read_result, (RecordError,)),

@@ -1,0 +1,26 @@
+"""The configuration of a run as a file, and what is done with a broken one."""
+
+from functools import cache
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from gmbench.config import ConfigError, check, compose
+from gmbench.config.stored import stored_config
+from gmbench.reporting.records import RecordError
+
+
+@cache
+def stored() -> bytes:
+    """``config.yaml`` of a run."""
+    return OmegaConf.to_yaml(compose(["data=synthetic_tiny", "trainer=debug"])).encode()
+
+
+def checked(path: Path) -> None:
+    """Read it and look for everything that is wrong with it."""
+    cfg = stored_config(path)
+    try:
+        check(cfg)
+    except ConfigError as error:
+        first = " ".join(error.problems[0].split())
+        raise RecordError(f"{path}: {first}") from None
