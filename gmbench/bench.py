@@ -12,11 +12,17 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gmbench.command_line import CommandLine
 from gmbench.config import conf_dir, friendly
+from gmbench.scoring.atomic import write_atomically
 
-SUITES = ("step", "data", "score", "matching", "memory")
+if TYPE_CHECKING:
+    from gmbench.benching.device import Settings
+
+USUAL = ("step", "data", "score", "matching", "memory")
+SUITES = (*USUAL, "scale", "device")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,23 +33,35 @@ def main(arguments: list[str] | None = None) -> int:
         "--model", action="append", choices=names, help="may repeat; all by default"
     )
     parser.add_argument(
-        "--suite", action="append", choices=SUITES, help="may repeat; all by default"
+        "--suite",
+        action="append",
+        choices=SUITES,
+        help="may repeat; all but scale and device by default",
     )
     parser.add_argument("--size", choices=("paper", "tiny"), default="paper", help="of the shapes")
     parser.add_argument("--repeats", type=int, default=3, help="rounds that count (default 3)")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
     parser.add_argument("--json", type=Path, help="write everything to this file")
+    parser.add_argument("--markdown", type=Path, help="write goals and tables to this file")
     parser.add_argument("--against", type=Path, help="flag what got slower since this file")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="suite device alone, there")
+    parser.add_argument("--batch", type=int, action="append", help="of device (16, 64, 256)")
+    parser.add_argument(
+        "--precision", action="append", choices=("fp32", "bf16"), help="of device (both)"
+    )
+    parser.add_argument("--eager", action="store_true", help="device: without torch.compile")
     parser.add_argument("overrides", nargs="*", help="of the models' configuration, as in a run")
     options = parser.parse_args(arguments)
-    if options.repeats < 1 or options.threads < 1:
-        parser.error("--repeats and --threads must be at least 1")
+    if min(options.repeats, options.threads, *(options.batch or [1])) < 1:
+        parser.error("--repeats, --threads and --batch must be at least 1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads would count as CPU time
     from gmbench.benching.document import BadDocument
+    from gmbench.benching.measure import NoDevice
 
     try:
-        return _run(options, options.model or names, options.suite or list(SUITES))
-    except BadDocument as error:
+        usual = USUAL if options.device is None else ("device",)
+        return _run(options, options.model or names, options.suite or list(usual))
+    except (BadDocument, NoDevice) as error:
         line: str | None = str(error)
     except Exception as error:
         line = friendly(error, options.overrides)
@@ -60,7 +78,8 @@ def _run(options: argparse.Namespace, models: list[str], suites: list[str]) -> i
     import torch
     from rich.console import Console
 
-    from gmbench.benching import data, matching, memory, score, step
+    from gmbench.benching import data, device, matching, memory, scale, score, step
+    from gmbench.benching.markdown import page
     from gmbench.benching.sizes import SIZES
 
     torch.set_num_threads(options.threads)
@@ -74,6 +93,8 @@ def _run(options: argparse.Namespace, models: list[str], suites: list[str]) -> i
         "score": lambda: score.run(size, repeats),
         "matching": lambda: matching.run(size, repeats),
         "memory": lambda: memory.run(models, size, overrides),
+        "scale": lambda: scale.run(size),
+        "device": lambda: device.run(models, size, repeats, overrides, _device(options)),
     }
     findings = []
     for name in suites:
@@ -89,10 +110,36 @@ def _run(options: argparse.Namespace, models: list[str], suites: list[str]) -> i
         console.print(f"{name}: {note}")
     if options.json is not None:
         documents.write(options.json, content)
+    if options.markdown is not None:
+        command = " ".join(["python -m gmbench.bench", *_told(options)])
+        write_atomically(options.markdown, page(content, command).encode())
     worse = [] if before is None else documents.regressions(content, before)
     for line in worse:
         console.print(f"slower: {line}")
     return 1 if worse else 0
+
+
+def _device(options: argparse.Namespace) -> "Settings":
+    """What ``--device`` and its companions ask for."""
+    from gmbench.benching.device import Settings
+
+    return Settings(
+        device=options.device or "cpu",
+        batches=tuple(options.batch or (16, 64, 256)),
+        precisions=tuple(options.precision or ("fp32", "bf16")),
+        compiled=not options.eager,
+    )
+
+
+def _told(options: argparse.Namespace) -> list[str]:
+    """The options that decide what is measured, as they would be typed."""
+    words = []
+    for key in ("suite", "model", "batch", "precision"):
+        words += [f"--{key} {value}" for value in getattr(options, key) or []]
+    for key, usual in (("device", None), ("size", "paper"), ("repeats", 3), ("threads", 1)):
+        if getattr(options, key) != usual:
+            words.append(f"--{key} {getattr(options, key)}")
+    return [*words, *(["--eager"] if options.eager else []), *options.overrides]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
+class NoDevice(RuntimeError):
+    """A device that was asked for is not here."""
+
+
 @dataclass(frozen=True)
 class Spread:
     """Median, least and greatest of some repeats."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gmbench.benching.sizes import Size
 
 FACTORS = (1, 4, 16)
-POSTS = 200
+POSTS = 100
 """Training posts of the smallest size; scoring is measured on ``MORE`` times as many."""
 MORE = 20
 RUNS = 4

@@ -19,7 +19,7 @@ from gmbench.engine.optim import OptimSettings, build_optimizer
 from gmbench.nn.text import TextEncoder, tiny_text_architecture, tiny_tokenizer
 from gmbench.nn.vision import VisionEncoder, tiny_vision_architecture
 from gmbench.nn.vision_encoder import from_timm
-from gmbench.tensors import Batch, Targets
+from gmbench.tensors import Batch, Outputs, Targets
 
 TYPES = {"PER": "Person", "LOC": "Location", "ORG": "Organization", "OTHER": "Others"}
 
@@ -151,7 +151,11 @@ class Bench:
 
     def step(self) -> Tensor:
         """One training step, as the trainer takes it; the loss."""
-        total = self.loss(self.model(self.batch), self.batch).total
+        return self.finish(self.model(self.batch))
+
+    def finish(self, outputs: Outputs) -> Tensor:
+        """What of a training step follows the forward pass; the loss."""
+        total = self.loss(outputs, self.batch).total
         total.backward()  # type: ignore[no-untyped-call]
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,7 +59,11 @@ def run(models: Sequence[str], size: Size, repeats: int, overrides: Sequence[str
     facts = {name: _counted(floor) for name, floor in floors.items()}
     for name, bench in benches.items():
         bench.step()  # makes the optimiser's moments, which no later step does
+        fewer = replace(size, rows=max(1, size.rows // 4))
+        less = build(configuration(name, fewer, overrides), fewer)
+        less.step()
         facts[name] = _counted(bench.step) | {
+            "quarter_ops": operations(less.step)[1],
             "nodes": autograd_nodes(bench.loss(bench.model(bench.batch), bench.batch).total),
             "parameters": parameters(bench.model),
         }
@@ -74,6 +79,8 @@ def run(models: Sequence[str], size: Size, repeats: int, overrides: Sequence[str
             Row("step", f"{name} matching", Spread.of([1e3 * s for s in matchers[name].seconds]))
         )
         ratios |= _ratios(name, bench, laps, facts, matchers[name].seconds)
+    shares = [ratio for name, ratio in ratios.items() if name.endswith("_matching_share")]
+    ratios["matching_share"] = max(shares, key=lambda share: share.median)
     return Findings(tuple(rows), ratios)
 
 
@@ -124,9 +131,11 @@ def _ratios(
         tuple(sum(parts) for parts in zip(*(laps[f].wall for f in wanted), strict=True)),
     )
     flop = facts[name]["gflop"] / sum(facts[f]["gflop"] for f in wanted)
+    growth = facts[name]["ops"] / facts[name]["quarter_ops"]
     share = [part / whole for part, whole in zip(matching, laps[name].cpu, strict=True)]
     return {
         f"{name}_step_over_{label}": laps[name].over(floor),
         f"{name}_flop_over_{label}": Spread(flop, flop, flop),
         f"{name}_matching_share": Spread.of(share),
+        f"{name}_operations_growth": Spread(growth, growth, growth),
     }
