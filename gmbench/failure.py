@@ -1,6 +1,6 @@
 """Why a run failed, in one word that a grid can count, and the exit code that says so."""
 
-import re
+import torch.distributed as dist
 
 from gmbench.engine.disk import is_full
 from gmbench.engine.memory import is_out_of_memory
@@ -10,12 +10,6 @@ EXIT_NONFINITE = 3
 
 PEER = "peer"
 """The cause where it was another process that ended, or did not answer in time."""
-
-_SILENT = re.compile(
-    r"connection (was )?(closed|reset) by (remote )?peer|connectionclosed|timed out|"
-    r"timeout.*collective|collective.*timeout|socket.*broken pipe",
-    re.I,
-)
 
 
 def cause_of(error: BaseException) -> str:
@@ -33,10 +27,18 @@ def cause_of(error: BaseException) -> str:
             return "oom"
         if is_full(seen):
             return "disk"
-        if isinstance(seen, RuntimeError) and _SILENT.search(str(seen)):
+        if _of_another(seen):
             return PEER
         seen = seen.__cause__ or seen.__context__
     return type(error).__name__
+
+
+def _of_another(error: BaseException) -> bool:
+    """Whether processes could not talk: gloo raises plain RuntimeErrors that name its files."""
+    known: tuple[type[BaseException], ...] = (getattr(dist, "DistError", ConnectionError),)
+    text = str(error)
+    gloo = "/gloo/" in text or "by peer" in text
+    return isinstance(error, known) or (isinstance(error, RuntimeError) and gloo)
 
 
 def message_of(error: BaseException) -> str:

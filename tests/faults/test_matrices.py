@@ -25,15 +25,17 @@ SLOW += ["log:1:kill", "log:2:kill", "match:4:kill"]
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("fault", SLOW)
 def test_killed_anywhere(unbroken, world, tmp_path, fault, workers, promise):
-    same(killed_and_continued(tmp_path, world, fault, workers), unbroken)
-    as_unbroken(promise)
+    made = killed_and_continued(tmp_path, world, fault, workers)
+    same(made, unbroken)
+    as_unbroken(promise, made)
 
 
 @pytest.mark.parametrize("number", [5, 22, 40])
 def test_killed_while_an_example_is_read(unbroken, world, tmp_path, number, promise):
     """In training and in validation; with workers it would be one of them that dies."""
-    same(killed_and_continued(tmp_path, world, f"load:{number}:kill", 0), unbroken)
-    as_unbroken(promise)
+    made = killed_and_continued(tmp_path, world, f"load:{number}:kill", 0)
+    same(made, unbroken)
+    as_unbroken(promise, made)
 
 
 def test_a_loader_s_worker_that_is_killed_ends_the_run_which_goes_on(
@@ -43,7 +45,7 @@ def test_a_loader_s_worker_that_is_killed_ends_the_run_which_goes_on(
     assert json.loads((tmp_path / "failure.json").read_text())["cause"] == "RuntimeError"
     assert go(tmp_path, world, "trainer.num_workers=2") == 0
     same(Made(tmp_path), unbroken)
-    as_unbroken(promise)
+    as_unbroken(promise, Made(tmp_path))
 
 
 def test_patience_that_had_ended_stays_ended(world, tmp_path):

@@ -80,7 +80,10 @@ def test_a_process_that_hangs_is_not_waited_for(world, tmp_path, promise):
 def test_other_errors_are_not_taken_for_memory():
     assert cause_of(RuntimeError("shape mismatch")) == "RuntimeError"
     assert cause_of(ValueError("timed out")) == "ValueError"
-    assert cause_of(RuntimeError("Timed out waiting 10000ms for recv")) == "peer"
+    assert cause_of(RuntimeError("DataLoader timed out after 5 seconds")) == "RuntimeError"
+    gloo = "[/x/gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 9ms for recv operation"
+    assert cause_of(RuntimeError(gloo)) == "peer"
+    assert cause_of(torch.distributed.DistStoreError("wait timeout")) == "peer"
     error = MemoryError("no")
     error.add_note("more")
     assert (cause_of(error), message_of(error)) == ("oom", "no\nmore")

@@ -26,6 +26,7 @@ NONE_MISSED = "+trainer.may_miss_saves=0"
     [
         ("step:5:kill", 2, 3),  # in the middle of the second epoch
         ("validate:2:kill", 0, 3),
+        ("load:22:kill", 0, 3),  # while an example is read
         ("note:1:kill", 0, 0),  # while the first checkpoint is written
     ],
 )
@@ -36,7 +37,7 @@ def test_killed_and_started_again_it_ends_as_if_unbroken(
     same(made, unbroken)
     again = [step for step, *_ in made.losses[-(6 - first) :]]
     assert again == list(range(first, 6))
-    as_unbroken(promise)
+    as_unbroken(promise, made)
 
 
 def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, tmp_path, promise):
@@ -49,7 +50,7 @@ def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, 
     made = Made(tmp_path)
     assert [step for step, *_ in made.losses[6:]] == [3, 4, 5]
     same(made, unbroken)
-    as_unbroken(promise)
+    as_unbroken(promise, made)
 
 
 def test_a_full_disk_ends_the_run_and_costs_no_digit(unbroken, world, tmp_path, promise):
@@ -63,7 +64,7 @@ def test_a_full_disk_ends_the_run_and_costs_no_digit(unbroken, world, tmp_path, 
     assert [step for step, *_ in Made(tmp_path).losses[6:]] == [3, 4, 5]
     same(Made(tmp_path), unbroken)
     assert not (tmp_path / "failure.json").exists()
-    as_unbroken(promise)
+    as_unbroken(promise, Made(tmp_path))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Coverage-guided fuzzing of the same readers: ``python -m tests.fuzz.guided READER -- OPTIONS``.
 
+READER ``all``: the first byte of the data says which one gets the rest.
+
 Needs atheris (``pip install atheris``), which is no dependency; options are libFuzzer's, say
 ``-max_total_time=600`` or a folder to keep its corpus in. A crash is printed with its bytes and
 ends the process with an exit code other than 0.
@@ -28,15 +30,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         readers = stored(folder)
-        if asked.reader not in readers:
-            print(f"{asked.reader}: not one of {', '.join(readers)}", file=sys.stderr)
+        if asked.reader not in (*readers, "all"):
+            print(f"{asked.reader}: not one of all, {', '.join(readers)}", file=sys.stderr)
             return 2
-        target = readers[asked.reader]
+        chosen = list(readers.values()) if asked.reader == "all" else [readers[asked.reader]]
         corpus = folder / "corpus"
         corpus.mkdir()
-        (corpus / "whole").write_bytes(target.seed)
-        own = [f"-artifact_prefix={folder}/", *asked.options, str(corpus)]
-        atheris.Setup([sys.argv[0], *own], lambda data: attempt(target, folder, data))
+        for number, target in enumerate(chosen):
+            (corpus / str(number)).write_bytes(bytes([number]) + target.seed)
+
+        def read(data: bytes) -> None:
+            if data:
+                attempt(chosen[data[0] % len(chosen)], folder, data[1:])
+
+        options = [f"-artifact_prefix={folder}/", *asked.options, str(corpus)]
+        atheris.Setup([sys.argv[0], *options], read)
         atheris.Fuzz()
     return 0
 
