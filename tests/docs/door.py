@@ -8,6 +8,7 @@ as a fresh interpreter would, without the ten seconds of importing.
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import traceback
@@ -74,6 +75,7 @@ class Door:
 
 def _child(module: str, arguments: list[str], folder: str, output: str) -> int:
     """The command itself, in the copy."""
+    signal.alarm(1_200)  # one that hangs ends, and its code says so
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for stream in (1, 2):
         os.dup2(descriptor, stream)

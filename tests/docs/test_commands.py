@@ -39,11 +39,11 @@ RUNS_SMALL = (  # trained or looked at for real, but small
     r"python -m gmbench\.run",
     r"python -m gmbench\.run mode=check",
     r"python -m gmbench\.run mode=test ckpt=RUN/checkpoints/best\.ckpt",
-    r"python -m gmbench\.run --config-dir my_conf model=wordwise",
     r"python -m gmbench\.run --config-dir own_conf data=own regions=grid",
 )
 RUNS_AS_IT_STANDS = (
-    r"(/usr/bin/time -v )?python -m gmbench\.(export|predict|score|prepare)( .*)?",
+    r"(/usr/bin/time -v )?python -m gmbench\.(export|predict|score)( .*)?",
+    r"python -m gmbench\.prepare(?!.*--archive)( .*)?",
     r"python -m gmbench\.report(?!.*--wandb)( .*)?",
     r"python -m experiments\.paper_tables( .*)?",
     r"python -m gmbench\.run --cfg job",
@@ -54,9 +54,9 @@ RUNS_AS_IT_STANDS = (
 
 def composes(command: Command, home) -> None:
     """The configuration of each of its jobs is put together and passes every check."""
-    words = [word for word in command.words if "=" in word]
-    overrides = [word.replace("=FOLDER", f"={home}/FOLDER") for word in words if word[0] != "O"]
-    if "-m" in command.words[3:]:
+    arguments = command.words[command.words.index("gmbench.run") + 1 :]
+    overrides = [w.replace("=FOLDER", f"={home}/FOLDER") for w in arguments if "=" in w]
+    if "-m" in arguments:
         parts = [(key, value.split(",")) for key, _, value in (w.partition("=") for w in overrides)]
     else:
         parts = [(key, [value]) for key, _, value in (w.partition("=") for w in overrides)]
@@ -133,8 +133,15 @@ def is_in_conf(command: Command, home) -> None:
     assert (conf_dir() / "hydra" / group / f"{name}.yaml").is_file()
 
 
+def is_a_module(command: Command, home) -> None:
+    """Its module is a file of the repository."""
+    words = command.words
+    name = words[words.index("-m") + 1]
+    assert (REPOSITORY / f"{name.replace('.', '/')}.py").is_file()
+
+
 def is_a_pattern(command: Command, home) -> None:
-    """It stands for many commands and is none."""
+    """It stands for many commands and is none, or another test runs it."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +159,11 @@ CHECKED = (
         "a name, no command",
         is_a_pattern,
     ),
+    Checked(
+        r"python -m gmbench\.run --config-dir my_conf model=wordwise",
+        "minutes: tests/docs/test_own_model.py runs it small",
+        is_a_pattern,
+    ),
     Checked(r".* model=mine\b.*", "any model of the reader's; model=wordwise is run", is_a_pattern),
     Checked(r"pip install .*", "installs; .ci/run makes its environment like this", names_extras),
     Checked(r"(python -m )?pytest\b.*", "these are the tests", names_tests),
@@ -161,6 +173,7 @@ CHECKED = (
         r".*hydra/(launcher|sweeper)=.*", "needs an extra: tests/grid, tests/slurm", is_in_conf
     ),
     Checked(r"(\w+=\S+ )*python -m gmbench\.run .*", "minutes, hours or the real data", composes),
+    Checked(r".*prepare .*--archive.*", "a foreign archive: tests/data", parses),
     Checked(r".*--wandb.*", "a run on W&B: tests/reporting/test_wandb_board.py", parses),
     Checked(r"python -m gmbench\.bench.*", "minutes: tests/test_bench.py", parses),
     Checked(r"python -m gmbench\.pretrain.*", "minutes: tests/test_pretrain.py", parses),
@@ -169,7 +182,7 @@ CHECKED = (
         r"python -m experiments\.readme.*", "writes pages: tests/experiments/test_readme.py", parses
     ),
     Checked(r"python -m experiments\..*", "hours: tests/experiments/test_smoke.py", parses),
-    Checked(r"python -m tests\.fuzz\.long.*", "minutes: tests/fuzz", parses),
+    Checked(r"(\w+=\S+ )*python -m tests\..*", "minutes, or an extra: its tests", is_a_module),
 )
 ALL = list(dict.fromkeys(command for page in PAGES for command in commands(page)))
 
