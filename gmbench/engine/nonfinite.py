@@ -97,7 +97,10 @@ def gradient_norm(model: nn.Module, loss: Tensor) -> Tensor:
     """
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     norm: Tensor = nn.utils.get_total_norm(gradients)
-    if bool(over_all((~(torch.isfinite(norm) & torch.isfinite(loss))).float())):
+    finite = torch.isfinite(norm) & torch.isfinite(loss)
+    if processes() > 1:
+        finite = over_all((~finite).float()) == 0
+    if not bool(finite):
         named = nonfinite_gradients(model)
         where = f"; gradients of {', '.join(named[:3])}" if named else ""
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
