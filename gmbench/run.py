@@ -51,7 +51,8 @@ def _run(cfg: DictConfig) -> float | None:
         console = Console(width=120)
     before = _finished(cfg, folder)
     if before is not None:
-        console.print(f"Finished before, in {folder} (force=true computes it again).")
+        told = f"Finished before, in {folder} (force=true computes it again)."
+        console.print(told, soft_wrap=True, markup=False, highlight=False)
         show(before, console)
         return before.selected_f1
     check(cfg)

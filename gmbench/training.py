@@ -72,7 +72,7 @@ def execute(
     if result is None:
         return None
     show(result, console)
-    console.print(f"Run folder: {folder}")
+    console.print(f"Run folder: {folder}", soft_wrap=True, markup=False, highlight=False)
     return result.selected_f1
 
 
