@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gmbench.engine.costs import FORBIDDEN, CostTerm, total
 from gmbench.engine.nonfinite import NonFinite
+from gmbench.engine.stacking import repeat_targets, stack_layers
 from gmbench.faults import strike
 from gmbench.tensors import Outputs, Targets, TensorRecord
 
@@ -121,7 +122,11 @@ class HungarianMatcher:
         Raises:
             NonFiniteCost: a cost is NaN or infinite.
         """
-        costs = torch.stack([total(self.terms, layer, targets) for layer in layers])
+        number = len(layers)
+        with torch.no_grad():
+            together = stack_layers(layers), repeat_targets(targets, number)
+        costs = total(self.terms, *together)
+        costs = costs.view(number, -1, *costs.shape[1:])  # [L * B, Q, G] -> [L, B, Q, G]
         sizes = torch.cat([targets.mask.sum(dim=1, keepdim=True), targets.starts], dim=1)
         packed = torch.cat([costs.flatten(), sizes.flatten().to(costs.dtype)]).cpu().numpy()
         matrix = packed[: costs.numel()].reshape(costs.shape)

@@ -1,11 +1,14 @@
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 
 import pytest
 import torch
 
+from gmbench.benching.counting import operations
 from gmbench.engine.costs import RegionCost, SpanCost, TypeCost, total
 from gmbench.engine.matcher import HungarianMatcher, NoMatching, NonFiniteCost
+from gmbench.engine.stacking import repeat_targets, stack_layers
 from gmbench.tensors import MASKED, Outputs
 from tests.tensor_builders import make_outputs, make_targets
 
@@ -59,6 +62,18 @@ def test_each_layer_is_matched_on_its_own():
     together = matcher(layers, targets)
     for layer, matching in zip(layers, together, strict=True):
         assert torch.equal(matcher([layer], targets)[0].gold, matching.gold)
+
+
+def test_layers_in_one_batch_cost_what_each_costs_alone():
+    layers, targets = [make_outputs(3, seed=s) for s in range(3)], make_targets([2, 0, 3])
+    together = total(TERMS, stack_layers(layers), repeat_targets(targets, 3))
+    alone = torch.cat([total(TERMS, layer, targets) for layer in layers])
+    assert torch.equal(together, alone)
+    counted = []
+    for number in (1, 3):
+        task = partial(HungarianMatcher(terms=TERMS), layers[:number], targets)
+        counted.append(operations(task)[1])
+    assert counted[1] - counted[0] < 20  # joining the layers, not costing each
 
 
 def test_a_type_that_a_query_cannot_answer_is_never_matched():
