@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def execute(
         if cause == PEER:  # what that process itself said is the reason
             silent = f"another process ended without a word, or did not answer in time: {message}"
             cause, message = failure_of_another(folder, rank()) or (cause, silent)
-        record_failure(folder, cause, message, traceback.format_exception(error), rank=rank())
+        with suppress(OSError):  # a full disk: the error itself is the news
+            record_failure(folder, cause, message, traceback.format_exception(error), rank=rank())
         raise
     if result is None:
         return None

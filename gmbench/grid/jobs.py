@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -91,7 +92,8 @@ def judge(job: Job, code: int, killed_for: str | None, seconds: float) -> Outcom
         damage = "result.json is of another configuration: did files of conf/ change meanwhile?"
     cause = killed_for or _recorded(job.folder) or damage or _cause_of_exit(code, job.folder)
     if not (job.folder / FAILURE).is_file():
-        record_failure(job.folder, cause.partition(":")[0], cause)
+        with suppress(OSError):  # a full disk, say: the other jobs must not pay for it
+            record_failure(job.folder, cause.partition(":")[0], cause)
     return Outcome(job=job, status=Status.FAILED, cause=cause, seconds=seconds)
 
 

@@ -14,6 +14,7 @@ from gmbench.engine.disk import NoRoom, checkpoint_bytes, is_full, require_room
 from gmbench.engine.durable import damage
 from gmbench.engine.metrics_file import MetricsFile
 from gmbench.failure import cause_of
+from gmbench.grid.jobs import Job, Status, judge, record_failure
 from gmbench.reporting.results import read_result
 from tests.faults.conftest import trainer
 from tests.faults.processes import ended
@@ -62,6 +63,22 @@ def test_training_goes_on_where_the_disk_is_full(build, tmp_path, promise):
         assert abs(kept.last.stat().st_size / size - 1) < 0.1
 
     on_small_disk(int(1.5 * size), work, tmp_path)
+    promise("R13", "full disks survived, nothing finished broken", 1)
+
+
+def test_a_grid_goes_on_where_a_job_cannot_even_write_why_it_failed(tmp_path, promise):
+    def work(disk):
+        job = Job(label="a", folder=disk / "run", command=(), sha="0")
+        job.folder.mkdir()
+        with pytest.raises(OSError, match="space"):
+            (disk / "filled").write_bytes(bytes(2**20))
+        with pytest.raises(OSError, match="space"):
+            record_failure(job.folder, "why", "why")
+        outcome = judge(job, 1, None, 1.0)
+        assert (outcome.status, outcome.cause) == (Status.FAILED, "exit code 1 without a result")
+        assert not list(job.folder.iterdir())
+
+    on_small_disk(2**16, work, tmp_path)
     promise("R13", "full disks survived, nothing finished broken", 1)
 
 
