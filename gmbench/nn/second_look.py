@@ -50,10 +50,11 @@ class SecondLook(nn.Module):
         exact = torch.promote_types(boxes.dtype, torch.float32)
         area = self.narrow(patches).to(exact).mT.unflatten(2, (side, side))  # [B, d, side, side]
         wide = boxes.detach().to(exact) * boxes.new_tensor([1, 1, MARGIN, MARGIN], dtype=exact)
-        corners = box_convert(wide, "cxcywh", "xyxy") * side
-        cells = roi_align(
-            area, list(corners.unbind()), output_size=CELLS, sampling_ratio=1, aligned=True
-        )
+        corners = (box_convert(wide, "cxcywh", "xyxy") * side).flatten(0, 1)  # [B * N, 4]
+        # Which picture each box is of, as roi_align would write it down sample by sample.
+        picture = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
+        places = torch.cat([picture[:, None].to(exact), corners], dim=1)
+        cells = roi_align(area, places, output_size=CELLS, sampling_ratio=1, aligned=True)
         seen = self.under(cells.to(queries).flatten(1)).unflatten(0, boxes.shape[:2])
         step: Tensor = self.step(F.gelu(seen + self.query(queries)))
         return step
