@@ -46,7 +46,7 @@ def filled(text: str) -> str:
             lines = first_table((RESULTS / f"{name}.md").read_text())
         else:
             raise ValueError(f"{found[1].strip()}: KIND is runs or table")
-        return found[1] + "\n".join(lines) + "\n" + found[4]
+        return found[1] + "\n".join(lines) + "\n" + found[5]
 
     return MARKED.sub(table, text)
 

@@ -9,7 +9,7 @@ from tests.conftest import REPOSITORY
 from tests.docs.commands import PAGES
 
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"(?:\]\(|src=\")([^)\s\"]+)[)\"]")
 
 
 @cache
