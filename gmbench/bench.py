@@ -43,6 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
     parser.add_argument("--json", type=Path, help="write everything to this file")
     parser.add_argument("--markdown", type=Path, help="write goals and tables to this file")
+    parser.add_argument(
+        "--read",
+        type=Path,
+        action="append",
+        help="measure nothing: show what --json wrote, as Markdown; may repeat",
+    )
     parser.add_argument("--against", type=Path, help="flag what got slower since this file")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="suite device alone, there")
     parser.add_argument("--batch", type=int, action="append", help="of device (16, 64, 256)")
@@ -73,13 +79,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, models: list[str], suites: list[str]) -> int:
     from gmbench.benching import document as documents
+    from gmbench.benching.markdown import page
 
+    if options.read:
+        contents = [documents.read(path) for path in options.read]
+        if options.markdown is None:
+            print(page(contents), end="")
+        else:
+            write_atomically(options.markdown, page(contents).encode())
+        return 0
     before = None if options.against is None else documents.read(options.against)
     import torch
     from rich.console import Console
 
     from gmbench.benching import data, device, matching, memory, scale, score, step
-    from gmbench.benching.markdown import page
     from gmbench.benching.sizes import SIZES
 
     torch.set_num_threads(options.threads)
@@ -104,6 +117,7 @@ def _run(options: argparse.Namespace, models: list[str], suites: list[str]) -> i
     content = documents.document(
         findings, documents.machine(options.threads, torch.__version__), settings
     )
+    content["command"] = " ".join(["python -m gmbench.bench", *_told(options)])
     console.print(documents.row_table([row for found in findings for row in found.rows]))
     console.print(documents.ratio_table(content))
     for name, note in content["notes"].items():
@@ -111,8 +125,7 @@ def _run(options: argparse.Namespace, models: list[str], suites: list[str]) -> i
     if options.json is not None:
         documents.write(options.json, content)
     if options.markdown is not None:
-        command = " ".join(["python -m gmbench.bench", *_told(options)])
-        write_atomically(options.markdown, page(content, command).encode())
+        write_atomically(options.markdown, page([content]).encode())
     worse = [] if before is None else documents.regressions(content, before)
     for line in worse:
         console.print(f"slower: {line}")

@@ -3,20 +3,28 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
+from transformers import BertConfig, BertModel
 
 from gmbench import bench
-from gmbench.benching import document
+from gmbench.benching import device, document, scale, sizes
 from gmbench.benching.counting import autograd_nodes, operations
 from gmbench.benching.data import padding, waste
+from gmbench.benching.device import Settings
+from gmbench.benching.goals import GOALS, Goal, goals_table
+from gmbench.benching.markdown import joined, page
 from gmbench.benching.measure import Findings, Laps, Row, Spread, take_turns
-from gmbench.benching.sizes import TINY, build, configuration
+from gmbench.benching.sizes import PAPER, TINY, build, configuration
 from gmbench.config import conf_dir
+from gmbench.nn.text import TextEncoder, tiny_tokenizer
+from gmbench.nn.vision_encoder import from_timm
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -50,6 +58,38 @@ def test_flop_operations_and_nodes_are_exact():
     assert gflop == 2 * 3 * 8 * 4 / 1e9
     assert ops == 2  # mm and relu; transposing and reshaping only look at them
     assert autograd_nodes(layer(x).sum()) == 4  # sum, mm, transpose, the weight's accumulator
+
+
+def narrow(monkeypatch):
+    """Encoders of the papers' depth, but so narrow that a step takes a moment."""
+    words = len(tiny_tokenizer())
+    bert = BertConfig(
+        vocab_size=words, hidden_size=24, num_attention_heads=12, intermediate_size=24
+    )
+    vit = {"patch_size": 32, "embed_dim": 24, "num_heads": 12, "mlp_ratio": 1, "num_classes": 0}
+
+    def text(size):
+        return TextEncoder(model=BertModel(bert, add_pooling_layer=False), identity="narrow")
+
+    def vision(size):
+        tower = VisionTransformer(img_size=96, fc_norm=False, dynamic_img_size=True, **vit)
+        return from_timm(tower, mean=(0.5,) * 3, std=(0.5,) * 3, identity="narrow")
+
+    monkeypatch.setattr(sizes, "text_encoder", text)
+    monkeypatch.setattr(sizes, "vision_encoder", vision)
+
+
+@pytest.mark.parametrize(("name", "most"), [("mqspn", 2500), ("qgn", 4200)])
+def test_operations_of_a_step_at_the_papers_depth(name, most, monkeypatch):
+    narrow(monkeypatch)
+    counts = set()
+    for rows in (2, 8):
+        size = replace(PAPER, rows=rows, pixels=96)
+        ready = build(configuration(name, size), size)
+        ready.step()  # makes the optimiser's moments
+        counts.add(operations(ready.step)[1])
+    assert len(counts) == 1  # whatever the batch size
+    assert counts.pop() <= most
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -108,6 +148,17 @@ def test_only_what_is_beyond_the_spread_is_a_regression(now, worse):
     assert bool(document.regressions(described(*now), before)) is worse
 
 
+def test_files_are_read_again_into_one_page(tmp_path, capsys):
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, value in zip(paths, (1.0, 2.0), strict=True):
+        document.write(path, described(value, value, value))
+    where = tmp_path / "page.md"
+    assert bench.main(["--read", str(paths[0]), "--read", str(paths[1])]) == 0
+    assert "| `ratio` | 2 |  |" in capsys.readouterr().out
+    assert bench.main(["--read", str(paths[0]), "--markdown", str(where)]) == 0
+    assert "| `ratio` | 1 |  |" in where.read_text()
+
+
 def test_other_settings_do_not_compare():
     other = {**described(1, 1, 1), "settings": {"size": "paper"}}
     with pytest.raises(document.BadDocument, match="other settings"):
@@ -140,3 +191,63 @@ def test_help_starts_without_torch():
     )
     assert done.returncode == 0, done.stderr
     assert "--against" in done.stdout
+
+
+def test_goals_are_met_or_missed_and_what_was_not_measured_is_left_out():
+    content = described(1.0, 1.0, 1.0)
+    assert goals_table(content) == []
+    content["ratios"] = {"mqspn_step_over_text_encoder": 2.4}
+    first, second = goals_table(content)
+    assert first[1:] == ("<= 1.9", "2.4", "**missed**")
+    assert second[1:] == (">= 6 times", "5 times", "**missed**")
+    content["ratios"] = {"mqspn_step_over_text_encoder": 1.5}
+    assert [line[3] for line in goals_table(content)] == ["met", "met"]
+
+
+def test_every_goal_names_what_the_suites_measure():
+    ratios = dict.fromkeys(("padding_waste", "mqspn_step_over_text_encoder"), 1.0)
+    row = {"name": "qgn training", "facts": {"peak_mb": 2048.0}, "cpu_ms": None}
+    content = {"ratios": ratios, "rows": [row]}
+    values = [goal.value(content) for goal in GOALS]
+    assert [v for v in values if v is not None] == [1.0, 12.0, 2.0, 100.0]
+    assert all(isinstance(goal, Goal) for goal in GOALS)
+
+
+def test_pages_join_runs():
+    two = [described(1.0, 0.9, 1.1), described(2.0, 2.0, 2.0)]
+    two[1]["ratios"] = {"other": 2.0}
+    two[1]["spread"] = {"other": [2.0, 2.0]}
+    two[0]["command"] = "the command"
+    text = page(two)
+    assert "| `ratio` | 1 | 0.9 to 1.1 |" in text
+    assert "| `other` | 2 |  |" in text
+    assert text.count("| s | n |") == 2
+    assert "- `the command`: " in text
+    assert joined(two)["ratios"] == {"ratio": 1.0, "other": 2.0}
+
+
+def test_growth_is_measured_by_the_post(monkeypatch):
+    found = scale.run(TINY, ["score"])
+    assert [row.name for row in found.rows] == [
+        "score: 160 posts",
+        "score: 320 posts",
+        "score: growth",
+    ]
+    assert found.ratios.keys() == {"scale_score_time", "scale_score_peak"}
+    assert all(row.facts["peak_mb"] > 0 for row in found.rows[:2])
+
+
+def test_a_device_is_measured_by_batch_and_precision():
+    settings = Settings(device="cpu", batches=(2, 4), compiled=False)
+    found = device.run(["mqspn"], TINY, 1, [], settings)
+    assert [row.name for row in found.rows] == [
+        f"mqspn batch {rows} {kind}" for rows in (2, 4) for kind in ("fp32", "bf16")
+    ]
+    assert all(row.facts["samples_s"] > 0 for row in found.rows)
+    assert found.ratios.keys() == {"mqspn_bf16_over_fp32", "mqspn_bf16_over_fp32_batch4"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here is one")
+def test_a_device_that_is_not_here_is_one_line(capsys):
+    assert bench.main(["--device", "cuda", "--size", "tiny"]) == 2
+    assert capsys.readouterr().err == "--device cuda: no CUDA device here\n"

@@ -6,28 +6,28 @@ from typing import Any
 from gmbench.benching.goals import goals_table
 
 
-def page(content: Mapping[str, Any], command: str) -> str:
-    """The tables of a document in Markdown.
+def page(contents: Sequence[Mapping[str, Any]]) -> str:
+    """The tables of one or several documents in Markdown.
 
     Args:
-        content: a document, or several joined by :func:`joined`.
-        command: that measured it.
+        contents: what runs of the bench found; of two with the same ratio the later one is shown.
     """
-    return "\n".join(_lines(content, command)) + "\n"
+    return "\n".join(_lines(contents, joined(contents))) + "\n"
 
 
 def joined(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Documents of several runs as one; the first's machine is told, the later's ratios win."""
-    first = dict(contents[0])
-    first["rows"] = [row for content in contents for row in content["rows"]]
+    """The findings of several runs as those of one."""
+    whole: dict[str, Any] = {"rows": [row for content in contents for row in content["rows"]]}
     for key in ("ratios", "spread", "notes"):
-        first[key] = {name: value for c in contents for name, value in c[key].items()}
-    return first
+        whole[key] = {name: value for c in contents for name, value in c[key].items()}
+    return whole
 
 
-def _lines(content: Mapping[str, Any], command: str) -> Iterator[str]:
-    machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
-    yield f"Written by `{command}`; {machine}."
+def _lines(contents: Sequence[Mapping[str, Any]], content: Mapping[str, Any]) -> Iterator[str]:
+    yield from ("# Benchmarks", "", "Written by `python -m gmbench.bench --markdown`, from:", "")
+    for one in contents:
+        machine = ", ".join(f"{key} {value}" for key, value in one["machine"].items())
+        yield f"- `{one.get('command', 'an earlier file')}`: {machine}"
     goals = goals_table(content)
     if goals:
         yield from ("", "| goal | limit | measured | |", "|---|---|---|---|")

@@ -155,3 +155,18 @@ def test_what_slurm_refuses_is_a_failed_row(grid, tmp_path):
     told = rows(tmp_path / "first")
     assert {status for status, _ in told.values()} == {"failed"}
     assert all("not started" in rest and "partition" in rest for _, rest in told.values())
+
+
+def test_two_tasks_of_srun_train_together(cluster, tmp_path):
+    command = [
+        *("srun", "--overcommit", "--ntasks=2", sys.executable, "-m", "gmbench.run"),
+        *("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.epochs=1"),
+        *("data=synthetic_tiny", "data.limit=16", f"cache={tmp_path / 'cache'}"),
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=cluster, capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (result,) = (tmp_path / "runs").rglob("result.json")
+    assert plain(result)["data"]["n"] == 16
+    assert done.stdout.count("Run folder:") == 1  # the first process's alone
