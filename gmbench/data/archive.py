@@ -6,6 +6,7 @@ import hashlib
 import lzma
 import secrets
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,7 +22,7 @@ LONGEST = 1024
 """Characters of a path in an archive."""
 BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError),
-    *(gzip.BadGzipFile, NotImplementedError, UnicodeError, ValueError),
+    *(gzip.BadGzipFile, ValueError, RuntimeError, LookupError, OverflowError, struct.error),
 )
 
 

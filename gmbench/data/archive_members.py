@@ -66,7 +66,8 @@ def _of_zip(archive: Path, found: zipfile.ZipFile, info: zipfile.ZipInfo) -> Mem
         raise fault(archive, f"{info.filename!r} is encrypted")
     form = stat.S_IFMT(info.external_attr >> 16)
     kinds = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "symbolic link"}
-    kind = "folder" if info.is_dir() else kinds.get(form, "device")
+    # not is_dir(), which fails on a name of no letters
+    kind = "folder" if info.filename.endswith("/") else kinds.get(form, "device")
     return Member(info.filename, info.file_size, kind, lambda: found.open(info))
 
 

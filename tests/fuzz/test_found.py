@@ -12,6 +12,14 @@ FOUND = {
         b"PK\x01\x02\x14\x03\x14" + bytes(21) + b"\x01" + bytes(17) + b"a"
         b"PK\x05\x06" + bytes(4) + b"\x01\x00\x01\x00/\x00\x00\x00\x40\x00\x00\x00\x00\x00",
     ),
+    "a zip with a member of no name": (
+        "zip",
+        b"PK\x01\x02\x14\x03\x14"
+        + bytes(39)
+        + b"PK\x05\x06"
+        + bytes(4)
+        + b"\x01\x00\x01\x00.\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+    ),
 }
 
 
