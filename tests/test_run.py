@@ -19,6 +19,7 @@ from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_gold, read_predictions, write_gold
 from tests.conftest import REPOSITORY
 
+PICTURES = {"errors.png", "ceiling.png", "examples.png", "curves.png"}
 TINY = ["data=synthetic_tiny", "trainer=debug", "callbacks.progress=false"]
 
 
@@ -62,7 +63,7 @@ def test_a_run_leaves_its_folder(trained):
     for name in ("config.yaml", "predictions.dev.jsonl", "predictions.test.jsonl", "metrics.csv"):
         assert (run / name).stat().st_size > 0, name
     assert read_analysis(run / "analysis.json").n == read_scored_run(run).result.data.n
-    assert {path.name for path in (run / "pictures").iterdir()} >= {"errors.png", "ceiling.png"}
+    assert {path.name for path in (run / "pictures").iterdir()} >= PICTURES
     assert not list(run.rglob("*.tmp"))
     for row in ("mqspn", "training names", "gold text", "GMNER", "MNER", "EEG", "strict"):
         assert row in done.stdout
