@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,18 @@ def _measured() -> Iterator[Cost]:
     cost.cpu, cost.wall = time.process_time() - used, time.perf_counter() - began
 
 
+def _verb(name: str) -> Callable[[list[str]], None]:
+    """A command as ``python -m`` starts it: the bench lies below the verbs and imports none."""
+    main = import_module(f"gmbench.{name}").main
+
+    def start(arguments: list[str]) -> None:
+        code = main(arguments)
+        if code != 0:
+            raise RuntimeError(f"gmbench.{name} {' '.join(arguments)}: exit code {code}")
+
+    return start
+
+
 def _configuration(place: Path, posts: int) -> Any:
     from gmbench.config import compose
 
@@ -122,10 +135,9 @@ def _make(place: Path, posts: int, trained: Path) -> Cost:
 
 def _prepare(place: Path, posts: int, trained: Path) -> Cost:
     """``gmbench.prepare``: every text, annotation and picture is read and counted."""
-    from gmbench.prepare import main
-
+    prepare = _verb("prepare")
     with _measured() as cost, _silence():
-        assert main(_overrides(place, posts)) == 0
+        prepare(_overrides(place, posts))
     return cost
 
 
@@ -199,8 +211,6 @@ def _predict(place: Path, posts: int, trained: Path) -> Cost:
     """``gmbench.predict`` over a file of posts with pictures; half the posts have been read."""
     import torch
 
-    from gmbench.predict import main
-
     torch.set_num_threads(1)
     images = next((place / "data").glob("world-*/images"))
     lines = place / "posts.jsonl"
@@ -208,15 +218,15 @@ def _predict(place: Path, posts: int, trained: Path) -> Cost:
         for i in range(posts):
             post = {"id": str(i), "text": "a word or two of it", "image": f"train_{i:06d}.jpg"}
             file.write(json.dumps(post) + "\n")
+    predict = _verb("predict")
     with _measured() as cost, _silence():
-        assert main([str(trained), "--input", str(lines), "--images", str(images)]) == 0
+        predict([str(trained), "--input", str(lines), "--images", str(images)])
     return cost
 
 
 def _score(place: Path, posts: int, trained: Path) -> Cost:
     """``gmbench.score`` on two files, with intervals."""
     from gmbench.benching.score import corpus
-    from gmbench.score import main
 
     gold, predictions = place / "gold.jsonl", place / "predictions.jsonl"
     with gold.open("w") as left, predictions.open("w") as right:
@@ -231,14 +241,14 @@ def _score(place: Path, posts: int, trained: Path) -> Cost:
                 for p in found
             ]
             right.write(json.dumps({"id": str(i), "entities": rows}) + "\n")
+    score = _verb("score")
     with _measured() as cost, _silence():
-        assert main([str(gold), str(predictions), "--json"]) == 0
+        score([str(gold), str(predictions), "--json"])
     return cost
 
 
 def _report(place: Path, runs: int, trained: Path) -> Cost:
     """``gmbench.report`` over copies of a run that differ in their seeds."""
-    from gmbench.report import main
     from gmbench.reporting.results import read_result, write_result
 
     result = read_result(trained / "result.json")
@@ -248,8 +258,9 @@ def _report(place: Path, runs: int, trained: Path) -> Cost:
         shutil.copy(trained / "tweets.test.csv", folder)
         config = replace(result.config, seed=seed, sha=f"{seed:064x}")
         write_result(folder / "result.json", replace(result, config=config))
+    report = _verb("report")
     with _measured() as cost, _silence():
-        assert main([str(place / "runs")]) == 0
+        report([str(place / "runs")])
     return cost
 
 
