@@ -1,23 +1,13 @@
-"""Suite ``scale``: what every part costs as the data grows, on the built-in world.
+"""Suite ``scale``: what every part costs as the data grows, on the built-in world."""
 
-Each part runs in a process of its own at one, four and sixteen times the data, through the code
-that the verbs run. What is built once whatever the size (encoders, a model) is not counted.
-"""
-
-import contextlib
-import json
-import os
-import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gmbench.benching.measure import Findings, Row, Spread
-from gmbench.benching.processes import in_a_process, own_memory
+from gmbench.benching.processes import in_a_process
+from gmbench.benching.scale_parts import PARTS, Cost, train
 
 if TYPE_CHECKING:
     from gmbench.benching.sizes import Size
@@ -28,15 +18,6 @@ POSTS = 100
 MORE = 20
 RUNS = 4
 """Runs that are reported at the smallest size."""
-
-
-@dataclass(slots=True)
-class Cost:
-    """CPU and wall seconds of a part, and the resident MB when it began."""
-
-    cpu: float = 0.0
-    wall: float = 0.0
-    before: float = 0.0
 
 
 def run(size: "Size", parts: Sequence[str] | None = None) -> Findings:
@@ -52,7 +33,7 @@ def run(size: "Size", parts: Sequence[str] | None = None) -> Findings:
     with TemporaryDirectory() as folder:
         trained = Path(folder) / "trained"
         if {"predict", "report"} & set(names):
-            in_a_process(_train, trained, posts)
+            in_a_process(train, trained, posts)
         for factor in factors:
             place = Path(folder) / f"x{factor}"
             place.mkdir()
@@ -84,215 +65,3 @@ def run(size: "Size", parts: Sequence[str] | None = None) -> Findings:
         "scale_*_peak": "peak memory of the process, likewise; 1 = flat",
     }
     return Findings(tuple(rows), ratios, notes)
-
-
-@contextlib.contextmanager
-def _measured() -> Iterator[Cost]:
-    cost = Cost(before=own_memory())
-    used, began = time.process_time(), time.perf_counter()
-    yield cost
-    cost.cpu, cost.wall = time.process_time() - used, time.perf_counter() - began
-
-
-def _verb(name: str) -> Callable[[list[str]], None]:
-    """A command as ``python -m`` starts it: the bench lies below the verbs and imports none."""
-    main = import_module(f"gmbench.{name}").main
-
-    def start(arguments: list[str]) -> None:
-        code = main(arguments)
-        if code != 0:
-            raise RuntimeError(f"gmbench.{name} {' '.join(arguments)}: exit code {code}")
-
-    return start
-
-
-def _configuration(place: Path, posts: int) -> Any:
-    from gmbench.config import compose
-
-    return compose(_overrides(place, posts))
-
-
-def _overrides(place: Path, posts: int) -> list[str]:
-    return [
-        *("data=synthetic_tiny", "trainer=debug", "trainer.num_threads=1"),
-        f"data.world.train={posts}",
-        *(f"data.world.{split}={max(8, posts // 8)}" for split in ("dev", "test")),
-        f"data.root={place / 'data'}",
-        f"cache={place / 'cache'}",
-    ]
-
-
-def _make(place: Path, posts: int, trained: Path) -> Cost:
-    """Draw the world and write it."""
-    from gmbench.construct import build_source
-
-    source = build_source(_configuration(place, posts))
-    assert source.world is not None
-    with _measured() as cost:
-        source.world.ensure(source.root)
-    return cost
-
-
-def _prepare(place: Path, posts: int, trained: Path) -> Cost:
-    """``gmbench.prepare``: every text, annotation and picture is read and counted."""
-    prepare = _verb("prepare")
-    with _measured() as cost, _silence():
-        prepare(_overrides(place, posts))
-    return cost
-
-
-def _read(place: Path, posts: int, trained: Path) -> Cost:
-    """The training split as a run holds it: records, and sub-words."""
-    from gmbench.construct import build_regions, build_source
-    from gmbench.data.tokens import tokenise
-    from gmbench.nn.text import tiny_tokenizer
-
-    cfg = _configuration(place, posts)
-    source, tokenizer = build_source(cfg), tiny_tokenizer()
-    regions = build_regions(cfg, source)
-    with _measured() as cost:
-        split = source.read("train", regions)
-        kept = tokenise(tokenizer, [example.words for example in split.examples])
-    assert len(kept) == posts
-    return cost
-
-
-def _cache(place: Path, posts: int, trained: Path) -> Cost:
-    """Region features of the training split, computed and kept."""
-    import torch
-
-    from gmbench.build import build_encoders, frozen_encoder
-    from gmbench.construct import build_regions, build_source
-    from gmbench.data.cache import region_features
-
-    torch.set_num_threads(1)
-    cfg = _configuration(place, posts)
-    source, encoders = build_source(cfg), build_encoders(cfg)
-    split = source.read("train", build_regions(cfg, source))
-    encode = frozen_encoder(encoders.vision_encoder, torch.device("cpu"))
-    encode(torch.zeros(11, 3, cfg.encoders.crop_size, cfg.encoders.crop_size), None)  # warm-up
-    with _measured() as cost:
-        region_features(
-            split.examples,
-            encode=encode,
-            pixels=encoders.pixels,
-            num_regions=cfg.regions.num,
-            folder=place / "measured",
-            identity="measured",
-            label="train",
-        )
-    return cost
-
-
-def _epoch(place: Path, posts: int, trained: Path) -> Cost:
-    """One epoch of MQSPN."""
-    import lightning
-    import torch
-
-    from gmbench.build import build_run
-
-    torch.set_num_threads(1)
-    run = build_run(_configuration(place, posts))
-    trainer = lightning.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-    )
-    with _measured() as cost:
-        trainer.fit(run.module, run.data)
-    return cost
-
-
-def _predict(place: Path, posts: int, trained: Path) -> Cost:
-    """``gmbench.predict`` over a file of posts with pictures; half the posts have been read."""
-    import torch
-
-    torch.set_num_threads(1)
-    images = next((place / "data").glob("world-*/images"))
-    lines = place / "posts.jsonl"
-    with lines.open("w", encoding="utf-8") as file:
-        for i in range(posts):
-            post = {"id": str(i), "text": "a word or two of it", "image": f"train_{i:06d}.jpg"}
-            file.write(json.dumps(post) + "\n")
-    predict = _verb("predict")
-    with _measured() as cost, _silence():
-        predict([str(trained), "--input", str(lines), "--images", str(images)])
-    return cost
-
-
-def _score(place: Path, posts: int, trained: Path) -> Cost:
-    """``gmbench.score`` on two files, with intervals."""
-    from gmbench.benching.score import corpus
-
-    gold, predictions = place / "gold.jsonl", place / "predictions.jsonl"
-    with gold.open("w") as left, predictions.open("w") as right:
-        for i, (entities, found) in enumerate(corpus(posts)):
-            rows = [
-                {"start": e.start, "end": e.end, "type": e.type, "boxes": list(e.boxes)}
-                for e in entities
-            ]
-            left.write(json.dumps({"id": str(i), "words": ["w"] * 13, "entities": rows}) + "\n")
-            rows = [
-                {"start": p.start, "end": p.end, "type": p.type, "box": p.box, "score": p.score}
-                for p in found
-            ]
-            right.write(json.dumps({"id": str(i), "entities": rows}) + "\n")
-    score = _verb("score")
-    with _measured() as cost, _silence():
-        score([str(gold), str(predictions), "--json"])
-    return cost
-
-
-def _report(place: Path, runs: int, trained: Path) -> Cost:
-    """``gmbench.report`` over copies of a run that differ in their seeds."""
-    from gmbench.reporting.results import read_result, write_result
-
-    result = read_result(trained / "result.json")
-    for seed in range(runs):
-        folder = place / "runs" / f"seed={seed}"
-        folder.mkdir(parents=True)
-        shutil.copy(trained / "tweets.test.csv", folder)
-        config = replace(result.config, seed=seed, sha=f"{seed:064x}")
-        write_result(folder / "result.json", replace(result, config=config))
-    report = _verb("report")
-    with _measured() as cost, _silence():
-        report([str(place / "runs")])
-    return cost
-
-
-PARTS: dict[str, Callable[[Path, int, Path], Cost]] = {
-    "make": _make,
-    "prepare": _prepare,
-    "read": _read,
-    "cache": _cache,
-    "epoch": _epoch,
-    "predict": _predict,
-    "score": _score,
-    "report": _report,
-}
-
-
-def _train(folder: Path, posts: int) -> None:
-    """A finished run to predict with and to report."""
-    from rich.console import Console
-
-    from gmbench.training import execute
-
-    cfg = _configuration(folder.parent / "of_trained", posts)
-    cfg.trainer.epochs = 1
-    with _silence():
-        execute(cfg, folder, (), Console(file=open(os.devnull, "w")))  # noqa: SIM115
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    with (
-        open(os.devnull, "w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
-        yield
