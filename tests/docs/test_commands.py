@@ -166,14 +166,22 @@ CHECKED = (
         is_a_pattern,
     ),
     Checked(r".* model=mine\b.*", "any model of the reader's; model=wordwise is run", is_a_pattern),
-    Checked(r"pip install .*", "installs; .ci/run makes its environment like this", names_extras),
+    Checked(
+        r"(pip|apt-get) install .*",
+        "installs; .ci/run makes its environment like this",
+        names_extras,
+    ),
     Checked(r"(python -m )?pytest\b.*", "these are the tests", names_tests),
     Checked(r"(pre-commit|ruff|mypy|lint-imports|\.ci/run)\b.*", "a step of .ci/run", is_a_tool),
     Checked(r"(hf|wandb) .*", "needs an account and the network", is_a_script),
     Checked(
         r".*hydra/(launcher|sweeper)=.*", "needs an extra: tests/grid, tests/slurm", is_in_conf
     ),
-    Checked(r"(\w+=\S+ )*python -m gmbench\.run .*", "minutes, hours or the real data", composes),
+    Checked(
+        r"(\w+=\S+ |srun (--\S+ )*)*python -m gmbench\.run .*",
+        "minutes, hours, the real data or a cluster",
+        composes,
+    ),
     Checked(r".*prepare .*--archive.*", "a foreign archive: tests/data", parses),
     Checked(r".*--wandb.*", "a run on W&B: tests/reporting/test_wandb_board.py", parses),
     Checked(r"python -m gmbench\.bench.*", "minutes: tests/test_bench.py", parses),
