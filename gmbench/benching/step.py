@@ -60,8 +60,9 @@ def run(models: Sequence[str], size: Size, repeats: int, overrides: Sequence[str
     for name, bench in benches.items():
         bench.step()  # makes the optimiser's moments, which no later step does
         fewer = replace(size, rows=max(1, size.rows // 4))
-        less = build(configuration(name, fewer, overrides), fewer)
-        less.step()
+        regions = bench.batch.region_features
+        width = None if regions is None else regions.shape[-1]
+        less = replace(bench, batch=batch_of(fewer, features=width, pixels=bench.pixels))
         facts[name] = _counted(bench.step) | {
             "quarter_ops": operations(less.step)[1],
             "nodes": autograd_nodes(bench.loss(bench.model(bench.batch), bench.batch).total),
