@@ -3,6 +3,7 @@
 from typing import Literal, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gmbench.boxes import to_pixels
@@ -81,11 +82,17 @@ class Decoder:
         answers = []
         for b in range(len(batch)):
             rows: list[Prediction] = []
+            taken = 0  # a bit a word, for flat answers
             for q, real in enumerate(kept[b]):
                 if not real:
                     break
                 kind, start, end, value, region = (column[b][q] for column in columns)
-                if any(_conflict(start, end, r.start, r.end, self.overlap) for r in rows):
+                if self.overlap == "flat":
+                    words = (1 << end + 1) - (1 << start)
+                    if taken & words:
+                        continue
+                    taken |= words
+                elif any(_conflict(start, end, r.start, r.end, self.overlap) for r in rows):
                     continue
                 x1, y1, x2, y2 = boxes_list[b][q]
                 box: Box | None = (x1, y1, x2, y2) if region != 0 else None
@@ -111,11 +118,15 @@ class Decoder:
             (start_score, first), (end_score, last) = start.max(dim=-1), end.max(dim=-1)
             return first, last, start_score * end_score
         words = start.shape[-1]
-        allowed = torch.ones(words, words, dtype=torch.bool, device=start.device)
-        allowed = allowed.triu() & ~allowed.triu(self.max_span)
-        pairs = start[..., :, None] * end[..., None, :]  # [B, Q, W, W]
-        best, flat = pairs.masked_fill(~allowed, -1.0).flatten(2).max(dim=-1)
-        return flat // words, flat % words, best
+        most = min(words, self.max_span)
+        # The ends that each start may have, and no others: [B, Q, W, most]
+        ends = F.pad(end, (0, most - 1)).unfold(2, most, 1)
+        place = torch.arange(words, device=start.device)
+        beyond = place[:, None] + place[:most] >= words  # [W, most]
+        pairs = (start[..., None] * ends).masked_fill_(beyond, -1.0)
+        best, flat = pairs.flatten(2).max(dim=-1)
+        first = flat // most
+        return first, first + flat % most, best
 
     def _regions(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Slot ``[B, Q]`` (0 = not in the image), xyxy pixels ``[B, Q, 4]``, P(slot 0)."""
