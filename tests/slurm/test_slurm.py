@@ -159,7 +159,7 @@ def test_what_slurm_refuses_is_a_failed_row(grid, tmp_path):
 
 def test_two_tasks_of_srun_train_together(cluster, tmp_path):
     command = [
-        *("srun", "--overcommit", "--ntasks=2", sys.executable, "-m", "gmbench.run"),
+        *("srun", "--overcommit", "--ntasks-per-node=2", sys.executable, "-m", "gmbench.run"),
         *("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.epochs=1"),
         *("data=synthetic_tiny", "data.limit=16", f"cache={tmp_path / 'cache'}"),
     ]
