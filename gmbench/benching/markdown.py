@@ -24,7 +24,12 @@ def joined(contents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _lines(contents: Sequence[Mapping[str, Any]], content: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("# Benchmarks", "", "*How long does it take, and how much memory, beside what cannot be had for less?*", "")
+    yield from (
+        "# Benchmarks",
+        "",
+        "*How long does it take, and how much memory, beside what cannot be had for less?*",
+        "",
+    )
     yield from ("Written by `python -m gmbench.bench --markdown FILE`, from:", "")
     for one in contents:
         machine = ", ".join(f"{key} {value}" for key, value in one["machine"].items())
