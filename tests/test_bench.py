@@ -226,15 +226,16 @@ def test_pages_join_runs():
     assert joined(two)["ratios"] == {"ratio": 1.0, "other": 2.0}
 
 
-def test_growth_is_measured_by_the_post(monkeypatch):
-    found = scale.run(TINY, ["score"])
+def test_growth_is_measured_by_the_post():
+    found = scale.run(TINY, ["make", "prepare"])
     assert [row.name for row in found.rows] == [
-        "score: 160 posts",
-        "score: 320 posts",
-        "score: growth",
+        *("make: 8 posts", "make: 16 posts", "make: growth"),
+        *("prepare: 8 posts", "prepare: 16 posts", "prepare: growth"),
     ]
-    assert found.ratios.keys() == {"scale_score_time", "scale_score_peak"}
-    assert all(row.facts["peak_mb"] > 0 for row in found.rows[:2])
+    assert found.ratios.keys() == {
+        f"scale_{part}_{what}" for part in ("make", "prepare") for what in ("time", "peak")
+    }
+    assert all(row.facts["peak_mb"] > 0 for row in found.rows if "growth" not in row.name)
 
 
 def test_a_device_is_measured_by_batch_and_precision():
