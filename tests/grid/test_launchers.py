@@ -13,6 +13,11 @@ from tests.test_run import gmbench
 
 OTHERS = {
     "joblib": ("hydra_joblib_launcher", "sweep", ["hydra/launcher=joblib", "seed=1,2"]),
+    "submitit_local": (
+        "hydra_submitit_launcher",
+        "sweep",
+        ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=9", "seed=1,2"],
+    ),
     "optuna": (
         "hydra_optuna_sweeper",
         "optuna",
