@@ -1,17 +1,16 @@
-"""Hydra looks for launchers in the namespace package ``hydra_plugins`` and nowhere else."""
+"""The launcher of grids on a Slurm cluster."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from hydra_plugins.gmbench_launcher import GridLauncher
+
+if TYPE_CHECKING:
+    from gmbench.grid.multirun import Run
 
 
-class SlurmLauncher(Launcher):
+class SlurmLauncher(GridLauncher):
     """Each job of a multirun as a job of a Slurm array; ``gmbench.grid.slurm`` does the work.
 
     Attributes:
@@ -30,31 +29,18 @@ class SlurmLauncher(Launcher):
         same_cause: int | None = 3,
         **parameters: Any,
     ) -> None:
+        super().__init__()
         self.logs = Path(submitit_folder)
         self.max_num_timeout = max_num_timeout
         self.poll = poll
         self.same_cause = same_cause
         self.parameters = {key: value for key, value in parameters.items() if value}
-        self.context: HydraContext | None = None
-        self.config: DictConfig | None = None
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Keep what a launch needs; the task function is started by its module's name instead."""
-        self.context, self.config = hydra_context, config
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Run a batch of jobs to its end, whatever each of them does."""
-        # Only now: Hydra imports this file at every start, single runs and --help included.
-        from gmbench.grid.multirun import launch
+    def runner(self) -> "Run":
+        """Jobs of the cluster."""
         from gmbench.grid.slurm import run_on_slurm
 
-        assert self.context is not None
-        assert self.config is not None
-        run = partial(
+        return partial(
             run_on_slurm,
             logs=self.logs,
             max_num_timeout=self.max_num_timeout,
@@ -62,4 +48,3 @@ class SlurmLauncher(Launcher):
             poll=self.poll,
             same_cause=self.same_cause,
         )
-        return launch(self.context, self.config, job_overrides, first=initial_job_idx, run=run)

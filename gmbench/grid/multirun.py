@@ -18,13 +18,18 @@ OF_THE_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweep", "hydra.launcher", "h
 """What a job of a sweep must not be told again; ``hydra.sweeper`` begins like ``hydra.sweep``."""
 
 
+Run = Callable[..., tuple[Outcome, ...]]
+"""Makes jobs: ``run_jobs`` or ``run_on_slurm`` with its settings. It takes them and ``report=``,
+and gives one outcome each."""
+
+
 def launch(
     context: HydraContext,
     config: DictConfig,
     batch: Sequence[Sequence[str]],
     *,
     first: int,
-    run: Callable[..., tuple[Outcome, ...]],
+    run: Run,
 ) -> Sequence[JobReturn]:
     """Run a batch of jobs, each by its own command, and say what each is worth.
 
@@ -33,8 +38,7 @@ def launch(
         config: of the sweep, with Hydra's node.
         batch: the overrides of each job.
         first: number of the first job.
-        run: makes the jobs: ``run_jobs`` or ``run_on_slurm`` with its settings; it takes them and
-            ``report=``, and gives one outcome each.
+        run: makes the jobs.
     """
     setup_globals()
     shared = set.intersection(*(set(overrides) for overrides in batch)) if len(batch) > 1 else set()
