@@ -1,9 +1,11 @@
 """Outputs -> Predictions: thresholds, joint spans, duplicates and overlaps (QGN section 8)."""
 
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gmbench.boxes import to_pixels
@@ -71,44 +73,47 @@ class Decoder:
         score = probability * span_score
         keep = (types > 0) & (probability > self.type_threshold) & (starts <= ends)
 
-        host = [t.cpu() for t in (keep, types, starts, ends, score, regions, boxes, no_target)]
-        proposal_free = outputs.boxes is not None
+        host = [t.cpu() for t in (keep, starts, ends, types, score, regions, no_target, boxes)]
         order = torch.argsort(
             host[4].masked_fill(~host[0], -1), dim=1, descending=True, stable=True
         )
-        kept, *columns = [t.gather(1, order).tolist() for t in host[:6]]
-        boxes_list = host[6].gather(1, order[..., None].expand(-1, -1, 4)).tolist()
-        no_target_list = host[7].gather(1, order).tolist()
-        answers = []
-        for b in range(len(batch)):
-            rows: list[Prediction] = []
-            taken = 0  # a bit a word, for flat answers
-            for q, real in enumerate(kept[b]):
-                if not real:
-                    break
-                kind, start, end, value, region = (column[b][q] for column in columns)
-                if self.overlap == "flat":
-                    words = (1 << end + 1) - (1 << start)
-                    if taken & words:
-                        continue
-                    taken |= words
-                elif any(_conflict(start, end, r.start, r.end, self.overlap) for r in rows):
+        kept, firsts, lasts = (t.gather(1, order).tolist() for t in host[:3])
+        best = order.tolist()
+        # Single elements of a tensor would cost ten times as much as those of an array.
+        kinds, scores, slots, absent, drawn = (t.numpy() for t in host[3:])
+        chosen = Columns(
+            kinds=kinds,
+            scores=scores,
+            regions=slots,
+            absent=absent,
+            boxes=drawn,
+            proposal_free=outputs.boxes is not None,
+            types=self.types,
+        )
+        return [
+            tuple(
+                chosen.prediction(b, best[b][place], firsts[b][place], lasts[b][place])
+                for place in self._standing(kept[b], firsts[b], lasts[b])
+            )
+            for b in range(len(batch))
+        ]
+
+    def _standing(self, kept: list[bool], firsts: list[int], lasts: list[int]) -> list[int]:
+        """Places, best first, of the spans that no better one excludes."""
+        found: list[int] = []
+        taken = 0  # a bit a word, for flat answers
+        for place, (real, start, end) in enumerate(zip(kept, firsts, lasts, strict=True)):
+            if not real:
+                break
+            if self.overlap == "flat":
+                words = (1 << end + 1) - (1 << start)
+                if taken & words:
                     continue
-                x1, y1, x2, y2 = boxes_list[b][q]
-                box: Box | None = (x1, y1, x2, y2) if region != 0 else None
-                rows.append(
-                    Prediction(
-                        start=start,
-                        end=end,
-                        type=self.types[kind - 1],
-                        box=box,
-                        score=value,
-                        region=None if proposal_free else region,
-                        no_target=no_target_list[b][q],
-                    )
-                )
-            answers.append(tuple(rows))
-        return answers
+                taken |= words
+            elif any(_conflict(start, end, firsts[o], lasts[o], self.overlap) for o in found):
+                continue
+            found.append(place)
+        return found
 
     def _spans(self, outputs: Outputs) -> tuple[Tensor, Tensor, Tensor]:
         """First word, last word (both inclusive) and score, each ``[B, Q]``."""
@@ -117,16 +122,12 @@ class Decoder:
         if self.span == "argmax":
             (start_score, first), (end_score, last) = start.max(dim=-1), end.max(dim=-1)
             return first, last, start_score * end_score
-        words = start.shape[-1]
-        most = min(words, self.max_span)
-        # The ends that each start may have, and no others: [B, Q, W, most]
-        ends = F.pad(end, (0, most - 1)).unfold(2, most, 1)
-        place = torch.arange(words, device=start.device)
-        beyond = place[:, None] + place[:most] >= words  # [W, most]
-        pairs = (start[..., None] * ends).masked_fill_(beyond, -1.0)
-        best, flat = pairs.flatten(2).max(dim=-1)
-        first = flat // most
-        return first, first + flat % most, best
+        # With an end's score not below 0, the best pair of a start is with its best end.
+        most = min(start.shape[-1], self.max_span)
+        ends = F.pad(end, (0, most - 1), value=-1.0)
+        end_score, last = F.max_pool1d(ends, most, stride=1, return_indices=True)  # [B, Q, W]
+        score, first = (start * end_score).max(dim=-1)
+        return first, last.gather(2, first[..., None])[..., 0], score
 
     def _regions(self, outputs: Outputs, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Slot ``[B, Q]`` (0 = not in the image), xyxy pixels ``[B, Q, 4]``, P(slot 0)."""
@@ -141,6 +142,41 @@ class Decoder:
         rows = slot[..., None].expand(-1, -1, 4)
         boxes = batch.region_boxes.gather(1, rows).to(outputs.region_logits.dtype)
         return slot, boxes, outputs.region_logits.softmax(dim=-1)[..., 0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """What predictions are made of beside their spans; few queries of a sentence get that far.
+
+    Attributes:
+        kinds, scores, regions, absent: ``[B, Q]`` class, score, slot, P(not in the image).
+        boxes: ``[B, Q, 4]`` xyxy pixels.
+        proposal_free: slots are no candidates.
+        types: names of classes 1..C.
+    """
+
+    kinds: NDArray[Any]
+    scores: NDArray[Any]
+    regions: NDArray[Any]
+    absent: NDArray[Any]
+    boxes: NDArray[Any]
+    proposal_free: bool
+    types: tuple[str, ...]
+
+    def prediction(self, b: int, q: int, start: int, end: int) -> Prediction:
+        """That of query ``q`` of example ``b``."""
+        region = int(self.regions[b, q])
+        x1, y1, x2, y2 = self.boxes[b, q].tolist()
+        box: Box | None = (x1, y1, x2, y2) if region != 0 else None
+        return Prediction(
+            start=start,
+            end=end,
+            type=self.types[int(self.kinds[b, q]) - 1],
+            box=box,
+            score=float(self.scores[b, q]),
+            region=None if self.proposal_free else region,
+            no_target=float(self.absent[b, q]),
+        )
 
 
 def with_area(boxes: Tensor) -> Tensor:
