@@ -51,7 +51,9 @@ def _tables(experiment: Experiment, block: Block) -> Iterator[list[tuple[OurCell
         return
     columns = list(dict.fromkeys(measure.column for measure in experiment.measures))
     for column in columns:
-        yield [tuple(c for c in row if c.measure.column == column) for row in block.cells]
+        rows = [tuple(c for c in row if c.measure.column == column) for row in block.cells]
+        # What can only be run on the other data has nothing to say here.
+        yield [row for row in rows if any(c.wanted or c.paper is not None for c in row)]
 
 
 def _table(

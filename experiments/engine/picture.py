@@ -135,6 +135,6 @@ def _curve(axis: Any, experiment: Experiment, block: Block) -> None:
     axis.set_ylabel("in %, mean; band: all seeds", fontsize=8)
     axis.tick_params(labelsize=8)
     if drawn:
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, handlelength=3.5)  # so long that dashes show
     else:
         axis.text(0.5, 0.5, "not run", transform=axis.transAxes, ha="center", style="italic")
