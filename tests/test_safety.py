@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +19,14 @@ FORBIDDEN = {
     "zipfile.ZipFile": "extracts archives",
     "shutil.unpack_archive": "extracts archives",
 }
+READS_ARCHIVES = "gmbench/data/archive_members.py"
+"""Looks at members one by one and unpacks none itself: the one module that may open archives."""
 WANTED = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
 NEVER = {("weights_only", False), ("allow_pickle", True), ("shell", True)}
 SAFE_LOADERS = {"SafeLoader", "CSafeLoader"}
 
 
-def faults(source: str) -> Iterator[str]:
+def faults(source: str, reads_archives: bool = False) -> Iterator[str]:
     """What is forbidden in a module, a line each."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -35,15 +36,17 @@ def faults(source: str) -> Iterator[str]:
             for name in {name.partition(".")[0] for name in names} & UNPICKLERS:
                 yield f"{node.lineno}: imports {name}"
         elif isinstance(node, ast.Call):
-            yield from _call(node)
+            yield from _call(node, reads_archives)
         elif isinstance(node, ast.Assign) and any(
             ast.unparse(target).endswith("LOAD_TRUNCATED_IMAGES") for target in node.targets
         ):
             yield f"{node.lineno}: accepts half an image"
 
 
-def _call(node: ast.Call) -> Iterator[str]:
+def _call(node: ast.Call, reads_archives: bool) -> Iterator[str]:
     name = ast.unparse(node.func)
+    if name.rpartition(".")[2] == "extractall":
+        yield f"{node.lineno}: {name} trusts what an archive says"
     given = {
         (key.arg, key.value.value)
         for key in node.keywords
@@ -54,7 +57,8 @@ def _call(node: ast.Call) -> Iterator[str]:
     if name in WANTED and WANTED[name] not in given:
         yield f"{node.lineno}: {name} without {WANTED[name][0]}={WANTED[name][1]}"
     safe = any(ast.unparse(key.value).rpartition(".")[2] in SAFE_LOADERS for key in node.keywords)
-    if name in FORBIDDEN and not (name == "yaml.load" and safe):
+    opens = reads_archives and name in ("tarfile.open", "zipfile.ZipFile")
+    if name in FORBIDDEN and not (name == "yaml.load" and safe) and not opens:
         yield f"{node.lineno}: {name} {FORBIDDEN[name]}"
 
 
@@ -65,7 +69,9 @@ def test_nothing_forbidden(folder: str, promise) -> None:
     found = [
         f"{path.relative_to(REPOSITORY)}:{line}"
         for path in modules
-        for line in faults(Path(path).read_text())
+        for line in faults(
+            path.read_text(), path.relative_to(REPOSITORY).as_posix() == READS_ARCHIVES
+        )
     ]
     assert found == []
     promise(
@@ -87,6 +93,7 @@ def test_nothing_forbidden(folder: str, promise) -> None:
         "subprocess.run(text, shell=True)",
         "ImageFile.LOAD_TRUNCATED_IMAGES = True",
         "tarfile.open(path)",
+        "found.extractall(folder)",
     ],
 )
 def test_each_is_found(line: str) -> None:

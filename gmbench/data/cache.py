@@ -16,6 +16,7 @@ from PIL import Image
 from rich.progress import track
 from torch import Tensor
 
+from gmbench.data.errors import DataError
 from gmbench.data.images import open_image
 from gmbench.data.locking import locked
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
@@ -68,6 +69,9 @@ def region_features(
         folder: where cache files live.
         identity: names data and encoder weights; a change of either computes anew.
         label: shown beside the progress bar.
+
+    Raises:
+        DataError: a picture cannot be read; nothing is kept then.
     """
     key = _key(examples, pixels, num_regions, identity)
     path, index = folder / f"regions-{key}.npy", folder / f"regions-{key}.json"
@@ -76,7 +80,12 @@ def region_features(
         with locked(folder / f".{path.stem}.lock") as alone:  # of several processes one builds
             if not index.is_file():
                 part = path.with_suffix(".part.npy" if alone else f".part{os.getpid()}.npy")
-                _compute(examples, encode, pixels, num_regions, part, label)
+                try:
+                    _compute(examples, encode, pixels, num_regions, part, label)
+                except DataError:  # once the picture is mended the key may be another
+                    part.unlink(missing_ok=True)
+                    part.with_suffix(".json").unlink(missing_ok=True)
+                    raise
                 os.replace(part, path)
                 _write(index, {"offsets": _offsets(examples, num_regions).tolist()})
                 part.with_suffix(".json").unlink(missing_ok=True)
