@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from gmbench.boxes import patch_centres
-from gmbench.nn.second_look import SecondLook
+from gmbench.nn.second_look import LOOKS, SecondLook
 
 BoxHead = Literal["mlp", "attention", "patches", "refined"]
 
@@ -26,7 +26,8 @@ class BoxRegression(nn.Module):
         kind: ``mlp`` = three layers and a sigmoid (the paper, DETR). The others let the query
             point at patches first and start from there: ``attention`` at their mean centre,
             ``patches`` at the mean of the boxes that each patch reads off itself. ``refined`` =
-            ``patches``, then corrected by a second look at what lies under that box.
+            ``patches``, then corrected by looking at what lies under that box, once in training and
+            twice in answers.
     """
 
     def __init__(self, *, width: int, prefix: int, kind: BoxHead) -> None:
@@ -78,7 +79,8 @@ class BoxRegression(nn.Module):
             reference = weights @ box_convert(corners, "xyxy", "cxcywh")  # [B, N, 4]
         start = torch.logit(reference.masked_fill(~real.any(dim=1)[:, None, None], 0.5), eps=1e-3)
         drawn = offset + start
-        if self.kind == "refined":
+        looks = 0 if self.kind != "refined" else 1 if self.training else LOOKS
+        for _ in range(looks):
             step = self.again(drawn.sigmoid(), queries, patches)
             drawn = drawn + step.masked_fill(~real.any(dim=1)[:, None, None], 0.0)
         return drawn.sigmoid(), weights

@@ -3,13 +3,16 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import box_convert, roi_align
 
 CELLS = 5
 """A side of the grid that is read under a box."""
 
 MARGIN = 1.5
 """The grid reaches half as far again as the box: what was cut off can only be seen outside."""
+
+LOOKS = 2
+"""How often a trained model corrects a box, each time where the last look left it. In training it
+looks once: a second look there made boxes no better and a step a tenth dearer."""
 
 NARROW = 64
 """Width of what is read from each cell."""
@@ -45,16 +48,35 @@ class SecondLook(nn.Module):
         Returns:
             ``[B, N, 4]``.
         """
-        side = round(patches.shape[1] ** 0.5)
-        # roi_align wants one number type, and half precision would shift its grid.
-        exact = torch.promote_types(boxes.dtype, torch.float32)
-        area = self.narrow(patches).to(exact).mT.unflatten(2, (side, side))  # [B, d, side, side]
-        wide = boxes.detach().to(exact) * boxes.new_tensor([1, 1, MARGIN, MARGIN], dtype=exact)
-        corners = (box_convert(wide, "cxcywh", "xyxy") * side).flatten(0, 1)  # [B * N, 4]
-        # Which picture each box is of, as roi_align would write it down sample by sample.
-        picture = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
-        places = torch.cat([picture[:, None].to(exact), corners], dim=1)
-        cells = roi_align(area, places, output_size=CELLS, sampling_ratio=1, aligned=True)
-        seen = self.under(cells.to(queries).flatten(1)).unflatten(0, boxes.shape[:2])
+        cells = read_under(boxes.detach(), self.narrow(patches))
+        seen = self.under(cells.to(queries).mT.flatten(2))
         step: Tensor = self.step(F.gelu(seen + self.query(queries)))
         return step
+
+
+def read_under(boxes: Tensor, patches: Tensor) -> Tensor:
+    """What ``roi_align`` (aligned, one sample a cell) reads in CELLS x CELLS cells of each box.
+
+    Written as one product with the shares that each cell has of each patch: on a CPU torchvision's
+    gradient runs on one core and took a tenth of QGN's training step.
+
+    Args:
+        boxes: ``[B, N, 4]`` cxcywh in 0..1; the cells reach MARGIN times as far.
+        patches: ``[B, P, D]``, a square row by row.
+
+    Returns:
+        ``[B, N, CELLS**2, D]``, cells row by row.
+    """
+    side = round(patches.shape[1] ** 0.5)
+    # Half precision would shift the cells.
+    exact = torch.promote_types(boxes.dtype, torch.float32)
+    ticks = (torch.arange(CELLS, device=boxes.device, dtype=exact) + 0.5) / CELLS - 0.5
+    centre, size = boxes.to(exact)[..., None].chunk(2, dim=2)  # [B, N, 2, 1]
+    at = (centre + size * MARGIN * ticks) * side - 0.5  # [B, N, 2, CELLS], 0 = the first patch
+    near = (at >= -1) & (at <= side)  # farther out there is nothing to see
+    middles = torch.arange(side, device=boxes.device, dtype=exact)
+    share = (1 - (at.clamp(0, side - 1)[..., None] - middles).abs()).clamp(min=0)
+    across, down = (share * near[..., None]).unbind(dim=2)  # [B, N, CELLS, side]
+    weights = down[:, :, :, None, :, None] * across[:, :, None, :, None, :]
+    cells: Tensor = weights.flatten(4).flatten(1, 3).to(patches) @ patches  # [B, N * CELLS**2, D]
+    return cells.view(*boxes.shape[:2], CELLS**2, patches.shape[2])

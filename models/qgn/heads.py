@@ -1,5 +1,8 @@
 """Prediction heads: type, left and right end, box, no-target (QGN III-C)."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 
 from gmbench.nn.box_head import BoxHead, BoxRegression
@@ -28,28 +31,36 @@ class PredictionHeads(nn.Module):
 
     def forward(
         self,
-        queries: Tensor,
-        words: Tensor,
+        layers: Sequence[tuple[Tensor, Tensor]],
         vision: Tensor,
         *,
         word_mask: Tensor,
         vision_mask: Tensor,
-    ) -> Outputs:
-        """Answer; ``attention`` holds where box heads that point at patches pointed.
+    ) -> list[Outputs]:
+        """An answer a layer; ``attention`` holds where box heads that point at patches pointed.
 
         Args:
-            queries: ``[B, N, D]``.
-            words: ``[B, W, D]``.
-            vision: ``[B, V, D]``.
+            layers: queries ``[B, N, D]`` and words ``[B, W, D]`` of each.
+            vision: ``[B, V, D]``, the same for all.
             word_mask: ``[B, W]``.
             vision_mask: ``[B, V]``.
         """
-        boxes, pointed = self.box(queries, vision, vision_mask)
-        return Outputs(
-            type_logits=self.entity_type(queries),
-            start_logits=self.left(queries, words, word_mask)[..., 0],
-            end_logits=self.right(queries, words, word_mask)[..., 0],
-            boxes=boxes,
-            no_target_logits=self.no_target(queries)[..., 0],
-            attention=None if pointed is None else Attention(query_to_patch=pointed),
-        )
+        number = layers[0][0].shape[1]
+        # All at once: what the patches say of themselves is then computed once.
+        asked = torch.cat([queries for queries, _ in layers], dim=1)  # [B, layers * N, D]
+        boxes, pointed = self.box(asked, vision, vision_mask)
+        return [
+            Outputs(
+                type_logits=self.entity_type(queries),
+                start_logits=self.left(queries, words, word_mask)[..., 0],
+                end_logits=self.right(queries, words, word_mask)[..., 0],
+                boxes=boxes[:, first : first + number],
+                no_target_logits=self.no_target(queries)[..., 0],
+                attention=None
+                if pointed is None
+                else Attention(query_to_patch=pointed[:, first : first + number]),
+            )
+            for first, (queries, words) in zip(
+                range(0, asked.shape[1], number), layers, strict=True
+            )
+        ]

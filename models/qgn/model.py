@@ -110,10 +110,9 @@ class QGN(nn.Module):
         )
         deep = self.deep_supervision and self.training
         decoded = self.mqd(features, deep=deep, picture=attention)
-        *earlier, last = [
-            self.heads(states, words, features.vision, word_mask=batch.word_mask, vision_mask=seen)
-            for states, words in decoded.layers
-        ]
+        *earlier, last = self.heads(
+            decoded.layers, features.vision, word_mask=batch.word_mask, vision_mask=seen
+        )
         shown = last.attention  # a loss may teach a pointing head where to point
         if shown is None and attention:
             shown = self._attention(decoded.weights)

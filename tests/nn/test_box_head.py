@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from torchvision.ops import box_convert, roi_align
 
 from gmbench.nn.box_head import BoxRegression
-from gmbench.nn.second_look import SecondLook
+from gmbench.nn.second_look import CELLS, LOOKS, MARGIN, SecondLook, read_under
 
 B, N, D = 2, 6, 8
 
@@ -71,3 +72,38 @@ def test_second_look_sees_under_its_box_and_a_margin_and_nothing_else():
     assert torch.equal(look(box, queries, far), before)
     assert not torch.allclose(look(box, queries, under), before)
     assert not torch.allclose(look(box, queries, margin), before)
+
+
+def test_what_is_read_under_boxes_and_its_gradient_are_those_of_roi_align():
+    """At boxes that reach out of the picture, too; slow reference: torchvision's own."""
+    side = 7
+    boxes = torch.rand(B, N, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    boxes[0, 0] = torch.tensor([1.4, 0.5, 0.3, 0.3])  # outside
+    found = states(B, side**2, D).requires_grad_()
+    expected = found.detach().clone().requires_grad_()
+    wide = boxes * boxes.new_tensor([1, 1, MARGIN, MARGIN])
+    corners = box_convert(wide, "cxcywh", "xyxy") * side
+    area = expected.mT.unflatten(2, (side, side))
+    cells = roi_align(area, list(corners), CELLS, sampling_ratio=1, aligned=True)
+    reference = cells.flatten(2).mT.unflatten(0, (B, N))
+    got = read_under(boxes, found)
+    torch.testing.assert_close(got, reference)
+    pull = torch.randn(got.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    (got * pull).sum().backward()
+    (reference * pull).sum().backward()
+    torch.testing.assert_close(found.grad, expected.grad)
+
+
+def test_each_look_starts_where_the_last_one_ended():
+    torch.manual_seed(0)
+    part = BoxRegression(width=D, prefix=0, kind="refined").double()
+    queries, patches = states(B, N, D), states(B, 36, D, seed=1)
+    mask = torch.ones(B, 36, dtype=torch.bool)
+    first, _ = part(queries, patches, mask)  # looks have no effect yet
+    torch.nn.init.normal_(part.again.step.weight)
+    drawn, seen = torch.logit(first), []
+    for _ in range(LOOKS):
+        drawn = drawn + part.again(drawn.sigmoid(), queries, patches)
+        seen.append(drawn.sigmoid())
+    torch.testing.assert_close(part(queries, patches, mask)[0], seen[0])  # training looks once
+    torch.testing.assert_close(part.eval()(queries, patches, mask)[0], seen[-1])
