@@ -125,6 +125,7 @@ def build_run(cfg: DictConfig) -> Run:
         pixels=encoders.pixels,
         loader=loader,
         features=features,
+        pictures={name: source.pictures(split) for name, split in splits.items()},
     )
     saw_pixels = any(e.image is not None for split in splits.values() for e in split.examples)
     module = GroundedModule(
@@ -173,6 +174,7 @@ def _cached_features(
             folder=folder,
             identity=f"{fingerprint}|{encoder.identity}",
             label=name,
+            picture_of=source.pictures(split),
         )
         for name, split in splits.items()
     }

@@ -17,7 +17,7 @@ from rich.progress import track
 from torch import Tensor
 
 from gmbench.data.errors import DataError
-from gmbench.data.images import open_image
+from gmbench.data.images import Pictures, picture_of
 from gmbench.data.locking import locked
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 from gmbench.structures import Example
@@ -58,6 +58,7 @@ def region_features(
     folder: Path,
     identity: str,
     label: str,
+    picture_of: Pictures = picture_of,
 ) -> RegionFeatures:
     """Read the features from ``folder``, or compute and keep them.
 
@@ -69,6 +70,7 @@ def region_features(
         folder: where cache files live.
         identity: names data and encoder weights; a change of either computes anew.
         label: shown beside the progress bar.
+        picture_of: where pictures come from; what it does to them is part of ``identity``.
 
     Raises:
         DataError: a picture cannot be read; nothing is kept then.
@@ -81,7 +83,7 @@ def region_features(
             if not index.is_file():
                 part = path.with_suffix(".part.npy" if alone else f".part{os.getpid()}.npy")
                 try:
-                    _compute(examples, encode, pixels, num_regions, part, label)
+                    _compute(examples, encode, pixels, num_regions, part, label, picture_of)
                 except DataError:  # once the picture is mended the key may be another
                     part.unlink(missing_ok=True)
                     part.with_suffix(".json").unlink(missing_ok=True)
@@ -122,6 +124,7 @@ def _compute(
     num_regions: int,
     part: Path,
     label: str,
+    picture_of: Pictures,
 ) -> None:
     """Fill the file example by example: no more than ``STRIDE`` of them are ever in memory.
 
@@ -138,7 +141,7 @@ def _compute(
             values[row] = nothing
             found = _boxes(example, num_regions)
             if len(found) and example.image is not None:
-                picture = open_image(example.image, example.size)
+                picture = picture_of(example)
                 vectors = box_vectors(picture, found, encode, pixels).half()
                 values[row + 1 : row + 1 + len(found)] = vectors.cpu().numpy()
         values.flush()

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from gmbench.data.cache import RegionFeatures
 from gmbench.data.collate import Collate
 from gmbench.data.dataset import GroundedDataset, Input, Item
+from gmbench.data.images import Pictures, picture_of
 from gmbench.data.loader import SteadyLoader
 from gmbench.data.pixels import PixelSettings
 from gmbench.data.sampler import ALL, EveryNth, LengthGroupedBatches, Share
@@ -54,6 +55,7 @@ class GroundedData(lightning.LightningDataModule):
         pixels: PixelSettings,
         loader: LoaderSettings,
         features: Mapping[str, RegionFeatures] | None = None,
+        pictures: Mapping[str, Pictures] | None = None,
     ) -> None:
         """Tokenise every split and keep the parts.
 
@@ -65,6 +67,7 @@ class GroundedData(lightning.LightningDataModule):
             pixels: how its vision encoder wants it.
             loader: batch sizes, workers, numbers of candidates.
             features: cached region vectors by split, in place of crops.
+            pictures: where those of a split come from, if not from their files as they are.
         """
         super().__init__()
         self.splits = splits
@@ -73,6 +76,7 @@ class GroundedData(lightning.LightningDataModule):
         self.pixels = pixels
         self.loader = loader
         self.features = features or {}
+        self.pictures = pictures or {}
         self._first_epoch = 0
         self.pad_id = int(tokenizer.pad_token_id)
         self.tokens = {
@@ -94,6 +98,7 @@ class GroundedData(lightning.LightningDataModule):
             pixels=self.pixels,
             num_regions=self.loader.num_regions if training else self.loader.eval_num_regions,
             features=self.features.get(split),
+            picture_of=self.pictures.get(split, picture_of),
         )
 
     def batch(self, split: str, ids: Sequence[str]) -> Batch:

@@ -1,17 +1,16 @@
 """Examples -> items: sub-words, pixels, crops or cached region features of one tweet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from gmbench.data.cache import RegionFeatures
-from gmbench.data.images import open_image
+from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 from gmbench.data.tokens import Tokens
 from gmbench.faults import strike
@@ -33,12 +32,6 @@ class Item:
     features: Tensor | None
 
 
-def picture_of(example: Example) -> Image.Image:
-    """The example's picture, decoded from its file."""
-    assert example.image is not None
-    return open_image(example.image, example.size)
-
-
 class GroundedDataset(Dataset[Item]):
     """Examples with what a model wants to see of their images."""
 
@@ -51,7 +44,7 @@ class GroundedDataset(Dataset[Item]):
         pixels: PixelSettings,
         num_regions: int,
         features: RegionFeatures | None = None,
-        picture_of: Callable[[Example], Image.Image] = picture_of,
+        picture_of: Pictures = picture_of,
     ) -> None:
         """Keep the parts.
 
@@ -62,7 +55,7 @@ class GroundedDataset(Dataset[Item]):
             pixels: how the vision encoder wants its pixels.
             num_regions: first candidates to keep.
             features: cached region vectors in place of crops, one row an example.
-            picture_of: where a picture comes from, for those who have decoded it already.
+            picture_of: where a picture comes from: decoded before, or changed.
         """
         self.examples = examples
         self.tokens = tokens

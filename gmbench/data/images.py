@@ -6,7 +6,7 @@ No process-wide flag of Pillow is set here, and none that others set lets half a
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gmbench.data.errors import DataError, SizeMismatch, fault, located
+from gmbench.structures import Example
 
 MAX_PIXELS = 40_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # none that runs another program
@@ -26,6 +27,16 @@ TURNS = {  # the orientations that exchange width and height, and what undoes th
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+Pictures = Callable[[Example], Image.Image]
+"""Where the picture of an example comes from: its file, or that with something done to it."""
+
+
+def picture_of(example: Example) -> Image.Image:
+    """The example's picture, decoded from its file."""
+    assert example.image is not None
+    return open_image(example.image, example.size)
 
 
 def image_size(path: Path, expected_size: tuple[int, int] | None = None) -> tuple[int, int]:

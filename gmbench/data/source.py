@@ -1,6 +1,6 @@
 """A data set on disk: where its parts lie, what its tags mean, what to do about faults."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +9,12 @@ from typing import Literal, Protocol
 from gmbench.data.assemble import Policies, assemble
 from gmbench.data.errors import TEXT_ORIGIN, DataError, fault, located
 from gmbench.data.fingerprint import fingerprint
+from gmbench.data.images import Pictures, picture_of
 from gmbench.data.leakage import leaked
 from gmbench.data.reader import READER_VERSION, Block, read_blocks
 from gmbench.data.records import ReadReport, Split
 from gmbench.data.regions import RegionSource
+from gmbench.structures import Example
 
 __all__ = ["SPLITS", "DataSource", "ReadReport", "Split", "World"]
 
@@ -24,6 +26,14 @@ class World(Protocol):
 
     def ensure(self, root: Path) -> Path:
         """Make the data below ``root`` unless it is there, and say in which folder."""
+        ...
+
+
+class Foreign(Protocol):
+    """What is done to pictures on purpose, to see whether a model stands it; its ``repr`` says."""
+
+    def pictures(self, split: str, examples: Sequence[Example]) -> Pictures:
+        """What shows the picture of each of these examples of a split."""
         ...
 
 
@@ -44,6 +54,7 @@ class DataSource:
         drop_leaked: leave dev and test tweets out whose text occurs in train (normalised).
         limit: only the first so many tweets of a split.
         world: makes the data where it is a built-in world.
+        foreign: pastes pieces of other pictures in (foreign.py); none = pictures as they are.
 
     Raises:
         ValueError: an attribute has a value that it cannot have.
@@ -61,6 +72,7 @@ class DataSource:
     drop_leaked: bool = False
     limit: int | None = None
     world: World | None = None
+    foreign: Foreign | None = None
 
     def __post_init__(self) -> None:
         # Configuration files give strings and their own kind of mapping.
@@ -136,6 +148,12 @@ class DataSource:
         )
         return Split(name=split, examples=examples, report=replace(report, leaked_dropped=dropped))
 
+    def pictures(self, split: Split) -> Pictures:
+        """Where the pictures of a split come from."""
+        if self.foreign is None:
+            return picture_of
+        return self.foreign.pictures(split.name, split.examples)
+
     def blocks(self, split: str) -> tuple[Block, ...]:
         """The text side of a split, all of it.
 
@@ -159,7 +177,8 @@ class DataSource:
     def fingerprint(self) -> str:
         """sha256 of everything that is read: text, and each tweet's xml and image if there.
 
-        Tag column, types and ``drop_leaked`` are part of it, folders' names and policies are not.
+        Tag column, types, ``drop_leaked`` and ``foreign`` are part of it, folders' names and
+        policies are not.
 
         Raises:
             DataError: a text file is missing or has a fault.
@@ -173,7 +192,7 @@ class DataSource:
                 files.append((f"images/{block.id}.jpg", self.images / f"{block.id}.jpg"))
         tags = ",".join(self.types)
         salt = f"{READER_VERSION}|{self.tag_column}|{tags}{'|no leaks' * self.drop_leaked}"
-        return fingerprint(files, salt=salt)
+        return fingerprint(files, salt=salt if self.foreign is None else f"{salt}|{self.foreign}")
 
     def _text(self, split: str) -> Path:
         return self.texts / f"{split}.txt"
