@@ -1,23 +1,21 @@
 """``python -m experiments.NAME``: print the rows; ``--launch`` runs them, ``--build`` the files."""
 
 import argparse
-import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from experiments.engine.collect import Block, collect, find
 from experiments.engine.files import Notes, markdown, ours, table_csv
-from experiments.engine.measures import Finished
-from experiments.engine.plan import Experiment, Planned, plan
+from experiments.engine.launching import How, launch
+from experiments.engine.plan import Experiment, plan
 from gmbench.config import friendly
-from gmbench.grid import Job, Limits, Status, run_jobs
-from gmbench.grid.progress import line_of
 from gmbench.reporting.index import read_index
 from gmbench.scoring.atomic import write_atomically
 
@@ -47,7 +45,16 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     found = find(planned, read_index(options.runs_dir))
     code = 0
     if options.launch:
-        code = _launch(planned, found, options)
+        code = launch(
+            planned,
+            rows=options.rows,
+            how=How(
+                runs=options.runs_dir,
+                jobs=options.jobs,
+                timeout=options.timeout,
+                launcher=options.launcher,
+            ),
+        )
         found = find(planned, read_index(options.runs_dir))
     blocks = collect(experiment, planned, found)
     for block in blocks:
@@ -101,49 +108,6 @@ def _command(experiment: Experiment, options: argparse.Namespace) -> str:
     return shlex.join([*parts, *options.overrides])
 
 
-def _launch(
-    planned: Sequence[Planned], found: Mapping[Planned, Finished], options: argparse.Namespace
-) -> int:
-    # Seed by seed: an interrupted table has every row in fewer seeds, not some rows in all.
-    missing = [run for run in planned if run not in found]
-    if options.rows:
-        missing = [run for run in missing if run.row.key in options.rows]
-    missing.sort(key=lambda run: run.seed)
-    if options.launcher:
-        jobs = _sweeps(missing, options)
-    else:
-        jobs = [_job(run, options.runs_dir) for run in missing]
-    environment = os.environ
-    if options.jobs > 1 and "OMP_NUM_THREADS" not in environment:
-        environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // options.jobs))
-    print(f"{len(jobs)} runs to make, {options.jobs} at a time", flush=True)
-    try:
-        outcomes = run_jobs(
-            jobs,
-            workers=options.jobs,
-            limits=Limits(timeout=options.timeout),
-            report=lambda *event: print(line_of(*event), flush=True),
-        )
-    except KeyboardInterrupt:
-        print("interrupted: no run is left; the same command goes on", file=sys.stderr)
-        return 130
-    return 2 if any(outcome.status is Status.FAILED for outcome in outcomes) else 0
-
-
-def _job(run: Planned, runs: Path) -> Job:
-    folder = str(run.folder).replace("'", r"\'")
-    command = (
-        *(sys.executable, "-m", "gmbench.run"),
-        *run.overrides,
-        f"seed={run.seed}",
-        f"name={run.folder.parents[2].name}",
-        f"runs={runs}",
-        f"hydra.run.dir='{folder}'",
-        "callbacks.progress=false",
-    )
-    return Job(label=run.label, folder=run.folder, command=command, sha=run.sha)
-
-
 def _build(
     experiment: Experiment, blocks: Sequence[Block], options: argparse.Namespace, console: Console
 ) -> None:
@@ -195,32 +159,6 @@ def _table(experiment: Experiment, block: Block) -> Table:
         world = () if block.setting.real else first.row.world_only
         overrides = " ".join((f"{first.row.key}:", *first.row.overrides, *world))
         missing = first.wanted - len(first.runs)
-        table.add_row(first.row.label, overrides, str(missing or ""), *cells)
+        table.add_row(escape(first.row.label), escape(overrides), str(missing or ""), *cells)
     table.caption = "\n".join([*(f"! {text}" for text in notes.letters), *block.set_aside]) or None
     return table
-
-
-def _sweeps(missing: Sequence[Planned], options: argparse.Namespace) -> list[Job]:
-    """One multirun of Hydra's a row, all of its missing seeds in it, under another launcher."""
-    rows: dict[tuple[str, str], list[Planned]] = {}
-    for run in missing:
-        rows.setdefault((run.setting.key, run.row.key), []).append(run)
-    jobs = []
-    for runs in rows.values():
-        folder = runs[0].folder.parent
-        quoted = str(folder).replace("'", r"\'")
-        command = (
-            *(sys.executable, "-m", "gmbench.run", "-m", *runs[0].overrides),
-            f"seed={','.join(str(run.seed) for run in runs)}",
-            f"name={folder.parents[1].name}",
-            f"runs={options.runs_dir}",
-            f"hydra/launcher={options.launcher}",
-            f"hydra.sweep.dir='{quoted}'",
-            "hydra.sweep.subdir='seed=${seed}'",
-            "callbacks.progress=false",
-        )
-        # The sweep has no result of its own: the last seed's stands for it.
-        jobs.append(
-            Job(label=runs[-1].label, folder=runs[-1].folder, command=command, sha=runs[-1].sha)
-        )
-    return jobs

@@ -27,6 +27,8 @@ class Variant:
         series: the line it is a point of, where a curve has several; without ``x`` the line runs
             across, for a model that the axis does not touch.
         extra: the paper has no such row.
+        weights_of: key of a row that trains the same: its best weights are tested under these
+            overrides and nothing is trained; a run that trained by them itself does as well.
         against: key of the row it is compared with, in place of the experiment's reference.
         only: ``real`` or ``world``: it makes sense on such data alone; ``print``: it is a row of
             the paper that is not ours to run.
@@ -40,6 +42,7 @@ class Variant:
     x: float | None = None
     series: str | None = None
     extra: bool = False
+    weights_of: str | None = None
     against: str | None = None
     only: Literal["real", "world", "print"] | None = None
 
@@ -102,7 +105,8 @@ class Experiment:
         note: what a reader must know, in Markdown.
         picture: draws the PNG in place of bars or curves; given each row's label and its first
             run of the first setting, it may answer None where it has nothing to draw.
-        data_varies: rows are of different data on purpose; only rows of equal data are compared.
+        data_varies: rows are of different data on purpose; only rows of the same tweets and gold
+            are compared.
     """
 
     name: str
@@ -127,6 +131,9 @@ class Experiment:
             raise ValueError(f"{self.name}: a row stands twice among {keys}")
         if self.reference is not None and self.reference not in keys:
             raise ValueError(f"{self.name}: no row {self.reference!r} to compare with")
+        for row in self.rows:
+            if row.weights_of is not None and row.weights_of not in keys:
+                raise ValueError(f"{self.name}: no row {row.weights_of!r} to take weights of")
 
 
 Preset = Literal["paper", "world", "smoke"]

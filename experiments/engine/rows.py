@@ -7,7 +7,10 @@ from experiments.papers import papers
 
 
 def rows_of(
-    table: str, overrides: Mapping[str, str], extra: Mapping[str, tuple[str, str]] | None = None
+    table: str,
+    overrides: Mapping[str, str],
+    extra: Mapping[str, tuple[str, str]] | None = None,
+    weights_of: Mapping[str, str] | None = None,
 ) -> tuple[Variant, ...]:
     """The variants of a table in the paper's order, then ours.
 
@@ -15,6 +18,7 @@ def rows_of(
         table: key of the table in ``papers.yaml``.
         overrides: of each of its rows, with spaces between them.
         extra: further rows that the paper does not have: label and overrides.
+        weights_of: of these, the ones that train nothing: the row whose weights they test.
 
     Raises:
         ValueError: a row of the paper is missing or there is one that it does not have.
@@ -28,7 +32,13 @@ def rows_of(
         for key, row in rows.items()
     ]
     more = [
-        Variant(key=key, label=label, overrides=tuple(given.split()), extra=True)
+        Variant(
+            key=key,
+            label=label,
+            overrides=tuple(given.split()),
+            extra=True,
+            weights_of=(weights_of or {}).get(key),
+        )
         for key, (label, given) in (extra or {}).items()
     ]
     return (*ours, *more)
