@@ -417,6 +417,19 @@ def test_other_errors_keep_their_traceback() -> None:
     assert friendly(RuntimeError("a bug")) is None
 
 
+def test_a_sweep_that_is_only_to_be_shown_is_told_in_a_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gmbench.run", "-m", "seed=1,2", "--cfg", "job"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "--cfg and --info show one configuration: leave -m (--multirun) out"
+    ]
+
+
 def test_a_further_folder(tree: Path, tmp_path: Path) -> None:
     mine = tmp_path / "it's mine"
     (mine / "trainer").mkdir(parents=True)

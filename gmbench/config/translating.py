@@ -44,6 +44,8 @@ def friendly(
         return _instantiation(error)
     if str(error).startswith("Config group override must be a string"):  # a plain ValueError
         return f"{error}; name a file of that folder, as in model=mqspn"
+    if str(error).startswith("Only one of --run, --multirun, --cfg"):  # a plain ValueError
+        return "--cfg and --info show one configuration: leave -m (--multirun) out"
     if not isinstance(error, CompactHydraException | yaml.YAMLError):
         return None
     overrides, config_dir = _parse(argv)
