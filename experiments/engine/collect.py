@@ -76,7 +76,8 @@ def find(planned: Sequence[Planned], index: Indexed) -> dict[Planned, Finished]:
     """The runs of a plan that are finished: by the sha of their configuration, wherever they lie.
 
     A run in its own folder whose configuration lacks only keys that have come to the tree since is
-    taken too, with a note.
+    taken too, with a note. So is one there that only tested weights (``Variant.weights_of``);
+    elsewhere such a run could be of any checkpoint.
     """
     found = {}
     for run in planned:
