@@ -213,5 +213,5 @@ def test_no_torch_in_the_data_that_is_read():
 def test_keywords_of_the_constructor_are_the_ones_configuration_uses():
     assert list(DataSource.__dataclass_fields__) == [
         "name", "root", "text_dir", "xml_dir", "image_dir", "tag_column", "types",
-        "missing_image", "bad_input", "drop_leaked", "limit", "world",
+        "missing_image", "bad_input", "drop_leaked", "limit", "world", "foreign",
     ]  # fmt: skip
