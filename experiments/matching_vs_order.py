@@ -31,7 +31,7 @@ EXPERIMENT = Experiment(
             label="MQSPN, in a drawn order",
             overrides=("model=mqspn", *DRAWN),
         ),
-        Variant(key="qgn", label="QGN, matching", overrides=("model=qgn",)),
+        Variant(key="qgn", label="QGN, matching", overrides=("model=qgn",), against="qgn"),
         Variant(
             key="qgn_order",
             label="QGN, in order",

@@ -39,7 +39,7 @@ def patched(percent: int) -> Variant:
     """QGN's weights of the row without noise, tested on pictures with foreign patches."""
     return Variant(
         key=f"qgn_{percent}",
-        label=f"QGN, {percent} % of the free picture foreign, in testing alone",
+        label=f"QGN, {percent} % foreign, in testing alone",
         overrides=(
             "model=qgn",
             "+foreign=patches",
@@ -74,6 +74,7 @@ EXPERIMENT = Experiment(
             label="QGN, no noise",
             overrides=("model=qgn",),
             paper_only=("+experiment=qgn_paper",),
+            against="qgn",  # not with MQSPN
         ),
         *(patched(percent) for percent in (10, 25, 50)),
     ),

@@ -152,8 +152,9 @@ def _provenance(block: Block) -> Iterator[str]:
         first = runs[0].result
         protocol = f"{first.protocol.name} {first.protocol.version}"
         data = first.data
+        prints = dict.fromkeys(run.result.data.fingerprint[:12] for run in runs)  # in rows' order
         yield (
-            f"Protocol {protocol}, data {data.name} {data.fingerprint[:12]}, {data.split} split, "
+            f"Protocol {protocol}, data {data.name} {', '.join(prints)}, {data.split} split, "
             f"{data.n} tweets{'' if data.limit is None else f', limited to {data.limit}'}."
         )
         seconds = sum(run.result.cost.seconds for run in runs)

@@ -29,7 +29,8 @@ class Variant:
         extra: the paper has no such row.
         weights_of: key of a row that trains the same: its best weights are tested under these
             overrides and nothing is trained; a run that trained by them itself does as well.
-        against: key of the row it is compared with, in place of the experiment's reference.
+        against: key of the row it is compared with, in place of the experiment's reference; its
+            own key = with none.
         only: ``real`` or ``world``: it makes sense on such data alone; ``print``: it is a row of
             the paper that is not ours to run.
     """
