@@ -1,7 +1,7 @@
 """QGN, Figure 4: where models look for an entity, as maps and as two numbers."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from experiments.engine import GMNER_F1, Experiment, Finished, Measure, Variant, main
 
@@ -30,11 +30,11 @@ def area(run: Finished) -> float | None:
     return None if looks is None else 100 * looks.pointing.area
 
 
-def maps(runs: Mapping[str, Finished]) -> bytes | None:
-    """The picture: one row an entity, one column a model."""
+def maps(runs: Mapping[str, Sequence[Finished]]) -> bytes | None:
+    """The picture: one row an entity, one column a model, by its first seed."""
     from experiments.engine.looks import draw, looks_of
 
-    found = [(label, looks) for label, run in runs.items() if (looks := looks_of(run.folder))]
+    found = [(label, looks) for label, mine in runs.items() if (looks := looks_of(mine[0].folder))]
     return draw(found) if found else None
 
 

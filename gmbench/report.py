@@ -63,7 +63,13 @@ def _site(board: Board, options: argparse.Namespace) -> int:
     from gmbench.reporting.site.writing import NotASite
 
     try:
-        page = make_site(board, options.html, Console(stderr=True), images=not options.no_images)
+        page = make_site(
+            board,
+            options.html,
+            Console(stderr=True),
+            images=not options.no_images,
+            sentences=not options.no_tweets,
+        )
     except NotASite as fault:
         print(f"report: {fault}", file=sys.stderr)
         return 2
@@ -103,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write a site to look at offline: runs, pairs, examples",
     )
     add("--no-images", action="store_true", help="with --html: no pictures of tweets in the site")
+    add(
+        "--no-tweets",
+        action="store_true",
+        help="with --html: neither pictures nor sentences of tweets, only what was counted",
+    )
     add("--wandb", action="store_true", help="also log it to W&B, as a table and an artifact")
     add("--wandb-mode", choices=("offline", "online"), default="offline")
     add("--wandb-project", default="gmbench", metavar="NAME")

@@ -16,7 +16,9 @@ from gmbench.reporting.site.members import Member
 from gmbench.structures import Example
 
 
-def make_site(board: Board, folder: Path, console: Console, *, images: bool) -> Path:
+def make_site(
+    board: Board, folder: Path, console: Console, *, images: bool, sentences: bool = True
+) -> Path:
     """Write the site; its first page.
 
     Args:
@@ -24,6 +26,7 @@ def make_site(board: Board, folder: Path, console: Console, *, images: bool) -> 
         folder: new, empty, or an earlier site's.
         console: told what is being written, and which tweets are not at hand.
         images: whether pictures of tweets are copied into it.
+        sentences: whether tweets can be read in it; without, there is no browser of examples.
 
     Raises:
         NotASite: the folder holds something else.
@@ -42,7 +45,8 @@ def make_site(board: Board, folder: Path, console: Console, *, images: bool) -> 
             board,
             folder,
             gold_of=gold_of,
-            images=images,
+            images=images and sentences,
+            sentences=sentences,
             said=lambda line: status.update(line.replace("[", "(")),
         )
 

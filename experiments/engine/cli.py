@@ -12,8 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from experiments.engine.collect import Block, collect, find
-from experiments.engine.files import Notes, markdown, ours, table_csv
+from experiments.engine.files import Notes, by_column, markdown, ours, table_csv
 from experiments.engine.launching import How, launch
+from experiments.engine.measures import Measure
 from experiments.engine.plan import Experiment, plan
 from gmbench.config import friendly
 from gmbench.reporting.index import read_index
@@ -58,7 +59,8 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
         found = find(planned, read_index(options.runs_dir))
     blocks = collect(experiment, planned, found)
     for block in blocks:
-        console.print(_table(experiment, block))
+        for number, measures in enumerate(by_column(experiment)):
+            console.print(_table(experiment, block, measures, first=number == 0))
     missing = len(planned) - len(found)
     if not planned:
         console.print("Nothing of it can be run on this data.")
@@ -118,8 +120,8 @@ def _build(
     options.out.mkdir(parents=True, exist_ok=True)
     drawn = None
     if experiment.picture is not None:
-        first = {row[0].row.label: row[0].runs[0] for row in blocks[0].cells if row[0].runs}
-        drawn = experiment.picture(first)
+        first = blocks[0].cells
+        drawn = experiment.picture({row[0].row.label: row[0].runs for row in first if row[0].runs})
     for suffix, data in (
         ("md", markdown(experiment, blocks, preset=options.preset, command=command).encode()),
         ("csv", table_csv(experiment, blocks, preset=options.preset).encode()),
@@ -129,23 +131,28 @@ def _build(
     console.print(f"Written: {options.out / name}.{{md,csv,png}}")
 
 
-def _table(experiment: Experiment, block: Block) -> Table:
+def _table(
+    experiment: Experiment, block: Block, measures: Sequence[Measure], *, first: bool
+) -> Table:
+    """The cells of some measures; what a row is and misses stands in the first table alone."""
     table = Table(
-        title=f"{experiment.title}: {block.setting.label}",
+        title=f"{experiment.title}: {block.setting.label}" if first else measures[0].column,
         title_justify="left",
         box=box.ROUNDED,
         caption_justify="left",
     )
     table.add_column("row", overflow="fold")
-    table.add_column("key, overrides", style="dim", overflow="fold")
-    table.add_column("missing", justify="right")
-    printed = any(cell.paper is not None for row in block.cells for cell in row)
-    for measure in experiment.measures:
+    if first:
+        table.add_column("key, overrides", style="dim", overflow="fold")
+        table.add_column("missing", justify="right")
+    lines = [[cell for cell in row if cell.measure in measures] for row in block.cells]
+    printed = any(cell.paper is not None for line in lines for cell in line)
+    for measure in measures:
         table.add_column(measure.title, justify="right")
         if printed:
             table.add_column("paper", justify="right", style="dim")
     notes = Notes()
-    for row in block.cells:
+    for row in lines:
         cells: list[str] = []
         for cell in row:
             cells.append(ours(cell).replace("*", ""))
@@ -155,10 +162,11 @@ def _table(experiment: Experiment, block: Block) -> Table:
                     "" if cell.value is None else f"{cell.value:.2f}{'!' if flagged else ''}"
                 )
                 notes.mark(cell.paper.reason if cell.paper else None)
-        first = row[0]
-        world = () if block.setting.real else first.row.world_only
-        overrides = " ".join((f"{first.row.key}:", *first.row.overrides, *world))
-        missing = first.wanted - len(first.runs)
-        table.add_row(escape(first.row.label), escape(overrides), str(missing or ""), *cells)
+        variant, missing = row[0].row, row[0].wanted - len(row[0].runs)
+        if first:
+            world = () if block.setting.real else variant.world_only
+            overrides = " ".join((f"{variant.key}:", *variant.overrides, *world))
+            cells = [escape(overrides), str(missing or ""), *cells]
+        table.add_row(escape(variant.label), *cells)
     table.caption = "\n".join([*(f"! {text}" for text in notes.letters), *block.set_aside]) or None
     return table

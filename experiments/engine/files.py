@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from experiments.engine.collect import Block, OurCell
+from experiments.engine.measures import Measure
 from experiments.engine.plan import Experiment, Preset
 
 NOT_RUN = "*not run*"
@@ -44,14 +45,19 @@ class Notes:
         return f"<sup>{letter}</sup>"
 
 
+def by_column(experiment: Experiment) -> list[tuple[Measure, ...]]:
+    """The measures that share a table: those of one column group of the paper."""
+    columns = dict.fromkeys(measure.column for measure in experiment.measures)
+    return [tuple(m for m in experiment.measures if m.column == column) for column in columns]
+
+
 def _tables(experiment: Experiment, block: Block) -> Iterator[list[tuple[OurCell, ...]]]:
     """Rows of each table of a block: one for each column group of the paper."""
     if any(measure.row for measure in experiment.measures):  # as printed: types downwards
         yield list(zip(*block.cells, strict=True))
         return
-    columns = list(dict.fromkeys(measure.column for measure in experiment.measures))
-    for column in columns:
-        rows = [tuple(c for c in row if c.measure.column == column) for row in block.cells]
+    for measures in by_column(experiment):
+        rows = [tuple(c for c in row if c.measure in measures) for row in block.cells]
         # What can only be run on the other data has nothing to say here.
         yield [row for row in rows if any(c.wanted or c.paper is not None for c in row)]
 

@@ -104,8 +104,8 @@ class Experiment:
         curve: name of the axis where the picture is a curve over ``Variant.x``.
         seeds: of ``--preset paper`` and ``world``; ``smoke`` takes the first.
         note: what a reader must know, in Markdown.
-        picture: draws the PNG in place of bars or curves; given each row's label and its first
-            run of the first setting, it may answer None where it has nothing to draw.
+        picture: draws the PNG in place of bars or curves; given the runs of the first setting by
+            their row's label, it may answer None where it has nothing to draw.
         data_varies: rows are of different data on purpose; only rows of the same tweets and gold
             are compared.
     """
@@ -124,7 +124,7 @@ class Experiment:
     seeds: tuple[int, ...] = SEEDS
     note: str = ""
     data_varies: bool = False
-    picture: Callable[[Mapping[str, Finished]], bytes | None] | None = None
+    picture: Callable[[Mapping[str, Sequence[Finished]]], bytes | None] | None = None
 
     def __post_init__(self) -> None:
         keys = [row.key for row in self.rows]

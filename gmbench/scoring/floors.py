@@ -14,6 +14,8 @@ from gmbench.scoring.counting import Task
 from gmbench.structures import Entity, Example, Prediction
 
 Predictions = Mapping[str, tuple[Prediction, ...]]
+CEILING_OF_ONE_REGION_A_TYPE = "its ceiling: gold text, one gold box a type"
+"""Stands among the floors of a model that is built so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,8 +148,7 @@ def gold_text_with_one_region_a_type(examples: Sequence[Example]) -> Floor:
         predictions[example.id] = tuple(
             Prediction(e.start, e.end, e.type, regions[e.type]) for e in example.entities
         )
-    name = "its ceiling: gold text, one gold box a type"
-    return Floor(name, predictions, tasks=("gmner", "eeg"))
+    return Floor(CEILING_OF_ONE_REGION_A_TYPE, predictions, tasks=("gmner", "eeg"))
 
 
 def floors(

@@ -1,6 +1,7 @@
 """The comparison site as files: what stands in it, what it escapes, where its links lead."""
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -111,6 +112,24 @@ def test_without_the_tweets_everything_else_is_there(tmp_path):
     assert "not at hand" in (tmp_path / "site" / "index.html").read_text()
     assert len(list((tmp_path / "site" / "pairs").iterdir())) == 1
     assert not (tmp_path / "site" / "examples").exists()
+
+
+def test_without_sentences_the_counts_are_there_and_no_word_of_a_tweet(tmp_path):
+    board, gold = two_models(tmp_path, 12)
+    full, bare = tmp_path / "full", tmp_path / "bare"
+    write_site(board, full, gold_of=lambda member: gold, images=False)
+    write_site(board, bare, gold_of=lambda member: gold, images=False, sentences=False)
+    files = [{p.relative_to(site) for p in site.rglob("*") if p.is_file()} for site in (full, bare)]
+    browser = {path for path in files[0] if path.parts[0] == "examples"}
+    assert browser
+    assert files[1] == files[0] - browser
+    assert "written without the tweets" in (bare / "index.html").read_text()
+    (pair,) = (bare / "pairs").iterdir()
+    counts = [
+        re.sub(r"</?a[^>]*>", "", (site / "pairs" / pair.name).read_text()).split("</h2>")[2]
+        for site in (full, bare)
+    ]
+    assert counts[0].replace(" Numbers lead to the tweets.", "") == counts[1]
 
 
 def test_only_a_site_of_ours_is_replaced(tmp_path):

@@ -63,6 +63,7 @@ def write_site(
     *,
     gold_of: GoldOf,
     images: bool,
+    sentences: bool = True,
     said: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write every page.
@@ -72,6 +73,7 @@ def write_site(
         folder: new, empty, or an earlier site's.
         gold_of: the tweets that a run was scored on, or None where they are not at hand.
         images: whether pictures of tweets are copied into the site.
+        sentences: whether it has a browser of examples; without, their verdicts are only counted.
         said: told what is being written.
 
     Returns:
@@ -85,10 +87,17 @@ def write_site(
     writer.prepare()
     writer.static()
     shown = [
-        _league(writer, league, number, gold_of, images, said)
+        _league(writer, league, number, gold_of, images, sentences, said)
         for number, league in enumerate(board.leagues, start=1)
     ]
-    writer.page("index.html", "index.html", board=board, leagues=shown, meaning=MEANING)
+    writer.page(
+        "index.html",
+        "index.html",
+        board=board,
+        leagues=shown,
+        meaning=MEANING,
+        sentences=sentences,
+    )
     return folder / "index.html"
 
 
@@ -98,6 +107,7 @@ def _league(
     number: int,
     gold_of: GoldOf,
     images: bool,
+    sentences: bool,
     said: Callable[[str], None],
 ) -> Shown:
     runs = members(league)
@@ -117,8 +127,13 @@ def _league(
     browser = None
     if gold is not None and answers:
         said(f"examples of {league.title}")
-        browser = f"examples/league-{number}.html"
-        judged = _browser(writer, league, number, gold, answers, images)
+        pixels = league.rows[0].entries[0].result.data.saw_pixels
+        pictures = writer.pictures(gold, f"examples/images-{number}") if images else {}
+        from_page = {id_: path.removeprefix("examples/") for id_, path in pictures.items()}
+        read = tweets(gold, list(answers.values()), from_page, saw_pixels=pixels)
+        judged = {member: tuple(t.runs[n] for t in read) for n, member in enumerate(answers)}
+        if sentences:
+            browser = _browser(writer, league, number, gold, tuple(answers), read)
     pairs = []
     for one, other in combinations(top, 2):
         said(f"{one.name} against {other.name}")
@@ -156,35 +171,32 @@ def _browser(
     league: League,
     number: int,
     gold: Sequence[Example],
-    answers: dict[Member, Answers],
-    images: bool,
-) -> dict[Member, tuple[Judged, ...]]:
-    """The examples' page, data and pictures; the verdicts of every run."""
-    pixels = league.rows[0].entries[0].result.data.saw_pixels
-    pictures = writer.pictures(gold, f"examples/images-{number}") if images else {}
-    from_page = {id_: path.removeprefix("examples/") for id_, path in pictures.items()}
-    found = tweets(gold, list(answers.values()), from_page, saw_pixels=pixels)
+    runs: Sequence[Member],
+    found: tuple[Tweet, ...],
+) -> str:
+    """The examples' page and its data; where the page lies."""
     types = sorted({e.type for example in gold for e in example.entities})
     writer.data(
         f"examples/league-{number}.js",
         Browsed(
             title=league.title,
-            runs=tuple(member.name for member in answers),
+            runs=tuple(member.name for member in runs),
             types=tuple(types),
-            pixels=pixels,
+            pixels=league.rows[0].entries[0].result.data.saw_pixels,
             tweets=found,
         ),
     )
+    page = f"examples/league-{number}.html"
     writer.page(
-        f"examples/league-{number}.html",
+        page,
         "examples.html",
         title=league.title,
         data=f"league-{number}.js",
-        runs=tuple(member.name for member in answers),
+        runs=tuple(member.name for member in runs),
         types=types,
-        with_pictures=bool(pictures),
+        with_pictures=any(tweet.image for tweet in found),
     )
-    return {member: tuple(t.runs[n] for t in found) for n, member in enumerate(answers)}
+    return page
 
 
 def _run(writer: Writer, member: Member, shown: Sequence[str]) -> None:
