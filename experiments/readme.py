@@ -22,6 +22,7 @@ from gmbench.reporting.leaderboard import of_the_method
 from gmbench.reporting.records import RecordError
 from gmbench.reporting.results import RunResult, read_result, write_result
 from gmbench.scoring.atomic import write_atomically
+from gmbench.scoring.floors import CEILING_OF_ONE_REGION_A_TYPE
 from gmbench.scoring.seeds import summarise
 
 RESULTS = Path(__file__).parent / "results"
@@ -29,6 +30,8 @@ ROOT = RESULTS.parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), RESULTS.parent / "README.md")
 MARKED = re.compile(r"(<!-- results: (\w+) (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 TASKS = ("gmner", "mner", "eeg")
+ONE_BY_ONE = 3
+"""Seeds of a method up to which each has a line; of more the least and the greatest are told."""
 
 
 def filled(text: str) -> str:
@@ -61,7 +64,7 @@ def first_table(text: str) -> list[str]:
 
 
 def runs_table(name: str) -> list[str]:
-    """Every run, its method's mean where there are several seeds, the floors, where it is from.
+    """The runs or their range, each method's mean over seeds, the floors, where it is from.
 
     Raises:
         ValueError: no such runs, or runs that may not share a table.
@@ -87,14 +90,14 @@ def runs_table(name: str) -> list[str]:
     heads = [title, *(f"{task.upper()} P / R / F1" for task in shown)]
     if not first.data.saw_pixels:
         heads.append(f"F1 of {' / '.join(first.metrics.per_type)}")
-    rows = [*_methods(methods, shown), *_floors(first, shown)]
+    rows = [*_methods(methods, shown), *_floors(methods, shown)]
     commands = [f"- {label}: `{_command(method)}`" for label, method in methods.items()]
     return [_row(heads), "|" + "---|" * len(heads), *rows, "", *commands, "", _origin(runs)]
 
 
 def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[str]:
     for label, method in methods.items():
-        for run in method:
+        for run in method if len(method) <= ONE_BY_ONE else ():
             cells = [f"{label}, seed {run.config.seed}"]
             cells += [_figures(getattr(run.metrics, task)) for task in shown]
             if not run.data.saw_pixels:
@@ -105,15 +108,26 @@ def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterat
             cells = [f"{label}, mean ± sd of F1 ({len(method)} seeds)"]
             for task in shown:
                 found = summarise([100 * getattr(run.metrics, task).f1 for run in method])
-                cells.append(f"**{found.mean:.1f}** ± {found.sd:.1f}")
+                spread = f" ({min(found.values):.1f} to {max(found.values):.1f})"
+                cells.append(
+                    f"**{found.mean:.1f}** ± {found.sd:.1f}"
+                    + (spread if len(method) > ONE_BY_ONE else "")
+                )
             yield _row(cells + [""] * (not method[0].data.saw_pixels))
 
 
-def _floors(first: RunResult, shown: list[str]) -> Iterator[str]:
-    for floor in first.floors:
-        figures = [getattr(floor, task) for task in shown]
-        if any(one is not None for one in figures):
-            cells = [f"floor: {floor.name}", *map(_figures, figures)]
+def _floors(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[str]:
+    """Each floor once; a ceiling with the name of the method that has it."""
+    said = set()
+    for label, (first, *_) in methods.items():
+        for floor in first.floors:
+            figures = [getattr(floor, task) for task in shown]
+            if floor.name in said or all(one is None for one in figures):
+                continue
+            said.add(floor.name)
+            own = floor.name == CEILING_OF_ONE_REGION_A_TYPE
+            name = floor.name.replace("its ceiling", f"ceiling of {label}")
+            cells = [name if own else f"floor: {name}", *map(_figures, figures)]
             yield _row(cells + [""] * (not first.data.saw_pixels))
 
 

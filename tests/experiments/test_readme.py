@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,20 @@ def test_a_run_is_added_and_the_page_written_then_a_changed_digit_is_found(elsew
     shutil.rmtree(folder / "results")
     assert main([]) == 2
     assert "no seed=N.json" in capsys.readouterr().err
+
+
+def test_of_many_seeds_the_mean_and_the_range_are_told(elsewhere):
+    _, page, run = elsewhere
+    for seed in (1, 2, 3, 4):
+        result = sample()
+        write_result(run / "result.json", replace(result, config=replace(result.config, seed=seed)))
+        add("here/mine", [run])
+    assert main([]) == 0
+    text = page.read_text()
+    f1 = f"{100 * sample().metrics.mner.f1:.1f}"
+    assert "mine, seed 1" not in text
+    assert "(4 seeds) | " in text
+    assert f"**{f1}** ± 0.0 ({f1} to {f1})" in text
 
 
 def test_an_edited_result_is_refused(elsewhere):
