@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gmbench.command_line import CommandLine
+from gmbench.reporting import pairs
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import TASKS, Board, leaderboard
 from gmbench.reporting.leaderboard_tables import TEXTS, terminal
@@ -43,14 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"W&B: {_mirrored(board, options)}", file=sys.stderr)
     if options.html is not None:
         return _site(board, options)
+    if options.pairs and options.format not in ("table", *pairs.TEXTS):
+        print(f"report: --pairs has no {options.format}; table, md or csv", file=sys.stderr)
+        return 2
     if options.format == "table" and options.out is None:
         console = Console()
         if not console.is_terminal:
             console = Console(width=160)
-        for renderable in terminal(board):
+        shown = pairs.terminal(board, options.tests) if options.pairs else terminal(board)
+        for renderable in shown:
             console.print(renderable)
         return 0
-    text = TEXTS["md" if options.format == "table" else options.format](board)
+    form = "md" if options.format == "table" else options.format
+    text = pairs.TEXTS[form](board, options.tests) if options.pairs else TEXTS[form](board)
     if options.out is None:
         sys.stdout.write(text)
     else:
@@ -101,7 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--metric", choices=TASKS, default="gmner", help="ranks the rows")
     add("--format", choices=("table", *TEXTS), default="table")
-    add("--tests", type=int, default=12, help="rows from the top compared with the best")
+    add(
+        "--tests",
+        type=int,
+        default=12,
+        help="so many rows from the top are compared with the best, or with each other",
+    )
+    add("--pairs", action="store_true", help="every two of these rows in place of the leaderboard")
     add(
         "--html",
         type=Path,

@@ -44,15 +44,15 @@ def against_best(rows: Sequence[Sequence[Entry]], task: Task) -> list[Versus | N
     """Each row against the first; None for the first and for rows without counts of tweets."""
     if len(rows) < 2:
         return [None] * len(rows)
-    best = _tables(rows[0], task)
+    best = tables_of(rows[0], task)
     found: list[tuple[Interval, float] | None] = [None]
     for row in rows[1:]:
-        mine = _tables(row, task) if best else []
+        mine = tables_of(row, task) if best else []
         if not mine:
             found.append(None)
             continue
         seeds = min(len(best), len(mine))
-        p = randomisation_p(_summed(best[:seeds]), _summed(mine[:seeds]))
+        p = randomisation_p(summed(best[:seeds]), summed(mine[:seeds]))
         found.append((compare_seeds(mine, best).delta, p))
     adjusted = iter(holm([one[1] for one in found if one is not None]))
     return [
@@ -63,7 +63,7 @@ def against_best(rows: Sequence[Sequence[Entry]], task: Task) -> list[Versus | N
 
 def interval_of(entries: Sequence[Entry], task: Task) -> Interval | None:
     """Of the mean F1 over the runs when tweets are drawn again: noise of the test set alone."""
-    tables = _tables(entries, task)
+    tables = tables_of(entries, task)
     if not tables or len(tables[0]) < 2:
         return None
     joint = np.concatenate(tables, axis=1)
@@ -75,8 +75,8 @@ def interval_of(entries: Sequence[Entry], task: Task) -> Interval | None:
     return Interval(value, float(low), float(high))
 
 
-def _tables(entries: Sequence[Entry], task: Task) -> list[Ints]:
-    """The counts of every run; nothing unless all of them have them."""
+def tables_of(entries: Sequence[Entry], task: Task) -> list[Ints]:
+    """The counts by tweet of every run; nothing unless all of them have them."""
     tables = [table for entry in entries if (table := _table(entry, task)) is not None]
     return tables if len(tables) == len(entries) else []
 
@@ -89,6 +89,7 @@ def _table(entry: Entry, task: Task) -> Ints | None:
     return table
 
 
-def _summed(tables: Sequence[Ints]) -> Ints:
+def summed(tables: Sequence[Ints]) -> Ints:
+    """The counts of several runs together, tweet by tweet."""
     total: Ints = np.sum(np.stack(tables), axis=0)
     return total
