@@ -2,12 +2,14 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
 from gmbench.report import main
 from gmbench.reporting.comparison import compare_runs, read_scored_run
-from gmbench.reporting.pairs import every_pair, markdown, table_csv
+from gmbench.reporting.pairs import Pair, every_pair, markdown, table_csv
+from gmbench.scoring.statistics import Interval
 from tests.reporting.two_models import two_models
 
 
@@ -39,6 +41,24 @@ def test_rows_beyond_those_asked_for_and_tasks_without_scores_are_left_out(made,
     assert every_pair(board.leagues[0], 1) == ()
     blind, _ = two_models(tmp_path, 12, pixels=False)
     assert [pair.task for pair in every_pair(blind.leagues[0], 12)] == ["mner"]
+
+
+def test_a_difference_stands_only_against_tweets_and_seeds_both():
+    sure = Pair(
+        task="mner",
+        first="a",
+        second="b",
+        delta=Interval(0.02, 0.01, 0.03),
+        ahead=25,
+        of=25,
+        p=0.001,
+        p_holm=0.01,
+    )
+    assert sure.differs
+    assert replace(sure, delta=Interval(-0.02, -0.03, -0.01)).differs
+    assert not replace(sure, p_holm=0.06).differs
+    assert not replace(sure, delta=Interval(0.02, -0.01, 0.05)).differs
+    assert not replace(sure, delta=Interval(0.02, None, None)).differs
 
 
 def test_files_hold_what_was_tested(made, tmp_path, capsys):
