@@ -23,7 +23,7 @@ MEANING = (
     "a hierarchical bootstrap over seeds and tweets; seeds ahead: pairs of a seed of the first and "
     "one of the second in which the first has the greater F1; p: approximate randomisation by "
     "tweet on the counts summed over as many seeds as both have, two-sided; Holm over all tests of "
-    "a table; * = at most 5 %, and 0 lies outside the interval: neither tweets nor seeds explain it."
+    "a table; * = at most 5 % with 0 outside the interval: neither tweets nor seeds explain it."
 )
 
 
