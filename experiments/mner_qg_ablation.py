@@ -25,13 +25,19 @@ EXPERIMENT = Experiment(
             key="wo_existence_always",
             label="w/o existence loss, always a box (ours)",
             overrides=(EXISTENCE, ALWAYS),
+            weights_of="wo_existence",
         ),
         Variant(
             key="single_mner",
             label="MNER alone, never a box",
             overrides=(GROUNDING, EXISTENCE, NEVER),
         ),
-        Variant(key="given", label="joint training, gold text given", overrides=(GIVEN,)),
+        Variant(
+            key="given",
+            label="joint training, gold text given",
+            overrides=(GIVEN,),
+            weights_of="full",
+        ),
         Variant(
             key="single_grounding",
             label="query grounding alone, gold text given",
