@@ -3,14 +3,17 @@
 import json
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gmbench.report import main
 from gmbench.reporting.site.build import write_site
-from gmbench.reporting.site.curves import read_curves
+from gmbench.reporting.site.curves import curves_png, read_curves
 from gmbench.reporting.site.tweets import judged, split_by
-from gmbench.reporting.site.writing import MARK, NotASite
+from gmbench.reporting.site.writing import MARK, NotASite, Writer
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_predictions
 from gmbench.structures import Entity, Prediction
@@ -154,6 +157,22 @@ def test_from_the_command_line_without_the_data(tmp_path, capsys):
     assert main([str(tmp_path / "runs"), "--html", str(tmp_path / "runs")]) == 2
     assert "no site of ours" in capsys.readouterr().err
     assert (tmp_path / "runs" / "qgn" / "result.json").is_file()
+
+
+def test_a_chart_takes_few_bytes_and_looks_the_same(tmp_path):
+    log = tmp_path / "metrics.csv"
+    log.write_text("epoch,step,train/loss,dev/gmner_f1\n0,9,3.5,\n0,19,2.5,0.4\n1,29,2.0,0.5\n")
+    drawn = curves_png(log)
+    writer = Writer(folder=tmp_path / "site")
+    writer.chart("chart.png", drawn)
+    writer.chart("broken.png", b"no picture")
+    kept = tmp_path / "site" / "chart.png"
+    assert kept.stat().st_size < len(drawn) / 2
+    before, after = (
+        np.asarray(Image.open(file).convert("RGB"), dtype=int) for file in (BytesIO(drawn), kept)
+    )
+    assert np.abs(before - after).max() < 32
+    assert (tmp_path / "site" / "broken.png").read_bytes() == b"no picture"
 
 
 def test_curves_are_what_was_logged(tmp_path):

@@ -206,11 +206,12 @@ def _run(writer: Writer, member: Member, shown: Sequence[str]) -> None:
     for name in shown:
         file = folder / "pictures" / f"{name}.png"
         if file.is_file():
-            writer.raw(f"runs/{stem}/{name}.png", file.read_bytes())
+            write = writer.chart if name in PICTURES else writer.raw
+            write(f"runs/{stem}/{name}.png", file.read_bytes())
             pictures.append(name)
     curves = _curves(folder)
     if curves is not None:
-        writer.raw(f"runs/{stem}/curves.png", curves)
+        writer.chart(f"runs/{stem}/curves.png", curves)
     writer.page(
         f"runs/{member.page}",
         "run.html",
