@@ -43,7 +43,8 @@ def cells(league: League, row: BoardRow) -> list[str]:
         delta = f"{100 * versus.delta.value:+.2f}"
         if versus.delta.low is not None and versus.delta.high is not None:
             delta += f" [{100 * versus.delta.low:+.1f}, {100 * versus.delta.high:+.1f}]"
-        p = f"{versus.p_holm:.3f}{'*' if versus.differs else ''}"
+        p = "<0.001" if versus.p_holm < 0.0005 else f"{versus.p_holm:.3f}"
+        p += "*" if versus.differs else ""
     return [
         *(
             marked(row),
@@ -218,7 +219,15 @@ def _number(value: float | None) -> str:
 
 
 def _tex(columns: Sequence[str]) -> str:
-    signs = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "±": r"$\pm$", "Δ": r"$\Delta$"}
+    signs = {
+        "%": r"\%",
+        "_": r"\_",
+        "&": r"\&",
+        "#": r"\#",
+        "±": r"$\pm$",
+        "<": "$<$",
+        "Δ": r"$\Delta$",
+    }
     signs[MARK] = r"\dag{}"
     escaped = ["".join(signs.get(c, c) for c in column) for column in columns]
     return " & ".join(escaped) + r" \\"

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -10,6 +12,10 @@ import pytest
 from PIL import Image
 
 from gmbench.report import main
+from gmbench.reporting.index import read_index
+from gmbench.reporting.leaderboard import leaderboard
+from gmbench.reporting.pairs import every_pair
+from gmbench.reporting.results import read_result, write_result
 from gmbench.reporting.site.build import write_site
 from gmbench.reporting.site.curves import curves_png, read_curves
 from gmbench.reporting.site.tweets import judged, split_by
@@ -157,6 +163,23 @@ def test_from_the_command_line_without_the_data(tmp_path, capsys):
     assert main([str(tmp_path / "runs"), "--html", str(tmp_path / "runs")]) == 2
     assert "no site of ours" in capsys.readouterr().err
     assert (tmp_path / "runs" / "qgn" / "result.json").is_file()
+
+
+def test_a_pair_of_rows_with_seeds_is_tested_over_all_of_them(tmp_path):
+    two_models(tmp_path, 12)
+    for model in ("mqspn", "qgn"):
+        run = tmp_path / "runs" / model
+        again = shutil.copytree(run, tmp_path / "runs" / f"{model}-2")
+        result = read_result(run / "result.json")
+        config = replace(result.config, seed=2, sha=f"{model}2" * 8)
+        write_result(again / "result.json", replace(result, config=config))
+    board = leaderboard(read_index(tmp_path / "runs"))
+    write_site(board, tmp_path / "site", gold_of=lambda member: None, images=False)
+    (page,) = (tmp_path / "site" / "pairs").iterdir()
+    text = page.read_text().split("Over all seeds", 1)[1].split("of these two runs")[0]
+    for pair in every_pair(board.leagues[0], 12):
+        assert f"{100 * pair.delta.value:+.2f}" in text
+        assert f"<td>{pair.ahead} of 4</td><td>{pair.p:.4f}</td>" in text
 
 
 def test_a_chart_takes_few_bytes_and_looks_the_same(tmp_path):

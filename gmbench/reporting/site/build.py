@@ -5,20 +5,16 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from gmbench.reporting.analysis import ANALYSIS, read_analysis
-from gmbench.reporting.comparison import CannotCompare, compare_runs, read_scored_run
 from gmbench.reporting.leaderboard import Board, League, method_overrides
 from gmbench.reporting.leaderboard_tables import MEANING, cells, heads
 from gmbench.reporting.overlays import EXAMPLES
+from gmbench.reporting.pairs import MEANING as PAIRS_MEANING
+from gmbench.reporting.pairs import Pair, every_pair
 from gmbench.reporting.plots import PICTURES
-from gmbench.reporting.records import RecordError
-from gmbench.reporting.site.curves import curves_png
 from gmbench.reporting.site.members import Answers, Member, answers_of, firsts, members
+from gmbench.reporting.site.stored import analysis_of, compared, curves_of
 from gmbench.reporting.site.tweets import Judged, Split2x2, Tweet, split_by, tweets
 from gmbench.reporting.site.writing import Writer
-from gmbench.scoring.analysis import Analysis
-from gmbench.scoring.comparison import Comparison
-from gmbench.scoring.fields import FileError
 from gmbench.structures import Example
 
 ROWS = 8
@@ -134,6 +130,11 @@ def _league(
         judged = {member: tuple(t.runs[n] for t in read) for n, member in enumerate(answers)}
         if sentences:
             browser = _browser(writer, league, number, gold, tuple(answers), read)
+    labels = {member: row.label for member, row in zip(first, league.rows, strict=True)}
+    by_labels: dict[tuple[str, str], list[Pair]] = {}
+    if any(len(row.entries) > 1 for row in league.rows[:ROWS]):
+        for tested in every_pair(league, ROWS):
+            by_labels.setdefault((tested.first, tested.second), []).append(tested)
     pairs = []
     for one, other in combinations(top, 2):
         said(f"{one.name} against {other.name}")
@@ -147,7 +148,9 @@ def _league(
             "pair.html",
             one=one,
             other=other,
-            comparison=_compared(one, other),
+            pairs_meaning=PAIRS_MEANING,
+            comparison=compared(one, other),
+            seeds=by_labels.get((labels[one], labels[other]), ()),
             splits=split_table,
             browser=browser,
             places=tuple(order.index(m) if m in judged else None for m in (one, other)),
@@ -209,7 +212,7 @@ def _run(writer: Writer, member: Member, shown: Sequence[str]) -> None:
             write = writer.chart if name in PICTURES else writer.raw
             write(f"runs/{stem}/{name}.png", file.read_bytes())
             pictures.append(name)
-    curves = _curves(folder)
+    curves = curves_of(folder)
     if curves is not None:
         writer.chart(f"runs/{stem}/curves.png", curves)
     writer.page(
@@ -218,32 +221,8 @@ def _run(writer: Writer, member: Member, shown: Sequence[str]) -> None:
         member=member,
         result=member.entry.result,
         overrides=method_overrides(member.entry.result),
-        analysis=_analysis(folder),
+        analysis=analysis_of(folder),
         pictures=tuple(pictures),
         curves=curves is not None,
         stem=stem,
     )
-
-
-def _curves(folder: Path) -> bytes | None:
-    path = folder / "metrics.csv"
-    try:
-        return curves_png(path) if path.is_file() else None
-    except ValueError:
-        return None
-
-
-def _analysis(folder: Path) -> Analysis | None:
-    path = folder / ANALYSIS
-    try:
-        return read_analysis(path) if path.is_file() else None
-    except RecordError:
-        return None
-
-
-def _compared(one: Member, other: Member) -> Comparison | str:
-    """The paired tests, or why there are none."""
-    try:
-        return compare_runs(*(read_scored_run(member.entry.folder) for member in (one, other)))
-    except (CannotCompare, FileError, RecordError) as fault:
-        return str(fault)
