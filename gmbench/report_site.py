@@ -45,7 +45,7 @@ def make_site(
             board,
             folder,
             gold_of=gold_of,
-            images=images and sentences,
+            images=images,
             sentences=sentences,
             said=lambda line: status.update(line.replace("[", "(")),
         )

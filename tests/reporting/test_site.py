@@ -127,7 +127,7 @@ def test_without_sentences_the_counts_are_there_and_no_word_of_a_tweet(tmp_path)
     board, gold = two_models(tmp_path, 12)
     full, bare = tmp_path / "full", tmp_path / "bare"
     write_site(board, full, gold_of=lambda member: gold, images=False)
-    write_site(board, bare, gold_of=lambda member: gold, images=False, sentences=False)
+    write_site(board, bare, gold_of=lambda member: gold, images=True, sentences=False)
     files = [{p.relative_to(site) for p in site.rglob("*") if p.is_file()} for site in (full, bare)]
     browser = {path for path in files[0] if path.parts[0] == "examples"}
     assert browser

@@ -83,7 +83,7 @@ def write_site(
     writer.prepare()
     writer.static()
     shown = [
-        _league(writer, league, number, gold_of, images, sentences, said)
+        _league(writer, league, number, gold_of, images and sentences, sentences, said)
         for number, league in enumerate(board.leagues, start=1)
     ]
     writer.page(
