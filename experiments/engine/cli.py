@@ -20,6 +20,9 @@ from gmbench.config import friendly
 from gmbench.reporting.index import read_index
 from gmbench.scoring.atomic import write_atomically
 
+FOLDERS = ("data.root", "cache")
+"""Keys of overrides whose values are folders; they change nothing of what is computed."""
+
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     """The command line of an experiment.
@@ -66,7 +69,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
         console.print("Nothing of it can be run on this data.")
     console.print(f"{len(found)} of {len(planned)} runs are there, {missing} missing.")
     if missing and not options.launch:
-        console.print(f"Run them: {_command(experiment, options)} --launch")
+        console.print(f"Run them: {_command(experiment, options, options.overrides)} --launch")
     if options.build:
         _build(experiment, blocks, options, console)
     return code
@@ -103,11 +106,20 @@ def _seeds(text: str) -> tuple[int, ...]:
     return seeds
 
 
-def _command(experiment: Experiment, options: argparse.Namespace) -> str:
+def portable(overrides: Sequence[str]) -> list[str]:
+    """Overrides as a table may tell them: a folder of one machine says nothing on another."""
+    return [
+        f"{key}=FOLDER" if key in FOLDERS and value else override
+        for override in overrides
+        for key, _, value in (override.partition("="),)
+    ]
+
+
+def _command(experiment: Experiment, options: argparse.Namespace, overrides: Sequence[str]) -> str:
     parts = ["python", "-m", f"experiments.{experiment.name}"]
     parts += [] if options.preset == "paper" else ["--preset", options.preset]
     parts += ["--seeds", ",".join(map(str, options.seeds))] if options.seeds else []
-    return shlex.join([*parts, *options.overrides])
+    return shlex.join([*parts, *overrides])
 
 
 def _build(
@@ -116,7 +128,7 @@ def _build(
     from experiments.engine.picture import picture
 
     name = experiment.name if options.preset == "paper" else f"{experiment.name}_{options.preset}"
-    command = f"{_command(experiment, options)} --build"
+    command = f"{_command(experiment, options, portable(options.overrides))} --build"
     options.out.mkdir(parents=True, exist_ok=True)
     drawn = None
     if experiment.picture is not None:

@@ -88,3 +88,12 @@ def test_a_row_cannot_take_weights_of_one_that_is_not_there():
     lone = Variant(key="lone", label="lone", weights_of="gone")
     with pytest.raises(ValueError, match="no row 'gone' to take weights of"):
         Experiment(name="x", title="x", base=(), reference=None, rows=(lone,))
+
+
+def test_a_table_tells_no_folder_of_this_machine(launched, tmp_path):
+    runs, _, _ = launched
+    asked = ["--build", "--out", str(tmp_path / "out"), f"cache={tmp_path}"]
+    assert main(ROWS, [*options(runs), *asked]) == 0
+    text = (tmp_path / "out" / "borrowing_smoke.md").read_text()
+    assert f"{' '.join(EXTRA)} cache=FOLDER --build`" in text
+    assert str(tmp_path) not in text
