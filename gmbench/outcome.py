@@ -168,10 +168,10 @@ def store_analysis(run: Run, folder: Path, title: str) -> None:
         log.warning("no pictures of the analysis: %s", error)
 
 
-def store_curves(folder: Path) -> None:
+def store_curves(folder: Path, *, saw_pixels: bool) -> None:
     """Draw the learning curves of a run that trained, once its ``metrics.csv`` is whole."""
     try:
-        drawn = curves_png(folder / "metrics.csv")
+        drawn = curves_png(folder / "metrics.csv", saw_pixels=saw_pixels)
         if drawn is not None:
             (folder / PICTURES).mkdir(exist_ok=True)
             write_atomically(folder / PICTURES / CURVES, drawn)

@@ -119,7 +119,7 @@ def _compute(
     result = record(cfg, run, trainer, fit, identity.data, overrides, predictions, began)
     join(folder)
     if cfg.mode == "train":
-        store_curves(folder)
+        store_curves(folder, saw_pixels=run.saw_pixels)
     result = replace(result, attempt=ended_attempt(folder, "done"))
     write_result(folder / "result.json", result)
     forget_previous(folder / "checkpoints")

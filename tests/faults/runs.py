@@ -54,7 +54,7 @@ class Made:
 def without_pictures() -> None:
     """They are not at stake here, and take longer than the training."""
     gmbench.outcome.draw_analysis = gmbench.outcome.draw_overlays = lambda *_, **__: None
-    gmbench.training.store_curves = lambda *_: None
+    gmbench.training.store_curves = lambda *_, **__: None
 
 
 def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:

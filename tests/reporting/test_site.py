@@ -23,6 +23,7 @@ from gmbench.reporting.site.writing import MARK, NotASite, Writer
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_predictions
 from gmbench.structures import Entity, Prediction
+from tests.reporting.sample import sample
 from tests.reporting.two_models import MARKUP, two_models
 
 
@@ -113,6 +114,30 @@ def test_without_pixels_only_the_text_is_judged(tmp_path):
     verdicts = {a["verdict"] for t in data["tweets"] for run in t["runs"] for a in run["answers"]}
     assert "region" not in verdicts
     assert not list((tmp_path / "site").rglob("*.jpg"))
+    (pair,) = (tmp_path / "site" / "pairs").iterdir()
+    assert "who has them right (span and type)" in pair.read_text()
+
+
+@pytest.mark.parametrize(("pixels", "task", "lines"), [(True, "GMNER", 4), (False, "MNER", 2)])
+def test_floors_are_of_the_task_that_runs_are_ranked_by(tmp_path, pixels, task, lines):
+    two_models(tmp_path, 12, pixels=pixels)
+    for path in (tmp_path / "runs").glob("*/result.json"):
+        write_result(path, replace(read_result(path), floors=sample().floors))
+    board = leaderboard(read_index(tmp_path / "runs"))
+    write_site(board, tmp_path / "site", gold_of=lambda member: None, images=False)
+    for page in (tmp_path / "site" / "runs").glob("*.html"):
+        heads = re.findall(r'class="floor"><th scope="row">floor, (\w+):', page.read_text())
+        assert heads == [task] * lines
+
+
+def test_without_pixels_only_names_have_a_curve(tmp_path):
+    log = tmp_path / "metrics.csv"
+    head = "epoch,step,dev/mner_f1"
+    log.write_text(f"{head}\n0,9,0.5\n1,19,0.6\n1,19,0.6\n")
+    names = curves_png(log, saw_pixels=True)
+    log.write_text(f"{head},dev/gmner_f1\n0,9,0.5,0.1\n1,19,0.6,0.2\n1,19,0.6,0.2\n")
+    assert curves_png(log, saw_pixels=False) == names
+    assert curves_png(log, saw_pixels=True) != names
 
 
 def test_without_the_tweets_everything_else_is_there(tmp_path):
@@ -185,7 +210,7 @@ def test_a_pair_of_rows_with_seeds_is_tested_over_all_of_them(tmp_path):
 def test_a_chart_takes_few_bytes_and_looks_the_same(tmp_path):
     log = tmp_path / "metrics.csv"
     log.write_text("epoch,step,train/loss,dev/gmner_f1\n0,9,3.5,\n0,19,2.5,0.4\n1,29,2.0,0.5\n")
-    drawn = curves_png(log)
+    drawn = curves_png(log, saw_pixels=True)
     writer = Writer(folder=tmp_path / "site")
     writer.chart("chart.png", drawn)
     writer.chart("broken.png", b"no picture")

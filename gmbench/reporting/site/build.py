@@ -121,9 +121,9 @@ def _league(
                 answers[member] = found
     judged: dict[Member, tuple[Judged, ...]] = {}
     browser = None
+    pixels = league.rows[0].entries[0].result.data.saw_pixels
     if gold is not None and answers:
         said(f"examples of {league.title}")
-        pixels = league.rows[0].entries[0].result.data.saw_pixels
         pictures = writer.pictures(gold, f"examples/images-{number}") if images else {}
         from_page = {id_: path.removeprefix("examples/") for id_, path in pictures.items()}
         read = tweets(gold, list(answers.values()), from_page, saw_pixels=pixels)
@@ -152,6 +152,7 @@ def _league(
             comparison=compared(one, other),
             seeds=by_labels.get((labels[one], labels[other]), ()),
             splits=split_table,
+            pixels=pixels,
             browser=browser,
             places=tuple(order.index(m) if m in judged else None for m in (one, other)),
         )
@@ -212,7 +213,7 @@ def _run(writer: Writer, member: Member, shown: Sequence[str]) -> None:
             write = writer.chart if name in PICTURES else writer.raw
             write(f"runs/{stem}/{name}.png", file.read_bytes())
             pictures.append(name)
-    curves = curves_of(folder)
+    curves = curves_of(folder, saw_pixels=member.entry.result.data.saw_pixels)
     if curves is not None:
         writer.chart(f"runs/{stem}/curves.png", curves)
     writer.page(

@@ -23,8 +23,12 @@ def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
-def curves_png(path: Path) -> bytes | None:
+def curves_png(path: Path, *, saw_pixels: bool) -> bytes | None:
     """Training loss and dev F1 over the steps; None where nothing was logged.
+
+    Args:
+        path: the ``metrics.csv``.
+        saw_pixels: False: only MNER F1 is drawn, as nothing else is reported of such a run.
 
     Raises:
         ValueError: the file does not hold numbers.
@@ -34,7 +38,8 @@ def curves_png(path: Path) -> bytes | None:
 
     found = read_curves(path)
     loss = found.get("train/loss", [])
-    dev = {task: found[f"dev/{task}_f1"] for task in LOOKS if f"dev/{task}_f1" in found}
+    tasks = tuple(LOOKS) if saw_pixels else ("mner",)
+    dev = {task: found[f"dev/{task}_f1"] for task in tasks if f"dev/{task}_f1" in found}
     if not loss and not dev:
         return None
     with style.context(["default", dict(STYLE)]):

@@ -12,11 +12,11 @@ from gmbench.scoring.comparison import Comparison
 from gmbench.scoring.fields import FileError
 
 
-def curves_of(folder: Path) -> bytes | None:
+def curves_of(folder: Path, *, saw_pixels: bool) -> bytes | None:
     """Its learning curves as a PNG; None where nothing was logged or the file is damaged."""
     path = folder / "metrics.csv"
     try:
-        return curves_png(path) if path.is_file() else None
+        return curves_png(path, saw_pixels=saw_pixels) if path.is_file() else None
     except ValueError:
         return None
 
