@@ -12,16 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from experiments.engine.collect import Block, collect, find
-from experiments.engine.files import Notes, by_column, markdown, ours, table_csv
+from experiments.engine.files import Notes, by_column, markdown, ours, portable, table_csv
 from experiments.engine.launching import How, launch
 from experiments.engine.measures import Measure
 from experiments.engine.plan import Experiment, plan
 from gmbench.config import friendly
 from gmbench.reporting.index import read_index
 from gmbench.scoring.atomic import write_atomically
-
-FOLDERS = ("data.root", "cache")
-"""Keys of overrides whose values are folders; they change nothing of what is computed."""
 
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
@@ -104,15 +101,6 @@ def _seeds(text: str) -> tuple[int, ...]:
     if len(set(seeds)) != len(seeds):
         raise argparse.ArgumentTypeError("a seed stands twice")
     return seeds
-
-
-def portable(overrides: Sequence[str]) -> list[str]:
-    """Overrides as a table may tell them: a folder of one machine says nothing on another."""
-    return [
-        f"{key}=FOLDER" if key in FOLDERS and value else override
-        for override in overrides
-        for key, _, value in (override.partition("="),)
-    ]
 
 
 def _command(experiment: Experiment, options: argparse.Namespace, overrides: Sequence[str]) -> str:

@@ -10,6 +10,17 @@ from experiments.engine.plan import Experiment, Preset
 
 NOT_RUN = "*not run*"
 ABSENT = "-"
+FOLDERS = ("data.root", "cache")
+"""Keys of overrides whose values are folders; they change nothing of what is computed."""
+
+
+def portable(overrides: Sequence[str]) -> list[str]:
+    """Overrides as a table may tell them: a folder of one machine says nothing on another."""
+    return [
+        f"{key}=FOLDER" if key in FOLDERS and value else override
+        for override in overrides
+        for key, _, value in (override.partition("="),)
+    ]
 
 
 def markdown(
@@ -188,7 +199,7 @@ def table_csv(experiment: Experiment, blocks: Sequence[Block], *, preset: Preset
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for block in blocks:
-        overrides = {run.row.key: " ".join(run.overrides) for run in block.planned}
+        overrides = {run.row.key: " ".join(portable(run.overrides)) for run in block.planned}
         for row in block.cells:
             for cell in row:
                 writer.writerow(
