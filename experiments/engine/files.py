@@ -17,7 +17,7 @@ FOLDERS = ("data.root", "cache")
 def portable(overrides: Sequence[str]) -> list[str]:
     """Overrides as a table may tell them: a folder of one machine says nothing on another."""
     return [
-        f"{key}=FOLDER" if key in FOLDERS and value else override
+        f"{key}=FOLDER" if key.lstrip("+") in FOLDERS and value else override
         for override in overrides
         for key, _, value in (override.partition("="),)
     ]

@@ -12,7 +12,7 @@ import pytest
 import experiments
 from experiments.engine import Experiment, Variant
 from experiments.engine.collect import collect, find
-from experiments.engine.files import markdown, table_csv
+from experiments.engine.files import markdown, portable, table_csv
 from experiments.engine.measures import GMNER_F1
 from experiments.engine.pairs import BOTH_RIGHT, SWAPPED
 from experiments.engine.picture import lines, picture
@@ -255,3 +255,9 @@ def test_lines_of_a_curve(planned, tmp_path):
     assert (chooses.label, draws.label) == ("chooses: GMNER F1", "draws: GMNER F1")
     assert chooses.colour != draws.colour
     assert picture(several, (block,)).startswith(b"\x89PNG")
+
+
+def test_a_folder_is_hidden_however_it_was_overridden():
+    asked = ("data.root=/a/b", "++cache=/c", "trainer.epochs=2", "model=qgn")
+    kept = ["data.root=FOLDER", "++cache=FOLDER", "trainer.epochs=2", "model=qgn"]
+    assert portable(asked) == kept
