@@ -1,0 +1,35 @@
+"""The three models on the words of real tweets in equal time: many looks against many questions."""
+
+import sys
+from dataclasses import replace
+
+from experiments.engine import main
+from experiments.main_comparison import MODELS
+from experiments.main_text import EXPERIMENT as ONE_EPOCH
+
+EPOCHS = {"mqspn": 4, "qgn": 3, "mner_qg": 1}
+"""Whole epochs that take each model about as long as MNER-QG's one, which reads a sentence once a
+type: rounded up, so that no model has less time than MNER-QG."""
+
+EXPERIMENT = replace(
+    ONE_EPOCH,
+    name="main_text_equal_time",
+    title="MQSPN, QGN and MNER-QG on the words of real tweets, in equal time",
+    rows=tuple(
+        replace(
+            row,
+            label=f"{row.label}, {EPOCHS[row.key]} epoch{'s' * (EPOCHS[row.key] > 1)}",
+            overrides=(*row.overrides, f"trainer.epochs={EPOCHS[row.key]}"),
+        )
+        for row in MODELS
+    ),
+    seeds=(1, 2, 3),
+    note=ONE_EPOCH.note.replace(
+        "One pass over all 7,000 training tweets",
+        "All 7,000 training tweets, as often as each model reads them in the time that MNER-QG "
+        "takes to read them once",
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(EXPERIMENT))
