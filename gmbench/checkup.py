@@ -7,7 +7,7 @@ from rich.table import Table
 
 from gmbench.build import Run, build_run
 from gmbench.config import check_data
-from gmbench.engine.parameters import parameters_by_part
+from gmbench.engine.parameters import parameters_by_part, without_gradient
 from gmbench.reporting.results import Part
 from gmbench.reporting.tables import parameter_table
 from gmbench.tensors import Batch, TensorRecord
@@ -38,14 +38,11 @@ def check_up(cfg: DictConfig, console: Console) -> None:
     values = module.loss(module.model(batch), batch)
     values.total.backward()  # type: ignore[no-untyped-call]
     terms = ", ".join(f"{name} {float(value):.3f}" for name, value in values.parts.items())
-    console.print(f"One training step: loss {float(values.total):.3f} (last layer: {terms})")
-    silent = [
-        name
-        for name, parameter in module.model.named_parameters()
-        if parameter.requires_grad and parameter.grad is None
-    ]
+    console.print(f"One training step: loss {values.total.item():.3f} (last layer: {terms})")
+    silent = without_gradient(module.model)
     if silent:
-        console.print(f"Without a gradient: {', '.join(silent)}")
+        why = "" if batch.image_mask.any() else "; there is no picture to learn from"
+        console.print(f"Without a gradient: {', '.join(silent)}{why}")
     parts = parameters_by_part(module.model, module.learns)
     console.print(
         parameter_table(

@@ -29,3 +29,28 @@ def parameters_by_part(model: nn.Module, learns: Set[str]) -> tuple[PartSize, ..
         size[0] += parameter.numel()
         size[1] += parameter.numel() if name in learns else 0
     return tuple(PartSize(name, total, trainable) for name, (total, trainable) in sizes.items())
+
+
+def without_gradient(model: nn.Module, prefix: str = "") -> tuple[str, ...]:
+    """What a backward pass left without a gradient, of all that may learn.
+
+    A module that got none at all is named once, in place of its parameters.
+
+    Args:
+        model: any model, after the backward pass.
+        prefix: of its parameters' names.
+    """
+    learning = [p for p in model.parameters() if p.requires_grad]
+    if prefix and learning and all(p.grad is None for p in learning):
+        return (prefix.removesuffix("."),)
+    own = [
+        prefix + name
+        for name, parameter in model.named_parameters(recurse=False)
+        if parameter.requires_grad and parameter.grad is None
+    ]
+    nested = (
+        name
+        for part, module in model.named_children()
+        for name in without_gradient(module, f"{prefix}{part}.")
+    )
+    return (*own, *nested)
