@@ -15,6 +15,7 @@ EXPERIMENT = replace(
     ONE_EPOCH,
     name="main_text_equal_time",
     title="MQSPN, QGN and MNER-QG on the words of real tweets, in equal time",
+    real=(),
     rows=tuple(
         replace(
             row,

@@ -157,8 +157,9 @@ def method_overrides(result: RunResult) -> tuple[str, ...]:
 
 
 def of_the_method(overrides: Iterable[str]) -> tuple[str, ...]:
-    """Those among ``overrides`` that make the method, each once, sorted."""
-    return tuple(sorted({o for o in overrides if not _aside(_key(o))}))
+    """Those among ``overrides`` that make the method, sorted; of a key given twice the last."""
+    last = {_key(override): override for override in overrides}
+    return tuple(sorted(override for key, override in last.items() if not _aside(key)))
 
 
 def _aside(key: str) -> bool:

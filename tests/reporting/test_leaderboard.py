@@ -63,6 +63,15 @@ def test_what_all_rows_share_is_told_once(tmp_path):
     assert {row.label for row in league.rows} == {"mqspn optim.clip=1", "mqspn optim.clip=2"}
 
 
+def test_of_a_key_given_twice_the_last_counts(tmp_path):
+    once, twice = ("model=mqspn", "optim.clip=2"), ("optim.clip=1", "model=mqspn", "optim.clip=2")
+    for seed, overrides in enumerate((once, twice)):
+        store(tmp_path, changed(seed=seed, overrides=overrides), f"{seed}")
+    (league,) = leaderboard(read_index(tmp_path)).leagues
+    assert [row.seeds for row in league.rows] == [(0, 1)]
+    assert league.shared == ("optim.clip=2",)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
