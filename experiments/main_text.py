@@ -15,6 +15,12 @@ TEXT_ALONE = Setting(
     overrides=("data=twitter_gmner", "data.missing_image=blank", "encoders=small"),
 )
 
+READING = (
+    "no pictures, so every score is one of the text. Below the table of scores every gold entity "
+    "has one outcome, in % of all; *besides*: answers that meet no entity, per 100 entities."
+)
+"""The end of a note on such runs."""
+
 EXPERIMENT = Experiment(
     name="main_text",
     title="MQSPN, QGN and MNER-QG on the words of real tweets",
@@ -32,11 +38,7 @@ EXPERIMENT = Experiment(
     ),
     rows=MODELS,
     paper=False,
-    note=(
-        "One pass over all 7,000 training tweets, no pictures, so every score is one of the text. "
-        "Below the table of scores every gold entity has one outcome, in % of all; *besides*: "
-        "answers that meet no entity, per 100 entities."
-    ),
+    note=f"One pass over all 7,000 training tweets, {READING}",
 )
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import replace
 from experiments.engine import main
 from experiments.main_comparison import MODELS
 from experiments.main_text import EXPERIMENT as ONE_EPOCH
+from experiments.main_text import READING
 
 EPOCHS = {"mqspn": 4, "qgn": 3, "mner_qg": 1}
 """Whole epochs that take each model about as long as MNER-QG's one, which reads a sentence once a
@@ -25,10 +26,9 @@ EXPERIMENT = replace(
         for row in MODELS
     ),
     seeds=(1, 2, 3),
-    note=ONE_EPOCH.note.replace(
-        "One pass over all 7,000 training tweets",
-        "All 7,000 training tweets, as often as each model reads them in the time that MNER-QG "
-        "takes to read them once",
+    note=(
+        "All 7,000 training tweets, each read as often as a model can in the time that MNER-QG "
+        f"takes to read it once, {READING}"
     ),
 )
 
