@@ -7,7 +7,7 @@ from gmbench.engine.parameters import without_gradient
 
 
 class Model(nn.Module):
-    """Words alone are read; ``unread`` and a row of ``free`` are not."""
+    """The first layer and ``free`` are read; ``words.1``, ``unread`` and ``other`` are not."""
 
     def __init__(self) -> None:
         super().__init__()
