@@ -16,20 +16,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gmbench.command_line import CommandLine
-from gmbench.reporting.figures import TaskFigures
+from gmbench.core.command_line import CommandLine
+from gmbench.core.files import write_atomically
+from gmbench.core.records import RecordError
 from gmbench.reporting.leaderboard import of_the_method
-from gmbench.reporting.records import RecordError
-from gmbench.reporting.results import RunResult, read_result, write_result
-from gmbench.scoring.atomic import write_atomically
-from gmbench.scoring.floors import CEILING_OF_ONE_REGION_A_TYPE
-from gmbench.scoring.seeds import summarise
+from gmbench.reporting.record import RunResult, TaskFigures, read_result, write_result
+from gmbench.scoring.baselines import CEILING_OF_ONE_REGION_A_TYPE
+from gmbench.scoring.counting import TASKS
+from gmbench.scoring.significance import summarise
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = RESULTS.parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), RESULTS.parent / "README.md")
 MARKED = re.compile(r"(<!-- results: (\w+) (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-TASKS = ("gmner", "mner", "eeg")
 ONE_BY_ONE = 3
 """Seeds of a method up to which each has a line; of more the least and the greatest are told."""
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gmbench.command_line import CommandLine
+from gmbench.core.command_line import CommandLine
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line's by default.
     """
     options = _parser().parse_args(arguments)
-    from gmbench.serving.exporting import export_run  # torch: not for --help
+    from gmbench.serving.export import export_run  # torch: not for --help
 
     try:
         parts = export_run(options.run, options.folder, tuple(options.trust))

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gmbench.command_line import CommandLine
+from gmbench.core.command_line import CommandLine
 from gmbench.serving.answers import full, line_of, scorable
 
 if TYPE_CHECKING:

@@ -21,15 +21,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gmbench.command_line import CommandLine
 from gmbench.config import compose, friendly
-from gmbench.construct import build_regions, build_source
+from gmbench.core.command_line import CommandLine
+from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, DataError
 from gmbench.data.archive import unpack
-from gmbench.data.errors import IMAGE_ORIGIN, REGION_ORIGIN, DataError
-from gmbench.data.records import Split
-from gmbench.data.regions import RegionSource
+from gmbench.data.examples import Split
+from gmbench.data.regions.vinvl import RegionSource
 from gmbench.data.source import SPLITS, DataSource
 from gmbench.data.summary import Summary, count_rows, summarise, type_rows
+from gmbench.lifecycle.build_data import build_regions, build_source
 
 SHOWN = 20
 

@@ -13,14 +13,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from gmbench.command_line import CommandLine
+from gmbench.config.compose import stored_config
+from gmbench.core.command_line import CommandLine
+from gmbench.core.entities import Example
+from gmbench.core.errors import DataError
+from gmbench.core.files import write_atomically
+from gmbench.core.records import RecordError
+from gmbench.lifecycle.build_data import build_source
 from gmbench.reporting import pairs
+from gmbench.reporting.formats import TEXTS, terminal
 from gmbench.reporting.index import read_index
-from gmbench.reporting.leaderboard import TASKS, Board, leaderboard
-from gmbench.reporting.leaderboard_tables import TEXTS, terminal
-from gmbench.scoring.atomic import write_atomically
+from gmbench.reporting.leaderboard import Board, leaderboard
+from gmbench.reporting.site.pages import write_site
+from gmbench.reporting.site.runs import Member
+from gmbench.scoring.counting import TASKS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _site(board: Board, options: argparse.Namespace) -> int:
-    from gmbench.report_site import make_site
-    from gmbench.reporting.site.writing import NotASite
+    from gmbench.report import make_site
+    from gmbench.reporting.site.writer import NotASite
 
     try:
         page = make_site(
@@ -84,7 +93,7 @@ def _site(board: Board, options: argparse.Namespace) -> int:
 
 
 def _mirrored(board: Board, options: argparse.Namespace) -> Path:
-    from gmbench.reporting.wandb_board import mirror_board
+    from gmbench.reporting.wandb import mirror_board
 
     return mirror_board(
         board,
@@ -135,3 +144,54 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+# The comparison site for `gmbench.report --html`: where its tweets come from.
+def make_site(
+    board: Board, folder: Path, console: Console, *, images: bool, sentences: bool = True
+) -> Path:
+    """Write the site; its first page.
+
+    Args:
+        board: what it shows.
+        folder: new, empty, or an earlier site's.
+        console: told what is being written, and which tweets are not at hand.
+        images: whether pictures of tweets are copied into it.
+        sentences: whether tweets can be read in it; without, there is no browser of examples.
+
+    Raises:
+        NotASite: the folder holds something else.
+        OSError: a file cannot be written.
+    """
+
+    def gold_of(member: Member) -> Sequence[Example] | None:
+        try:
+            return scored_tweets(member)
+        except (DataError, RecordError, OmegaConfBaseException) as fault:
+            console.print(f"no examples: {fault}", soft_wrap=True, markup=False)
+            return None
+
+    with console.status("writing the site") as status:
+        return write_site(
+            board,
+            folder,
+            gold_of=gold_of,
+            images=images,
+            sentences=sentences,
+            said=lambda line: status.update(line.replace("[", "(")),
+        )
+
+
+def scored_tweets(member: Member) -> tuple[Example, ...]:
+    """The tweets that a run was scored on.
+
+    Raises:
+        RecordError: its ``config.yaml`` is missing or malformed.
+        DataError: the data set is not there, or is no longer the one that was scored.
+    """
+    result = member.entry.result
+    source = build_source(stored_config(member.entry.folder / "config.yaml"))
+    examples = source.read(result.data.split).examples
+    if source.fingerprint() != result.data.fingerprint:
+        raise DataError(f"{source.folder}: no longer the data set that {member.name} was scored on")
+    return examples

@@ -20,11 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from gmbench.config import check, conf_dir, friendly, shadowed_models
+from gmbench.config.check import secret_arguments
 from gmbench.config.identity import run_sha
-from gmbench.config.rules import secret_arguments
-from gmbench.grid.jobs import finished
-from gmbench.reporting.provenance import print_redacted
-from gmbench.reporting.results import RunResult
+from gmbench.core.provenance import print_redacted
+from gmbench.lifecycle.attempts import finished
+from gmbench.reporting.record import RunResult
 from gmbench.reporting.tables import show
 
 log = logging.getLogger("gmbench")
@@ -59,11 +59,11 @@ def _run(cfg: DictConfig) -> float | None:
     overrides = tuple(HydraConfig.get().overrides.task)
     # Only now: --help and finished runs do without torch.
     if cfg.mode == "check":
-        from gmbench.checkup import check_up
+        from gmbench.lifecycle.check import check_up
 
         check_up(cfg, console)
         return None
-    from gmbench.training import execute
+    from gmbench.lifecycle.execute import execute
 
     return execute(cfg, folder, overrides, console)
 
@@ -113,7 +113,7 @@ def main() -> int:
 
 
 def _own_exit_code(error: Exception) -> int | None:
-    from gmbench.failure import EXIT_NONFINITE, cause_of
+    from gmbench.training.nonfinite import EXIT_NONFINITE, cause_of
 
     return EXIT_NONFINITE if cause_of(error) == "nan" else None
 
@@ -136,8 +136,8 @@ def _input_error(error: Exception) -> str | None:
     known = friendly(error, sys.argv[1:])
     if known is not None:
         return known
-    from gmbench.data.errors import DataError
-    from gmbench.nn.carriers import WeightsError
+    from gmbench.core.errors import DataError
+    from gmbench.nn.weights import WeightsError
 
     return str(error) if isinstance(error, DataError | WeightsError) else None
 

@@ -1,1 +1,1 @@
-"""The models: one folder each, importing only gmbench.nn, gmbench.tensors and gmbench.boxes."""
+"""The models: one folder each, importing only gmbench.nn and gmbench.core."""

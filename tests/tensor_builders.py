@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gmbench.tensors import MASKED, Batch, Outputs, Targets
+from gmbench.core.tensors import MASKED, Batch, Outputs, Targets
 
 
 def make_targets(

@@ -87,7 +87,7 @@ def test_scoring_and_reporting_start_without_torch() -> None:
         for file in SOURCES
         if {"scoring", "reporting"} & set(file.parts) and file.name != "metrics.py"
     ]
-    code = f"import sys, {', '.join(modules)}, gmbench.structures; print('torch' in sys.modules)"
+    code = f"import sys, {', '.join(modules)}, gmbench.core.entities; print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
@@ -110,6 +110,6 @@ def test_the_wheel_holds_code_configuration_and_weights(tmp_path: Path) -> None:
     expected |= {f"gmbench/conf/{file.relative_to(REPOSITORY / 'conf')}" for file in conf}
     weights = (REPOSITORY / "gmbench" / "nn" / "weights").glob("*.safetensors")
     expected |= {str(file.relative_to(REPOSITORY)) for file in weights}
-    expected.add("hydra_plugins/gmbench_isolated.py")
+    expected.add("hydra_plugins/gmbench_launchers.py")
     assert expected <= inside, sorted(expected - inside)
     assert not [name for name in inside if name.startswith(("tests/", "conf/", ".ci/"))]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gmbench.core.tensors import MASKED, Batch, Outputs
 from gmbench.nn.text import TextEncoder, pool_words
 from gmbench.nn.vision import VisionEncoder
-from gmbench.tensors import MASKED, Batch, Outputs
 
 
 class WordWise(nn.Module):

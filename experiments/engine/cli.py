@@ -17,8 +17,8 @@ from experiments.engine.launching import How, launch
 from experiments.engine.measures import Measure
 from experiments.engine.plan import Experiment, plan
 from gmbench.config import friendly
+from gmbench.core.files import write_atomically
 from gmbench.reporting.index import read_index
-from gmbench.scoring.atomic import write_atomically
 
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from experiments.engine.collect import find
 from experiments.engine.measures import Finished
 from experiments.engine.plan import Planned
 from gmbench.grid import Job, Limits, Status, run_jobs
-from gmbench.grid.progress import line_of
+from gmbench.grid.runner import line_of
 from gmbench.reporting.index import read_index
 
 

@@ -1,1 +1,1 @@
-"""What ``python -m gmbench.bench`` measures: one file a suite."""
+"""What ``python -m tests.speed`` measures: one file a suite."""

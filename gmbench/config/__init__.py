@@ -1,9 +1,9 @@
 """The configuration: where it is, how it is composed, and what is wrong with it, all at once."""
 
-from gmbench.config.checking import BUILD_ARGUMENTS, check, check_data
-from gmbench.config.translating import friendly
-from gmbench.config.tree import compose, conf_dir, shadowed_models
-from gmbench.config.wording import ConfigError
+from gmbench.config.check import BUILD_ARGUMENTS, check, check_data
+from gmbench.config.compose import compose, conf_dir, shadowed_models
+from gmbench.config.messages import friendly
+from gmbench.core.errors import ConfigError
 
 __all__ = [
     "BUILD_ARGUMENTS",

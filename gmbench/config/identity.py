@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gmbench.reporting.provenance import config_sha
+from gmbench.core.provenance import config_sha
 
 VOLATILE = (
     "runs",

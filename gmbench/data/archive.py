@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gmbench.core.errors import DataError, fault
 from gmbench.data.archive_members import Member, members_of
-from gmbench.data.errors import DataError, fault
 
 CHUNK = 1 << 20
 LONGEST = 1024

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from gmbench.data.errors import fault
+from gmbench.core.errors import fault
 
 LONGEST_HEADER = 4 * 2**20
 OTHERS = {b"Rar!": "rar", b"7z\xbc\xaf": "7z"}

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from gmbench.data.errors import DataError, SizeMismatch, fault, located
-from gmbench.structures import Example
+from gmbench.core.entities import Example
+from gmbench.core.errors import DataError, SizeMismatch, fault, located
 
 MAX_PIXELS = 40_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # none that runs another program

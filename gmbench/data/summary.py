@@ -4,10 +4,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from gmbench.data.iou import pairwise_iou
-from gmbench.data.leakage import leaked
-from gmbench.data.source import Split
-from gmbench.structures import Box, Example
+from gmbench.core.entities import Box, Example
+from gmbench.data.regions.noisy import pairwise_iou
+from gmbench.data.source import Split, leaked
 
 ALL = "all"
 OVERLAP = 0.5
@@ -79,7 +78,7 @@ class Leakage:
     Attributes:
         ids: image ids.
         exact: tweets whose words are those of a train tweet.
-        normalised: the same after :func:`gmbench.data.leakage.normalised`.
+        normalised: the same after :func:`gmbench.data.source.normalised`.
     """
 
     ids: int

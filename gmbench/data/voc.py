@@ -15,8 +15,8 @@ from xml.sax.handler import ContentHandler
 from defusedxml import DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden
 from defusedxml.sax import parseString
 
-from gmbench.data.errors import DataError, fault, nearest
-from gmbench.structures import Box
+from gmbench.core.entities import Box
+from gmbench.core.errors import DataError, fault, nearest
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20

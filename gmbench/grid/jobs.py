@@ -4,24 +4,11 @@ import json
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from gmbench.grid.attempts import ended_attempt
-from gmbench.reporting.provenance import redact
-from gmbench.reporting.records import to_plain
-from gmbench.reporting.results import RunResult, read_result
-from gmbench.scoring.atomic import write_atomically
-
-RESULT, FAILURE, OUTPUT = "result.json", "failure.json", "output.txt"
-
-
-class Status(StrEnum):
-    """What became of a job."""
-
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
+from gmbench.core.provenance import redact
+from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT, Status, finished, record_failure
+from gmbench.reporting.record import RunResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +44,6 @@ class Outcome:
     result: RunResult | None = None
 
 
-def finished(folder: Path, sha: str) -> RunResult | None:
-    """The valid result of the same configuration in ``folder``, if there is one.
-
-    Raises:
-        ValueError: there is a result, but it is damaged.
-    """
-    path = folder / RESULT
-    if not path.is_file():
-        return None
-    result = read_result(path)
-    return result if result.config.sha == sha else None
-
-
 def judge(job: Job, code: int, killed_for: str | None, seconds: float) -> Outcome:
     """What became of a job whose process has ended; a failure leaves its ``failure.json``.
 
@@ -95,42 +69,6 @@ def judge(job: Job, code: int, killed_for: str | None, seconds: float) -> Outcom
         with suppress(OSError):  # a full disk, say: the other jobs must not pay for it
             record_failure(job.folder, cause.partition(":")[0], cause)
     return Outcome(job=job, status=Status.FAILED, cause=cause, seconds=seconds)
-
-
-def record_failure(
-    folder: Path,
-    cause: str,
-    message: str,
-    traceback: tuple[str, ...] | list[str] = (),
-    rank: int = 0,
-) -> None:
-    """Write ``failure.json``, credentials hidden; a process that is not the first, beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {
-        "status": f"{Status.FAILED}:{cause}",
-        "cause": cause,
-        "attempt": to_plain(ended_attempt(folder, f"{Status.FAILED}:{cause}")),
-        "message": message,
-        "traceback": list(traceback),
-    }
-    name = FAILURE if rank == 0 else f"failure.rank{rank}.json"
-    write_atomically(folder / name, json.dumps(redact(record), indent=2).encode())
-
-
-def failure_of_another(folder: Path, rank: int) -> tuple[str, str] | None:
-    """Cause and message of the failure that another process of the run wrote down, if one did.
-
-    It does so before its connections close, so whoever notices that finds it.
-    """
-    for path in sorted(folder.glob("failure*.json"), key=lambda path: path.stat().st_mtime):
-        process = path.name.removesuffix(".json").partition("rank")[2] or "0"
-        try:
-            record = json.loads(path.read_bytes())
-            if process != str(rank) and record["cause"] != "peer":
-                return str(record["cause"]), f"process {process}: {record['message']}"
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return None
 
 
 def _recorded(folder: Path) -> str | None:

@@ -1,18 +1,63 @@
 """Hydra's multirun over processes or a cluster: jobs from overrides, returns for the sweeper."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
 
 from gmbench.config.identity import run_sha
-from gmbench.grid.ending import GridEnding
 from gmbench.grid.jobs import Job, Outcome
-from gmbench.grid.progress import line_of
+from gmbench.grid.runner import line_of, summary_of
+from gmbench.lifecycle.attempts import Status
+
+
+# What a multirun says when it has ended: how each job went, the leaderboard, the exit code.
+class GridEnding(Callback):
+    """Ends a multirun with the leaderboard of its runs, and with exit code 2 if some failed.
+
+    Hydra calls it only where no job raised; under the isolating launcher none can. After another
+    launcher has died of a job, ``python -m gmbench.report`` shows the same.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Take note of a batch of jobs."""
+        self.outcomes += outcomes
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print, and leave by ``SystemExit(2)`` if a job failed."""
+        # Only now: Hydra builds this object at every start.
+        from gmbench.reporting.formats import terminal
+        from gmbench.reporting.index import read_index
+        from gmbench.reporting.leaderboard import leaderboard
+
+        folders = list(dict.fromkeys(outcome.job.folder for outcome in self.outcomes))
+        folders = folders or [Path(config.hydra.sweep.dir)]
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=140)
+        board = leaderboard(read_index(*folders))
+        for renderable in terminal(replace(board, failed=())):  # they are told below, with causes
+            console.print(renderable)
+        failed = [o for o in self.outcomes if o.status is Status.FAILED]
+        if self.outcomes:
+            print(summary_of(self.outcomes))
+        for outcome in failed:
+            print(f"failed: {outcome.job.label}: {outcome.cause}\n  {outcome.job.folder}")
+        if failed:
+            print("The same command runs only what is missing.")
+            raise SystemExit(2)
+
 
 OF_THE_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweep", "hydra.launcher", "hydra/launcher")
 """What a job of a sweep must not be told again; ``hydra.sweeper`` begins like ``hydra.sweep``."""

@@ -8,11 +8,50 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-from gmbench.grid.jobs import FAILURE, OUTPUT, RESULT, Job, Outcome, Status, finished, judge
-from gmbench.grid.memory import oom_kills
+from gmbench.grid.jobs import Job, Outcome, judge
+from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT, Status, finished
+
+# Whether the kernel ended a job for want of memory: its own count, kept for each cgroup.
+OF_THIS_PROCESS = Path("/proc/self/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
+
+
+def oom_kills(own: Path = OF_THIS_PROCESS, groups: Path = GROUPS) -> int:
+    """Processes of our cgroup that were killed for want of memory so far.
+
+    Args:
+        own: says which cgroup is ours.
+        groups: where cgroups are mounted (version 1 or 2).
+
+    Returns:
+        0 too where nobody counts.
+    """
+    for path in _counters(own, groups):
+        try:
+            rows = dict(line.split() for line in path.read_text().splitlines())
+            return int(rows["oom_kill"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return 0
+
+
+def _counters(own: Path, groups: Path) -> Iterator[Path]:
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        number, controllers, path = (*line.split(":", 2), "", "")[:3]
+        for folder in (path.strip("/"), ""):  # in a container ours is mounted as the root
+            if number == "0":
+                yield groups / folder / "memory.events"
+            elif "memory" in controllers.split(","):
+                yield groups / "memory" / folder / "memory.oom_control"
+
 
 Report = Callable[[Outcome, int, int], None]
 """Called with each outcome, how many there are so far, and how many there will be."""
@@ -235,3 +274,25 @@ def asked_to_stop() -> Iterator[_Stop]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+# A grid on the terminal: one line a job as it ends, and how it all went.
+def line_of(outcome: Outcome, number: int, of: int) -> str:
+    """One job: its place, what became of it, how long it took, its score or the cause."""
+    width = len(str(of))
+    said = outcome.cause or ""
+    if outcome.status is not Status.FAILED and outcome.result is not None:
+        metrics = outcome.result.metrics
+        task, figures = ("GMNER", metrics.gmner) if metrics.gmner else ("MNER", metrics.mner)
+        assert figures is not None
+        said = f"{task} F1 {100 * figures.f1:.2f}"
+    time = f"{outcome.seconds:8.1f} s" if outcome.seconds else " " * 10
+    return (
+        f"[{number:>{width}}/{of}] {outcome.status:<7} {time}  {outcome.job.label}  {said}".rstrip()
+    )
+
+
+def summary_of(outcomes: Sequence[Outcome]) -> str:
+    """How many are done, skipped and failed."""
+    counts = {status: sum(o.status is status for o in outcomes) for status in Status}
+    return f"{len(outcomes)} jobs: " + ", ".join(f"{n} {status}" for status, n in counts.items())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.config import ConfigError
-from gmbench.grid.jobs import Job, Outcome, Status, judge
+from gmbench.grid.jobs import Job, Outcome, judge
 from gmbench.grid.runner import (
     Report,
     all_alike,
@@ -22,6 +22,7 @@ from gmbench.grid.runner import (
     given_up,
 )
 from gmbench.grid.slurm_jobs import cancel, exit_code, hand_over, noted, states
+from gmbench.lifecycle.attempts import Status
 
 ENDED = {
     "BOOT_FAIL": "node failure",

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.config import ConfigError
-from gmbench.grid.jobs import FAILURE, OUTPUT, RESULT, Job
+from gmbench.core.files import write_atomically
+from gmbench.grid.jobs import Job
 from gmbench.grid.runner import die_with_parent
-from gmbench.scoring.atomic import write_atomically
+from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT
 
 log = logging.getLogger("gmbench")
 

@@ -9,6 +9,9 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from gmbench.core.tensors import MASKED
 
 
 class Attention(nn.Module):
@@ -158,3 +161,63 @@ def sinusoids(places: int, width: int) -> Tensor:
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     angles = torch.arange(places)[:, None] * rates[None]
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :width]
+
+
+# Scores of query-key pairs, the form in which set predictors of entities point at words.
+CHUNK = 10
+"""Queries whose pair representation exists at once: half the time and a third of the memory of
+all 60 (measured at paper size on a CPU)."""
+
+
+class PairScores(nn.Module):
+    """``ReLU(H_Q W_Q + H_K W_K) w``: one score (or more) for each pair of query and key.
+
+    Args:
+        width: of queries and keys.
+        scores: outputs a pair.
+    """
+
+    def __init__(self, *, width: int, scores: int = 1) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        self.score = nn.Linear(width, scores)
+
+    def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """Queries ``[B, Q, D]``, keys ``[B, K, D]``, mask ``[B, K]`` -> logits ``[B, Q, K, s]``."""
+        left, right = self.query(queries)[:, :, None], self.key(keys)[:, None]
+        # In place and as one flat product: half the time of a linear layer on four axes.
+        parts = [
+            (part + right).relu_().flatten(0, 2) @ self.score.weight.T  # [B * CHUNK * K, s]
+            for part in left.split(CHUNK, dim=1)
+        ]
+        shape = (len(queries), -1, *mask.shape[1:], self.score.out_features)
+        logits = torch.cat([part.view(shape) for part in parts], dim=1) + self.score.bias
+        return logits.masked_fill(~mask[:, None, :, None], MASKED)
+
+
+# Vectors of regions from one feature map of the whole picture.
+BINS = 4
+"""A region is read at BINS x BINS places of 2 x 2 samples each, then averaged."""
+
+
+def roi_vectors(feature_map: Tensor, boxes: Tensor) -> Tensor:
+    """ROI-align (He et al. 2017), averaged over each box.
+
+    Args:
+        feature_map: ``[B, D, h, w]`` of whole pictures squashed to a square.
+        boxes: ``[B, K, 4]`` xyxy in 0..1 of the pictures.
+
+    Returns:
+        ``[B, K, D]``.
+    """
+    batch, number = boxes.shape[:2]
+    size = feature_map.shape[-2:]
+    scale = boxes.new_tensor([size[1], size[0], size[1], size[0]])
+    image = torch.arange(batch, device=boxes.device).repeat_interleave(number)[:, None]
+    places = (boxes * scale).flatten(0, 1).to(feature_map.dtype)  # [B, K, 4] -> [B * K, 4]
+    rois = torch.cat([image.to(places.dtype), places], dim=1)
+    found: Tensor = roi_align(feature_map, rois, BINS, sampling_ratio=2, aligned=True)
+    return found.mean(dim=(2, 3)).view(
+        batch, number, feature_map.shape[1]
+    )  # [B * K, D] -> [B, K, D]

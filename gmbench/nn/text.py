@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from gmbench.nn.carriers import (
+from gmbench.nn.weights import (
     CarriedFile,
     WeightsError,
     digest,

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gmbench.data.errors import DataError
+from gmbench.core.entities import Box, Entity, Example, Prediction
+from gmbench.core.errors import DataError
+from gmbench.core.files import write_atomically
 from gmbench.data.images import open_image
 from gmbench.reporting.plots import BLUE, GREY, STYLE, VERMILION, WORDS
-from gmbench.reporting.site.tweets import Judged, judged
-from gmbench.scoring.atomic import write_atomically
-from gmbench.structures import Box, Entity, Example, Prediction
+from gmbench.reporting.verdicts import Judged, judged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

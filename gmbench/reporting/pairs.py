@@ -1,4 +1,4 @@
-"""Every two rows of a league against each other, over all seeds: ``gmbench.report --pairs``."""
+"""Two finished runs against each other: what can be compared, how it came out, as a table."""
 
 import csv
 import io
@@ -8,15 +8,127 @@ from itertools import combinations
 
 from rich import box
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from gmbench.reporting.leaderboard import TASKS, Board, BoardRow, League
-from gmbench.reporting.versus import summed, tables_of
-from gmbench.scoring.counting import Task
-from gmbench.scoring.paired import holm, randomisation_p
-from gmbench.scoring.seeds import compare_seeds
-from gmbench.scoring.statistics import LEVEL, Interval
+from gmbench.reporting.index import CannotCompare, ScoredRun, given_text
+from gmbench.reporting.leaderboard import Board, BoardRow, League, summed, tables_of
+from gmbench.reporting.record import RunResult
+from gmbench.reporting.tables import new_table
+from gmbench.scoring.counting import TASKS, Task
+from gmbench.scoring.intervals import LEVEL, RESAMPLES, Interval
+from gmbench.scoring.significance import (
+    Comparison,
+    compare,
+    compare_seeds,
+    holm,
+    randomisation_p,
+)
 
+
+def check_comparable(first: RunResult, second: RunResult) -> None:
+    """Whether two runs were scored on the same thing by the same rules.
+
+    Raises:
+        CannotCompare: they differ in data, split, limit or protocol; all differences are named.
+    """
+    one, two = _said(first), _said(second)
+    differ = [f"{key} {one[key]} against {two[key]}" for key in one if one[key] != two[key]]
+    if differ:
+        raise CannotCompare(f"these runs cannot be compared: {'; '.join(differ)}")
+
+
+def _said(result: RunResult) -> dict[str, str]:
+    """All that has to be equal."""
+    data, rules = result.data, result.protocol
+    return {
+        "protocol": f"{rules.name} {rules.version} IoU {rules.iou_threshold:g}",
+        "data": data.name,
+        "data fingerprint": data.fingerprint[:12],
+        "split": data.split,
+        "limit": str(data.limit),
+        "text": "given" if given_text(result) else "read",
+    }
+
+
+def compare_runs(
+    first: ScoredRun,
+    second: ScoredRun,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Comparison:
+    """The first run against the second, in the tasks that both report.
+
+    Raises:
+        CannotCompare: they were not scored on the same thing by the same rules.
+    """
+    check_comparable(first.result, second.result)
+    tasks = [t for t in TASKS if all(getattr(r.result.metrics, t) for r in (first, second))]
+    return compare(
+        first.table, second.table, tasks=tasks, resamples=resamples, level=level, seed=seed
+    )
+
+
+def comparison_table(found: Comparison, first: str, second: str, rule: str) -> Table:
+    """F1 of both, the difference with its interval, and the test, for each task.
+
+    Args:
+        found: the comparison.
+        first: name of the first system.
+        second: name of the second.
+        rule: the protocol in a few words.
+    """
+    table = new_table(escape(f"{first} against {second}"))
+    level = found.tasks[0].difference.delta.level if found.tasks else LEVEL
+    table.add_column("F1")
+    for head in (
+        "first",
+        "second",
+        f"difference, {level:.0%} interval",
+        "not better",
+        "p",
+        "p Holm",
+    ):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in found.tasks:
+        one = row.difference
+        clear = row.p_holm <= 1 - level
+        table.add_row(
+            row.task.upper(),
+            f"{100 * one.first:.2f}",
+            f"{100 * one.second:.2f}",
+            Text(_difference(one.delta), style="bold" if clear else ""),
+            f"{one.not_better:.4f}",
+            f"{one.p:.4f}",
+            Text(f"{row.p_holm:.4f}", style="bold" if clear else ""),
+        )
+    table.caption = (
+        f"{rule}, {found.n:,} tweets: F1 in %, differences in points. Interval: paired bootstrap "
+        "by tweet (BCa). Not better: share of resamples in which the first does not lead. p: "
+        "approximate randomisation, two-sided; Holm over the rows. "
+        f"{found.resamples:,} resamples, seed {found.seed}. One run each says nothing of other "
+        "seeds."
+    )
+    return table
+
+
+def _difference(delta: Interval) -> str:
+    value = f"{100 * delta.value:+.2f}"
+    if delta.low is None or delta.high is None:
+        return f"{value}  (no interval)"
+    return f"{value}  [{100 * delta.low:+.2f}, {100 * delta.high:+.2f}]"
+
+
+def rule_of(result: RunResult) -> str:
+    """The protocol in a few words."""
+    rules = result.protocol
+    return f"Protocol {rules.name} {rules.version}, IoU >= {rules.iou_threshold:g}"
+
+
+# Every two rows of a league against each other, over all seeds: `gmbench.report --pairs`.
 HEADS = ("F1", "first", "second", "Δ [95 %]", "seeds ahead", "p", "p Holm")
 MEANING = (
     "Δ: mean F1 over seeds of the first minus that of the second, in points, with the interval of "

@@ -9,8 +9,8 @@ Recalls add up to the whole where no two gold entities of a tweet share a span, 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.scoring.counting import Counts, Tally
-from gmbench.structures import Box, Entity, Example, Prediction
 
 SMALL, MEDIUM = 32.0**2, 96.0**2
 """COCO's limits of box areas, in square pixels."""

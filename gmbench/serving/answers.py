@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from gmbench.structures import Prediction
+from gmbench.core.entities import Prediction
 
 if TYPE_CHECKING:
     from gmbench.serving.predictor import Answer

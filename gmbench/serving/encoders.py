@@ -17,13 +17,16 @@ from transformers import AutoConfig, AutoModel, CLIPVisionConfig, CLIPVisionMode
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import (
     FOCUS_BLOCKS,
+    ClipEmbedding,
+    VisionEncoder,
     dinov2_small,
+    from_clip,
+    from_timm,
     named_vision,
     small_vision,
     tiny_vision,
 )
-from gmbench.nn.vision_encoder import ClipEmbedding, VisionEncoder, from_clip, from_timm
-from gmbench.serving.record import Architecture, Pixels
+from gmbench.serving.manifest import Architecture, Pixels
 
 TEXT_FILE, VISION_FILE = "text_encoder.json", "vision_encoder.json"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

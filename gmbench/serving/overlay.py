@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from gmbench.core.files import write_atomically
 from gmbench.reporting.plots import BLUE, GREEN, GREY, ORANGE, VERMILION
-from gmbench.scoring.atomic import write_atomically
 from gmbench.serving.answers import surface
 
 if TYPE_CHECKING:

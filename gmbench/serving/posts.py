@@ -8,8 +8,8 @@ from typing import IO
 
 from PIL import Image
 
-from gmbench.data.errors import fault
-from gmbench.scoring.fields import Fields, FileError, parse_line
+from gmbench.core.errors import fault
+from gmbench.core.records import Fields, FileError, parse_line
 
 KEYS = ("text", "words", "image", "size", "entities")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")

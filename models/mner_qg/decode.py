@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gmbench.boxes import to_pixels
-from gmbench.structures import Prediction
-from gmbench.tensors import Batch, Outputs
+from gmbench.core.boxes import to_pixels
+from gmbench.core.entities import Prediction
+from gmbench.core.tensors import Batch, Outputs
 from models.mner_qg.losses import gold_spans
 from models.mner_qg.outputs import existence_of, spans_of
 

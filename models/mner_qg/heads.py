@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from gmbench.core.tensors import MASKED
 from gmbench.nn.box_head import BoxRegression
-from gmbench.nn.pairs import PairScores
-from gmbench.tensors import MASKED
+from gmbench.nn.layers import PairScores
 
 RARE_END, RARE_SPAN = -2.0, -4.0
 """Log-odds at the start: most words begin no entity, most pairs of words are none."""

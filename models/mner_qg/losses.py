@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gmbench.boxes import giou, patches_inside
-from gmbench.nn.means import mean_over
-from gmbench.tensors import MASKED, Outputs, Targets
+from gmbench.core.boxes import giou, patches_inside
+from gmbench.core.distributed import mean_over
+from gmbench.core.tensors import MASKED, Outputs, Targets
 from models.mner_qg.outputs import existence_of, spans_of
 
 LEAST_WEIGHT = 1e-8

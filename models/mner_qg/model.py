@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from gmbench.core.tensors import Attention, Batch
 from gmbench.nn.text import TextEncoder, pool_words
 from gmbench.nn.vision import VisionEncoder
-from gmbench.tensors import Attention, Batch
 from models.mner_qg.heads import GroundingHead, SpanHeads
 from models.mner_qg.interaction import Gate, Interaction
 from models.mner_qg.outputs import SpanOutputs, own_type_logits

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gmbench.tensors import MASKED, Outputs
+from gmbench.core.tensors import MASKED, Outputs
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from gmbench.tensors import Batch
+from gmbench.core.tensors import Batch
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gmbench.core.tensors import Batch
 from gmbench.nn.vision import VisionEncoder
-from gmbench.tensors import Batch
 
 PAPER_DEPTH = 12
 """Blocks of the encoder that ``levels`` are counted for; others are scaled in proportion."""

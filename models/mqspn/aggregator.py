@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gmbench.tensors import MASKED
+from gmbench.core.tensors import MASKED
 
 
 class SimilarityAwareAggregator(nn.Module):

@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gmbench.nn.pairs import PairScores
-from gmbench.tensors import MASKED
+from gmbench.core.tensors import MASKED
+from gmbench.nn.layers import PairScores
 
 
 class EntityClassifier(nn.Module):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from gmbench.core.tensors import Attention, Batch, Outputs
 from gmbench.nn.layers import sinusoids
 from gmbench.nn.text import TextEncoder, pool_words
 from gmbench.nn.vision import VisionEncoder
-from gmbench.tensors import Attention, Batch, Outputs
 from models.mqspn.fusion import QFNetLayer
 from models.mqspn.heads import SetPrediction
 from models.mqspn.joint import check_joint, joint_states

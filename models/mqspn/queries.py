@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from gmbench.core.tensors import Outputs
 from gmbench.nn.text import TextEncoder, mask_states
-from gmbench.tensors import Outputs
 
 PROMPT = "{} is an entity type about [MASK]"
 """The paper's prompt template; the state at [MASK] becomes the type-grained query."""

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from gmbench.nn.roi import roi_vectors
+from gmbench.core.tensors import Batch
+from gmbench.nn.layers import roi_vectors
 from gmbench.nn.vision import VisionEncoder
-from gmbench.tensors import Batch
 
 GREY = 127 / 255
 """Level of the blank image in 0..1, as the data layer draws it."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gmbench.core.tensors import Attention, Outputs
 from gmbench.nn.box_head import BoxHead, BoxRegression
-from gmbench.nn.pairs import PairScores
-from gmbench.tensors import Attention, Outputs
+from gmbench.nn.layers import PairScores
 
 
 class PredictionHeads(nn.Module):

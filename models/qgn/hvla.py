@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gmbench.nn.layers import Attention
-from gmbench.nn.vision import VisionEncoder
-from gmbench.nn.vision_halves import attend, feed
+from gmbench.nn.vision import VisionEncoder, attend, feed
 from models.qgn.levels import Scale, bridge
 
 

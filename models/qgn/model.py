@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from gmbench.core.tensors import Attention, Batch, Outputs
 from gmbench.nn.box_head import BoxHead
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import VisionEncoder
-from gmbench.tensors import Attention, Batch, Outputs
 from models.qgn.heads import PredictionHeads
 from models.qgn.hvla import HierarchicalAlignment, HVLASettings
 from models.qgn.mqa import MQASettings, MultiViewQueryAttention

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from gmbench.reporting.site.build import write_site
+from gmbench.reporting.site.pages import write_site
 from tests.reporting.two_models import MARKUP, two_models
 
 pytestmark = pytest.mark.browser

@@ -10,8 +10,8 @@ import zipfile
 import pytest
 
 from gmbench import prepare
+from gmbench.core.errors import DataError
 from gmbench.data.archive import Limits, unpack
-from gmbench.data.errors import DataError
 
 PICTURE = b"\xff\xd8 a picture \xff\xd9"
 

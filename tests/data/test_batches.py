@@ -8,15 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
+from gmbench.core.entities import Candidates, Entity, Example
 from gmbench.data import cache
-from gmbench.data.cache import region_features
-from gmbench.data.collate import Collate
-from gmbench.data.dataset import GroundedDataset
+from gmbench.data.datamodule import LengthGroupedBatches
+from gmbench.data.dataset import Collate, GroundedDataset, tokenise
+from gmbench.data.features import region_features
 from gmbench.data.pixels import BLANK, PixelSettings, center, letterbox, whole
-from gmbench.data.sampler import LengthGroupedBatches
-from gmbench.data.tokens import tokenise
 from gmbench.nn.text import tiny_tokenizer
-from gmbench.structures import Candidates, Entity, Example
 
 PIXELS = PixelSettings(image_size=16, crop_size=8, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 CLASSES = {"PER": 1, "LOC": 2}

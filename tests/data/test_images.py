@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.data.errors import DataError, SizeMismatch
+from gmbench.core.errors import DataError, SizeMismatch
 from gmbench.data.images import image_size, open_image, open_upright
 from tests.data.files import picture, png_header
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.data.errors import DataError
-from gmbench.data.regions import Grid
+from gmbench.core.errors import DataError
+from gmbench.data.regions.vinvl import Grid
 from tests.data.files import dataset, picture, source, thing, voc
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.data.iou import pairwise_iou
+from gmbench.core.entities import Example
+from gmbench.data.regions.noisy import pairwise_iou
 from gmbench.data.source import SPLITS, Split
 from gmbench.data.summary import Summary, summarise
 from gmbench.data.voc import read_voc
-from gmbench.structures import Example
 from tests.data.files import COARSE, FINE, real
 
 pytestmark = pytest.mark.real_data
@@ -214,7 +214,7 @@ def test_real_tweets_with_their_real_pictures(shared, tmp_path):
         with Image.open(folder / entry["file"]) as small:
             big = small.resize((entry["orig_w"], entry["orig_h"]))
         big.save(tmp_path / "images" / entry["file"])
-    from gmbench.data.regions import VinVL
+    from gmbench.data.regions.vinvl import VinVL
 
     regions = VinVL(folder=folder / "vinvl", k=100, missing="none")
     source = real(shared, image_dir=str(tmp_path / "images"))

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gmbench.data.errors import DataError, MissingRegions
-from gmbench.data.regions import Grid, VinVL
+from gmbench.core.entities import Entity
+from gmbench.core.errors import DataError, MissingRegions
+from gmbench.data.regions.vinvl import Grid, VinVL
 from gmbench.data.source import SPLITS, DataSource
-from gmbench.structures import Entity
 from tests.data.files import COARSE, dataset, source, thing, voc
 
 SENTENCES = {

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from gmbench.data.iou import pairwise_iou
-from gmbench.data.leakage import leaked, normalised
-from gmbench.data.records import ReadReport, Split
+from gmbench.core.entities import Candidates, Entity, Example
+from gmbench.data.examples import ReadReport, Split
+from gmbench.data.regions.noisy import pairwise_iou
+from gmbench.data.source import leaked, normalised
 from gmbench.data.summary import (
     Counts,
     Coverage,
@@ -13,7 +14,6 @@ from gmbench.data.summary import (
     summarise,
     type_rows,
 )
-from gmbench.structures import Candidates, Entity, Example
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 NEAR = (0.0, 0.0, 10.0, 5.0)  # IoU with BOX exactly 0.5

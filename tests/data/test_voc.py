@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gmbench.data.errors import DataError
+from gmbench.core.errors import DataError
 from gmbench.data.voc import check_names, read_voc
 from tests.data.files import thing, voc
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import pytest
 
 from gmbench.config import check, compose, conf_dir
-from gmbench.config.stored import stored_config
-from gmbench.construct import build_source
+from gmbench.config.compose import stored_config
+from gmbench.lifecycle.build_data import build_source
 from gmbench.scoring.files import write_gold
 from tests.conftest import REPOSITORY
 from tests.docs.commands import PAGES, Command, commands, unmarked
@@ -184,8 +184,10 @@ CHECKED = (
     ),
     Checked(r".*prepare .*--archive.*", "a foreign archive: tests/data", parses),
     Checked(r".*--wandb.*", "a run on W&B: tests/reporting/test_wandb_board.py", parses),
-    Checked(r"python -m gmbench\.bench.*", "minutes: tests/test_bench.py", parses),
-    Checked(r"python -m gmbench\.pretrain.*", "minutes: tests/test_pretrain.py", parses),
+    Checked(r"python -m gmbench\.bench.*", "minutes: tests/speed/test_speed.py", parses),
+    Checked(
+        r"python -m gmbench\.pretrain.*", "minutes: tests/experiments/test_pretrain_tiny.py", parses
+    ),
     Checked(r"python -m gmbench\.replay.*", "needs a run that failed: tests/faults", parses),
     Checked(
         r"python -m experiments\.readme.*", "writes pages: tests/experiments/test_readme.py", parses

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from gmbench.reporting.results import read_result
+from gmbench.reporting.record import read_result
 from tests.conftest import REPOSITORY
 from tests.test_run import TINY
 

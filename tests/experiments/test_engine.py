@@ -13,19 +13,17 @@ import experiments
 from experiments.engine import Experiment, Variant
 from experiments.engine.collect import collect, find
 from experiments.engine.files import markdown, portable, table_csv
-from experiments.engine.measures import GMNER_F1
-from experiments.engine.pairs import BOTH_RIGHT, SWAPPED
+from experiments.engine.measures import BOTH_RIGHT, GMNER_F1, SWAPPED
 from experiments.engine.picture import lines, picture
 from experiments.engine.plan import plan, settings_of
-from experiments.papers import papers
+from experiments.papers.papers import papers
 from gmbench.config import compose
-from gmbench.construct import build_source
-from gmbench.reporting.figures import Metrics
+from gmbench.core.entities import Entity, Example, Prediction
+from gmbench.lifecycle.build_data import build_source
 from gmbench.reporting.index import read_index
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import Metrics, write_result
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import write_predictions
-from gmbench.structures import Entity, Example, Prediction
 from tests.reporting.sample import sample
 
 NAMES = sorted(

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from experiments.our_rows import OurRow, our_rows
-from experiments.paper_tables import Footnotes, main, paper_table
-from experiments.papers import papers
+from experiments.papers.our_rows import OurRow, our_rows
+from experiments.papers.paper_tables import Footnotes, main, paper_table
+from experiments.papers.papers import papers
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
 
 
@@ -94,8 +94,9 @@ def test_blind_runs_report_no_grounding(tmp_path):
 
 def test_command_without_torch():
     code = (
-        "import sys; sys.argv[1:] = ['qgn_table3']; from experiments.paper_tables import main; "
-        "main(); assert 'torch' not in sys.modules"
+        "import sys; sys.argv[1:] = ['qgn_table3']; "
+        "from experiments.papers.paper_tables import main; main(); "
+        "assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -6,9 +6,9 @@ from itertools import permutations, product
 
 import pytest
 
-from experiments.papers import papers
-from experiments.published import Cell
-from gmbench.reporting.records import RecordError
+from experiments.papers.papers import papers
+from experiments.papers.published import Cell
+from gmbench.core.records import RecordError
 
 HALF = 0.005
 """Printed numbers are rounded to two decimals."""

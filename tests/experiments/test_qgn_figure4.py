@@ -4,9 +4,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from experiments.engine.looks import draw, looks_of
-from gmbench.build import build_run
+from experiments.engine.attention import draw, looks_of
 from gmbench.config import compose
+from gmbench.lifecycle.build import build_run
 from gmbench.scoring.files import write_predictions
 
 

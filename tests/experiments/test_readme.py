@@ -8,7 +8,7 @@ import pytest
 
 from experiments import readme
 from experiments.readme import MARKED, PAGES, RESULTS, add, filled, main
-from gmbench.reporting.results import RecordError, write_result
+from gmbench.reporting.record import RecordError, write_result
 from tests.reporting.sample import sample
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from experiments.engine import Finished
 from experiments.engine.plan import plan
-from experiments.rpn_tuning import EXPERIMENT, WAYS, gap, recall
+from experiments.studies.rpn_tuning import EXPERIMENT, WAYS, gap, recall
 from gmbench.config import compose
 from gmbench.config.identity import plain_config
-from gmbench.construct import build_source
+from gmbench.lifecycle.build_data import build_source
 from tests.reporting.sample import sample
 
 

@@ -1,7 +1,7 @@
 """Recall of entities by whether their type occurs once in the tweet: hand-counted."""
 
-from experiments.engine.shared_types import alone, together
-from gmbench.structures import Entity, Example, Prediction
+from experiments.engine.type_columns import alone, together
+from gmbench.core.entities import Entity, Example, Prediction
 
 PAIR = Example(
     "two", ("a", "b", "c"), (Entity(0, 0, "PER"), Entity(1, 1, "PER"), Entity(2, 2, "LOC"))

@@ -8,11 +8,11 @@ import lightning
 import pytest
 import torch
 
-from gmbench.build import Run, build_run
 from gmbench.config import compose
-from gmbench.engine.trainer import TrainerSettings, build_trainer
 from gmbench.faults import VARIABLE
-from gmbench.resuming import sources_of
+from gmbench.lifecycle.build import Run, build_run
+from gmbench.lifecycle.start import sources_of
+from gmbench.training.trainer import TrainerSettings, build_trainer
 
 SMALL = ["data=synthetic_tiny", "trainer=debug", "data.world.train=12", "data.world.dev=6"]
 SMALL += ["data.world.test=6", "trainer.batch_size=4", "callbacks.progress=false"]

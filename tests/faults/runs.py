@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-import gmbench.outcome
-import gmbench.training
+import gmbench.lifecycle.execute
+import gmbench.lifecycle.record
 from gmbench.config import ConfigError, compose
-from gmbench.engine.module import GroundedModule
 from gmbench.faults import VARIABLE
-from gmbench.reporting.results import read_result
-from gmbench.training import execute
+from gmbench.lifecycle.execute import execute
+from gmbench.reporting.record import read_result
+from gmbench.training.module import GroundedModule
 from tests.faults.conftest import SMALL
 from tests.faults.processes import ended
 
@@ -53,8 +53,10 @@ class Made:
 
 def without_pictures() -> None:
     """They are not at stake here, and take longer than the training."""
-    gmbench.outcome.draw_analysis = gmbench.outcome.draw_overlays = lambda *_, **__: None
-    gmbench.training.store_curves = lambda *_, **__: None
+    gmbench.lifecycle.record.draw_analysis = gmbench.lifecycle.record.draw_overlays = (
+        lambda *_, **__: None
+    )
+    gmbench.lifecycle.execute.store_curves = lambda *_, **__: None
 
 
 def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:

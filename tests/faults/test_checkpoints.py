@@ -9,9 +9,9 @@ from itertools import product
 import pytest
 import torch
 
-from gmbench.engine.checkpoint_io import DurableCheckpoints
-from gmbench.engine.checkpoints import Checkpoints
-from gmbench.engine.durable import (
+from gmbench.faults import VARIABLE
+from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
+from gmbench.training.durable_files import (
     PREVIOUS,
     DamagedCheckpoint,
     damage,
@@ -19,8 +19,7 @@ from gmbench.engine.durable import (
     intact,
     sweep,
 )
-from gmbench.failure import cause_of
-from gmbench.faults import VARIABLE
+from gmbench.training.nonfinite import cause_of
 from tests.faults.conftest import trainer
 from tests.faults.processes import ended
 

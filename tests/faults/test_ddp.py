@@ -10,11 +10,11 @@ import torch
 from rich.console import Console
 
 from gmbench.config import compose
-from gmbench.engine.module import GroundedModule
-from gmbench.engine.optim import pretrained_modules
 from gmbench.faults import VARIABLE
-from gmbench.reporting.results import read_result
-from gmbench.training import execute
+from gmbench.lifecycle.execute import execute
+from gmbench.reporting.record import read_result
+from gmbench.training.module import GroundedModule
+from gmbench.training.optimizer import pretrained_modules
 from tests.faults.conftest import SMALL
 from tests.faults.processes import together
 from tests.faults.runs import without_pictures

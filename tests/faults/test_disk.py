@@ -8,14 +8,13 @@ import resource
 
 import pytest
 
-from gmbench.engine.checkpoint_io import DurableCheckpoints
-from gmbench.engine.checkpoints import Checkpoints
-from gmbench.engine.disk import NoRoom, checkpoint_bytes, is_full, require_room
-from gmbench.engine.durable import damage
-from gmbench.engine.metrics_file import MetricsFile
-from gmbench.failure import cause_of
-from gmbench.grid.jobs import Job, Status, judge, record_failure
-from gmbench.reporting.results import read_result
+from gmbench.grid.jobs import Job, judge
+from gmbench.lifecycle.attempts import Status, record_failure
+from gmbench.reporting.record import read_result
+from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
+from gmbench.training.durable_files import NoRoom, checkpoint_bytes, damage, is_full, require_room
+from gmbench.training.loggers import MetricsFile
+from gmbench.training.nonfinite import cause_of
 from tests.faults.conftest import trainer
 from tests.faults.processes import ended
 from tests.faults.runs import Made, go

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gmbench.faults import VARIABLE
-from gmbench.reporting.results import read_result
+from gmbench.reporting.record import read_result
 from tests.faults.conftest import SMALL
 from tests.faults.runs import Made, as_unbroken, go, killed_and_continued, same
 from tests.faults.test_ddp import run, started, trained_by_one_and_two

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from gmbench import replay as verb
-from gmbench.engine.dump import FOLDER, read_dump
-from gmbench.engine.nonfinite import NonFinite
-from gmbench.engine.replay import replay
-from gmbench.failure import cause_of
+from gmbench.core.distributed import NonFinite
+from gmbench.training.nonfinite import cause_of
+from gmbench.training.replay import replay
+from gmbench.training.step import FOLDER, read_dump
 from tests.faults.conftest import SMALL, Steps, trainer
 from tests.test_run import gmbench
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gmbench.failure import cause_of, message_of
+from gmbench.training.nonfinite import cause_of, message_of
 from tests.faults.conftest import trainer
 from tests.faults.runs import go
 from tests.faults.test_ddp import started

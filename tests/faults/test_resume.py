@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from gmbench.config import ConfigError, check, compose
-from gmbench.engine.resume import read_origin
-from gmbench.reporting.results import read_result
-from gmbench.resuming import choose_start
+from gmbench.lifecycle.start import choose_start
+from gmbench.reporting.record import read_result
+from gmbench.training.resume import read_origin
 from tests.faults.conftest import SMALL
 from tests.faults.runs import Made, as_unbroken, go, killed_and_continued, same
 

@@ -17,7 +17,7 @@ WRITER = """
 import os, signal, sys
 from dataclasses import replace
 from pathlib import Path
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
 
 root, writer, last, stage = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]

@@ -6,8 +6,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from gmbench.config import ConfigError, check, compose
-from gmbench.config.stored import stored_config
-from gmbench.reporting.records import RecordError
+from gmbench.config.compose import stored_config
+from gmbench.core.records import RecordError
 
 
 @cache

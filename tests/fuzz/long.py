@@ -10,10 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from gmbench.reporting.analysis import write_analysis
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import write_analysis, write_result
 from gmbench.scoring.analysis import analyse
-from gmbench.scoring.statistics import tweet_table
+from gmbench.scoring.intervals import tweet_table
 from tests.fuzz.targets import Target, targets
 from tests.fuzz.test_readers import PIECES, attempt, edited
 from tests.reporting.sample import GOLD, PREDICTIONS, sample

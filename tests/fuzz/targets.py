@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gmbench.data.errors import DataError
+from gmbench.core.entities import Example
+from gmbench.core.errors import DataError
+from gmbench.core.records import FileError, RecordError
+from gmbench.data.bio import read_blocks
 from gmbench.data.images import open_image
-from gmbench.data.reader import read_blocks
-from gmbench.data.regions import JsonLines, VinVL
+from gmbench.data.regions.vinvl import JsonLines, VinVL
 from gmbench.data.voc import read_voc
-from gmbench.reporting.analysis import read_analysis
-from gmbench.reporting.records import RecordError
-from gmbench.reporting.results import read_result
-from gmbench.scoring.fields import FileError
-from gmbench.scoring.files import read_gold, read_predictions
-from gmbench.scoring.tweets import read_tweet_table
-from gmbench.structures import Example
+from gmbench.reporting.record import read_analysis, read_result
+from gmbench.scoring.files import read_gold, read_predictions, read_tweet_table
 from tests.fuzz import archives, configurations
 
 GOLD = (Example("1", ("Lionel", "Messi", "wins"), size=(20, 20)),)

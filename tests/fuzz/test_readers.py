@@ -7,10 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gmbench.reporting.analysis import write_analysis
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import write_analysis, write_result
 from gmbench.scoring.analysis import analyse
-from gmbench.scoring.statistics import tweet_table
+from gmbench.scoring.intervals import tweet_table
 from tests.fuzz.targets import Target, targets
 from tests.reporting.sample import GOLD, PREDICTIONS, sample
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import gmbench.run
 from gmbench.config.identity import run_sha
-from gmbench.grid.jobs import record_failure
-from gmbench.reporting.results import write_result
+from gmbench.lifecycle.attempts import record_failure
+from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
 
 
@@ -60,6 +60,6 @@ def execute(cfg, folder, overrides, console):
 
 
 if __name__ == "__main__":
-    sys.modules["gmbench.training"] = types.SimpleNamespace(execute=execute)
+    sys.modules["gmbench.lifecycle.execute"] = types.SimpleNamespace(execute=execute)
     gmbench.run.check = lambda cfg: None  # imports torch to read signatures
     sys.exit(gmbench.run.main())

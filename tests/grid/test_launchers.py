@@ -7,7 +7,7 @@ import pytest
 
 from gmbench.config import compose
 from gmbench.config.identity import run_sha
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
 from tests.test_run import gmbench
 

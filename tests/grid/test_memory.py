@@ -2,7 +2,7 @@
 
 import pytest
 
-from gmbench.grid.memory import oom_kills
+from gmbench.grid.runner import oom_kills
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from gmbench.build import Run, build_encoders, build_model, build_run
 from gmbench.config import check, compose
-from gmbench.construct import construct
-from gmbench.structures import Example
-from gmbench.tensors import Batch
+from gmbench.config.instantiate import construct
+from gmbench.core.entities import Example
+from gmbench.core.tensors import Batch
+from gmbench.lifecycle.build import Run, build_encoders, build_model, build_run
 
 
 @dataclass

@@ -8,9 +8,9 @@ import torch
 import torch.distributed as dist
 from omegaconf import DictConfig
 
-from gmbench.build import Run, build_run
 from gmbench.config import compose, conf_dir
-from gmbench.tensors import Batch, Outputs
+from gmbench.core.tensors import Batch, Outputs
+from gmbench.lifecycle.build import Run, build_run
 from tests.faults.processes import joined
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gmbench.build import build_encoders, build_model
 from gmbench.config import compose
-from gmbench.construct import construct
+from gmbench.config.instantiate import construct
+from gmbench.core.entities import Example
+from gmbench.lifecycle.build import build_encoders, build_model
 from gmbench.nn.text import tiny_text, tiny_tokenizer
 from gmbench.nn.vision import tiny_vision
-from gmbench.scoring.matching import region_right
-from gmbench.structures import Example
+from gmbench.scoring.counting import region_right
 from models.mner_qg import MNERQG
 from tests.models.bench import Bench, bench_of, step_of
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from gmbench.core.tensors import MASKED, Attention, Batch, Targets
 from gmbench.nn.text import tiny_tokenizer
-from gmbench.tensors import MASKED, Attention, Batch, Targets
 from models.mner_qg import ExistenceLoss, GroundingLoss, SpanDecoder, SpanOutputs, TextLoss
 from models.mner_qg.heads import SpanHeads
 from models.mner_qg.interaction import Interaction

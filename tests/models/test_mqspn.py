@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gmbench.build import Run, build_run
 from gmbench.config import compose, conf_dir
-from gmbench.engine.parameters import parameters_by_part
+from gmbench.lifecycle.build import Run, build_run
+from gmbench.training.optimizer import parameters_by_part
 from tests.models.test_contract import as_double, close, padded
 
 PAGE = Path(__file__).parents[2] / "docs" / "mqspn.md"

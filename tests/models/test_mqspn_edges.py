@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from gmbench.config import compose
-from gmbench.construct import construct
+from gmbench.config.instantiate import construct
+from gmbench.core.tensors import Batch, Targets
 from gmbench.nn.text import tiny_text, tiny_tokenizer
 from gmbench.nn.vision import tiny_vision
-from gmbench.tensors import Batch, Targets
 from models.mqspn import MQSPN
 from tests.tensor_builders import make_batch, make_targets
 

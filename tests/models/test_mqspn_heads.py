@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gmbench.nn.pairs import CHUNK, PairScores
-from gmbench.tensors import MASKED
+from gmbench.core.tensors import MASKED
+from gmbench.nn.layers import CHUNK, PairScores
 from models.mqspn.heads import EntityClassifier, SetPrediction
 from tests.models.references import B, H, K, N, U, matvec, some_mask, states
 

@@ -6,9 +6,9 @@ from itertools import permutations
 import pytest
 import torch
 
-from gmbench.engine.costs import RegionCost, SpanCost, TypeCost
-from gmbench.engine.losses import RegionLoss, SetLoss, SpanLoss, TypeLoss
-from gmbench.engine.matcher import HungarianMatcher
+from gmbench.objective.costs import RegionCost, SpanCost, TypeCost
+from gmbench.objective.losses import RegionLoss, SetLoss, SpanLoss, TypeLoss
+from gmbench.objective.matcher import HungarianMatcher
 from tests.tensor_builders import make_batch, make_outputs, make_targets
 
 U = 5

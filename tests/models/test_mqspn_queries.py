@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from gmbench.core.tensors import Outputs
 from gmbench.nn.text import tiny_text, tiny_tokenizer
-from gmbench.tensors import Outputs
 from models.mqspn.joint import check_joint, joint_states
 from models.mqspn.queries import (
     PROMPT,

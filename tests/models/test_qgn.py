@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel
 
-from gmbench.build import build_encoders, build_model
 from gmbench.config import ConfigError, check, compose
-from gmbench.construct import construct
+from gmbench.config.instantiate import construct
+from gmbench.core.tensors import Batch
+from gmbench.lifecycle.build import build_encoders, build_model
 from gmbench.nn.text import TextEncoder
-from gmbench.nn.vision_encoder import from_clip
-from gmbench.scoring.matching import region_right
-from gmbench.tensors import Batch
+from gmbench.nn.vision import from_clip
+from gmbench.scoring.counting import region_right
 from models.qgn import QGN
 from tests.models.bench import Bench, bench_of, step_of
 

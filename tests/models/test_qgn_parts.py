@@ -6,9 +6,7 @@ import pytest
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from gmbench.nn.vision import tiny_vision
-from gmbench.nn.vision_encoder import VisionEncoder, from_clip
-from gmbench.nn.vision_halves import attend, feed
+from gmbench.nn.vision import VisionEncoder, attend, feed, from_clip, tiny_vision
 from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion
 from models.qgn.levels import bridge
 from models.qgn.mqa import MQASettings, MultiViewQueryAttention

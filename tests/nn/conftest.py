@@ -2,8 +2,8 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from gmbench.nn import text
-from gmbench.nn.carriers import CarriedFile
 from gmbench.nn.vision import FOCUS
+from gmbench.nn.weights import CarriedFile
 
 WORDS = ("a", "b", "c", "ab", "is", "an", "entity", "type", "about", "person", "x", "##a", "##b")
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torchvision.ops import box_convert, roi_align
 
-from gmbench.nn.box_head import BoxRegression
-from gmbench.nn.second_look import CELLS, LOOKS, MARGIN, SecondLook, read_under
+from gmbench.nn.box_head import CELLS, LOOKS, MARGIN, BoxRegression, SecondLook, read_under
 
 B, N, D = 2, 6, 8
 

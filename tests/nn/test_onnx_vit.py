@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from gmbench.nn.carriers import WeightsError
-from gmbench.nn.onnx_vit import dinov2_state, read_onnx
 from gmbench.nn.vision import FOCUS_BLOCKS, dinov2_small
+from gmbench.nn.weights import WeightsError, dinov2_state, read_onnx
 
 
 def small_model(onnx, **changes):

@@ -2,7 +2,7 @@
 
 import torch
 
-from gmbench.nn.roi import roi_vectors
+from gmbench.nn.layers import roi_vectors
 
 BOXES = torch.tensor(
     [[[0.25, 0.25, 0.75, 0.5], [0.5, 0.125, 0.875, 0.875]], [[0.125, 0.25, 0.5, 0.875]] * 2]

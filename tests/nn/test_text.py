@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer
 
 from gmbench.nn import carriers, text
-from gmbench.nn.carriers import WeightsError
 from gmbench.nn.text import TextEncoder, mask_states, pool_words
+from gmbench.nn.weights import WeightsError
 
 
 def small_bert(**changes):

@@ -9,8 +9,8 @@ from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel
 
 from gmbench.nn import carriers, vision
-from gmbench.nn.carriers import WeightsError
-from gmbench.nn.vision_encoder import from_clip, from_timm
+from gmbench.nn.vision import from_clip, from_timm
+from gmbench.nn.weights import WeightsError
 
 TOWER = {
     "hidden_size": 16,

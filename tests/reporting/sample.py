@@ -4,22 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from gmbench.reporting.figures import FloorFigures, Metrics
-from gmbench.reporting.provenance import GitState
-from gmbench.reporting.results import (
+from gmbench.core.entities import Box, Candidates, Entity, Example, Prediction
+from gmbench.core.provenance import GitState
+from gmbench.reporting.record import (
     ConfigUsed,
     Cost,
     DataUsed,
+    FloorFigures,
     Machine,
+    Metrics,
     Part,
     ProtocolUsed,
     RunResult,
     Selection,
     StoredFile,
 )
+from gmbench.scoring.baselines import floors
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, score_corpus
-from gmbench.scoring.floors import floors
-from gmbench.structures import Box, Candidates, Entity, Example, Prediction
 
 BOX: Box = (0.0, 0.0, 10.0, 10.0)
 TRAIN = [Example("t", ("York", "Kevin"), (Entity(0, 0, "LOC"), Entity(1, 1, "PER", (BOX,))))]

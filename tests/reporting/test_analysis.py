@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.reporting.analysis import read_analysis, write_analysis
+from gmbench.core.entities import Candidates, Example
+from gmbench.core.records import RecordError
 from gmbench.reporting.plots import PICTURES, draw_analysis
-from gmbench.reporting.records import RecordError
+from gmbench.reporting.record import read_analysis, write_analysis
 from gmbench.scoring.analysis import analyse
 from gmbench.scoring.counting import score_corpus
-from gmbench.scoring.statistics import tweet_table
-from gmbench.structures import Candidates, Example
+from gmbench.scoring.intervals import tweet_table
 from tests.scoring.documents import BOXES, random_document
 
 
@@ -138,7 +138,7 @@ def test_cheap(tmp_path):
 
 def test_neither_torch_nor_matplotlib_before_they_are_needed():
     code = (
-        "import sys, gmbench.reporting.plots, gmbench.reporting.analysis, json; "
+        "import sys, gmbench.reporting.plots, gmbench.reporting.record, json; "
         "print(json.dumps([m in sys.modules for m in ('torch', 'matplotlib', 'scipy')]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,18 +6,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from gmbench.reporting.comparison import (
-    TWEETS,
-    CannotCompare,
-    check_comparable,
-    compare_runs,
-    comparison_table,
-    read_scored_run,
-    rule_of,
-)
-from gmbench.reporting.results import write_result
-from gmbench.scoring.statistics import tweet_table
-from gmbench.scoring.tweets import write_tweet_table
+from gmbench.reporting.index import TWEETS, CannotCompare, read_scored_run
+from gmbench.reporting.pairs import check_comparable, compare_runs, comparison_table, rule_of
+from gmbench.reporting.record import write_result
+from gmbench.scoring.files import write_tweet_table
+from gmbench.scoring.intervals import tweet_table
 from tests.reporting.sample import GOLD, PREDICTIONS, sample
 
 

@@ -8,14 +8,12 @@ from dataclasses import replace
 import pytest
 
 from gmbench.report import main
-from gmbench.reporting.comparison import TWEETS
-from gmbench.reporting.figures import TaskFigures
-from gmbench.reporting.index import read_index
+from gmbench.reporting.index import TWEETS, read_index
 from gmbench.reporting.leaderboard import leaderboard
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import TaskFigures, write_result
 from gmbench.scoring.counting import Counts
-from gmbench.scoring.statistics import tweet_table
-from gmbench.scoring.tweets import write_tweet_table
+from gmbench.scoring.files import write_tweet_table
+from gmbench.scoring.intervals import tweet_table
 from tests.reporting.sample import GOLD, PREDICTIONS, sample
 from tests.stopwatch import cpu_seconds
 

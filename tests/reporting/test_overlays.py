@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.reporting.overlays import draw_overlays, said_of, spread
 from gmbench.reporting.plots import BLUE, VERMILION
-from gmbench.reporting.site.tweets import judged
-from gmbench.structures import Entity, Example, Prediction
+from gmbench.reporting.verdicts import judged
 from tests.scoring.documents import random_document
 
 

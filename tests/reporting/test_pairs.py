@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gmbench.report import main
-from gmbench.reporting.comparison import compare_runs, read_scored_run
-from gmbench.reporting.pairs import Pair, every_pair, markdown, table_csv
-from gmbench.scoring.statistics import Interval
+from gmbench.reporting.index import read_scored_run
+from gmbench.reporting.pairs import Pair, compare_runs, every_pair, markdown, table_csv
+from gmbench.scoring.intervals import Interval
 from tests.reporting.two_models import two_models
 
 

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gmbench.core.entities import Entity, Prediction
 from gmbench.report import main
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard
 from gmbench.reporting.pairs import every_pair
-from gmbench.reporting.results import read_result, write_result
-from gmbench.reporting.site.build import write_site
-from gmbench.reporting.site.curves import curves_png, read_curves
-from gmbench.reporting.site.tweets import judged, split_by
-from gmbench.reporting.site.writing import MARK, NotASite, Writer
+from gmbench.reporting.plots import curves_png, read_curves
+from gmbench.reporting.record import read_result, write_result
+from gmbench.reporting.site.pages import write_site
+from gmbench.reporting.site.tweets import split_by
+from gmbench.reporting.site.writer import MARK, NotASite, Writer
+from gmbench.reporting.verdicts import judged
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_predictions
-from gmbench.structures import Entity, Prediction
 from tests.reporting.sample import sample
 from tests.reporting.two_models import MARKUP, two_models
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gmbench.report import main
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
 from tests.wandb_reader import read_offline
 

@@ -6,10 +6,17 @@ from types import SimpleNamespace
 
 from PIL import Image
 
+from gmbench.core.entities import Prediction
 from gmbench.reporting.overlays import EXAMPLES
-from gmbench.reporting.wandb_contents import COLUMNS, show_examples, show_pictures, summary_of
-from gmbench.reporting.wandb_mirror import MirrorSettings, Patience, WandbMirror
-from gmbench.structures import Prediction
+from gmbench.reporting.wandb import (
+    COLUMNS,
+    MirrorSettings,
+    Patience,
+    WandbMirror,
+    show_examples,
+    show_pictures,
+    summary_of,
+)
 from tests.reporting.sample import BOX, GOLD, sample
 from tests.wandb_reader import read_offline
 

@@ -6,16 +6,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from gmbench.reporting.comparison import TWEETS
-from gmbench.reporting.figures import Metrics
-from gmbench.reporting.index import read_index
+from gmbench.core.entities import Example
+from gmbench.reporting.index import TWEETS, read_index
 from gmbench.reporting.leaderboard import Board, leaderboard
-from gmbench.reporting.results import write_result
+from gmbench.reporting.record import Metrics, write_result
 from gmbench.scoring.counting import score_corpus
-from gmbench.scoring.files import write_predictions
-from gmbench.scoring.statistics import tweet_table
-from gmbench.scoring.tweets import write_tweet_table
-from gmbench.structures import Example
+from gmbench.scoring.files import write_predictions, write_tweet_table
+from gmbench.scoring.intervals import tweet_table
 from tests.reporting.sample import sample
 from tests.scoring.documents import random_document
 

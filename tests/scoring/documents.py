@@ -4,7 +4,7 @@ import random
 
 from hypothesis import strategies as st
 
-from gmbench.structures import Box, Entity, Prediction
+from gmbench.core.entities import Box, Entity, Prediction
 
 TYPES = ("PER", "LOC", "ORG")
 # Few places and few sizes: equal spans, equal boxes and an IoU of exactly 0.5 are all common.

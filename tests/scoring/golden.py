@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gmbench.structures import Entity, Prediction
+from gmbench.core.entities import Entity, Prediction
 
 
 def entities(rows: Sequence[Mapping[str, Any]]) -> list[Entity]:

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from gmbench.scoring.calibration import calibration
-from gmbench.structures import Entity, Prediction
+from gmbench.core.entities import Entity, Prediction
+from gmbench.scoring.analysis import calibration
 
 BOX = (0.0, 0.0, 1.0, 1.0)
 

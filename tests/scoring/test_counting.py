@@ -13,9 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from gmbench.scoring.counting import Counts, Scores, score_corpus, score_document
-from gmbench.scoring.matching import iou, maximum_matching, region_right
-from gmbench.structures import Entity, Prediction
+from gmbench.core.entities import Entity, Prediction
+from gmbench.scoring.counting import (
+    Counts,
+    Scores,
+    iou,
+    maximum_matching,
+    region_right,
+    score_corpus,
+    score_document,
+)
 from tests.scoring.documents import (
     TYPES,
     corpora,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmbench.scoring.fields import FileError
+from gmbench.core.entities import Box, Entity, Example, Prediction
+from gmbench.core.records import FileError
 from gmbench.scoring.files import read_gold, read_predictions, write_gold, write_predictions
-from gmbench.structures import Box, Entity, Example, Prediction
 
 WORDS = ("RT", "@", "_", "Kevin", "Durant", "\u2028", "😀")
 EXAMPLES = (

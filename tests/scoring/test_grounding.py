@@ -6,11 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gmbench.scoring.ceiling import best_region_a_type, region_ceiling
-from gmbench.scoring.counting import Counts, score_corpus
-from gmbench.scoring.grounding import THRESHOLDS, given_text, sweep
-from gmbench.scoring.matching import iou
-from gmbench.structures import Candidates, Entity, Example, Prediction
+from gmbench.core.entities import Candidates, Entity, Example, Prediction
+from gmbench.scoring.counting import Counts, iou, score_corpus
+from gmbench.scoring.grounding import (
+    THRESHOLDS,
+    best_region_a_type,
+    given_text,
+    region_ceiling,
+    sweep,
+)
 from tests.scoring.documents import BOXES, random_document
 
 HERE, HALF, FAR = (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 20.0), (50.0, 50.0, 60.0, 60.0)

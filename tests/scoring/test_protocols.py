@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from gmbench.core.entities import Box, Entity, Prediction
 from gmbench.scoring.counting import Counts, Scores, score_corpus
-from gmbench.scoring.mqspn import ProtocolError
-from gmbench.scoring.protocols import Document, Protocol, add_up, score
-from gmbench.structures import Box, Entity, Prediction
+from gmbench.scoring.protocols import Document, Protocol, ProtocolError, add_up, score
 from tests.scoring.documents import corpora, golds, preds, random_document
 
 BOX: Box = (0, 0, 100, 100)

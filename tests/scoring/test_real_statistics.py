@@ -6,13 +6,12 @@ import time
 import numpy as np
 import pytest
 
-from gmbench.scoring.calibration import calibration
-from gmbench.scoring.ceiling import region_ceiling
-from gmbench.scoring.errors import decompose
-from gmbench.scoring.paired import paired_bootstrap
-from gmbench.scoring.seeds import compare_seeds
-from gmbench.scoring.statistics import intervals, tweet_table
-from gmbench.structures import Prediction
+from gmbench.core.entities import Prediction
+from gmbench.scoring.analysis import calibration
+from gmbench.scoring.error_types import decompose
+from gmbench.scoring.grounding import region_ceiling
+from gmbench.scoring.intervals import intervals, tweet_table
+from gmbench.scoring.significance import compare_seeds, paired_bootstrap
 from tests.data.files import real
 
 pytestmark = pytest.mark.real_data

@@ -4,9 +4,9 @@ import random
 
 from hypothesis import given
 
+from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.scoring.counting import Counts, score_corpus, score_document
 from gmbench.scoring.strata import Recall, Strata, names_of, strata
-from gmbench.structures import Entity, Example, Prediction
 from tests.scoring.documents import corpora, random_document
 
 Corpus = list[tuple[Example, list[Prediction]]]

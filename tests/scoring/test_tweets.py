@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from gmbench.scoring.comparison import compare
-from gmbench.scoring.fields import FileError
-from gmbench.scoring.statistics import TweetTable
-from gmbench.scoring.tweets import read_tweet_table, write_tweet_table
+from gmbench.core.records import FileError
+from gmbench.scoring.files import read_tweet_table, write_tweet_table
+from gmbench.scoring.intervals import TweetTable
+from gmbench.scoring.significance import compare
 from tests.scoring.test_statistics import simulated
 
 

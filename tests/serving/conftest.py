@@ -10,12 +10,12 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from gmbench.config import compose
-from gmbench.construct import build_regions, build_source
-from gmbench.data.regions import RegionSource
-from gmbench.serving.exporting import export_run
+from gmbench.core.entities import Example
+from gmbench.data.regions.vinvl import RegionSource
+from gmbench.lifecycle.build_data import build_regions, build_source
+from gmbench.lifecycle.execute import execute
+from gmbench.serving.export import export_run
 from gmbench.serving.posts import Post
-from gmbench.structures import Example
-from gmbench.training import execute
 
 
 @dataclass(frozen=True)

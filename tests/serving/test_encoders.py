@@ -15,8 +15,7 @@ from transformers import (
 )
 
 from gmbench.nn.text import TextEncoder
-from gmbench.nn.vision import tiny_vision
-from gmbench.nn.vision_encoder import from_clip, from_timm
+from gmbench.nn.vision import from_clip, from_timm, tiny_vision
 from gmbench.serving.encoders import (
     ArchitectureError,
     build_text,
@@ -24,7 +23,7 @@ from gmbench.serving.encoders import (
     describe_text,
     describe_vision,
 )
-from gmbench.serving.record import Architecture, Pixels
+from gmbench.serving.manifest import Architecture, Pixels
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 PIXELS = Pixels(

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gmbench.core.entities import Prediction
 from gmbench.serving.overlay import COLOURS, draw_answer
 from gmbench.serving.posts import post
 from gmbench.serving.predictor import Answer
-from gmbench.structures import Prediction
 
 
 def answer(text, *predictions, size=(100, 60), notes=()):

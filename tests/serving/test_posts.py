@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gmbench.data.errors import DataError
-from gmbench.scoring.fields import FileError
+from gmbench.core.errors import DataError
+from gmbench.core.records import FileError
 from gmbench.serving.posts import located, post, read_folder, read_posts
 
 

@@ -14,16 +14,16 @@ import yaml
 from PIL import Image
 
 import gmbench
-from gmbench.data.errors import DataError
+from gmbench.core.errors import DataError
+from gmbench.core.records import RecordError
 from gmbench.export import main as export
 from gmbench.predict import main as predict
-from gmbench.reporting.records import RecordError
 from gmbench.scoring.files import read_predictions, write_predictions
-from gmbench.serving.exporting import export_run
-from gmbench.serving.parts import FolderError
+from gmbench.serving.export import export_run
+from gmbench.serving.manifest import read_record
+from gmbench.serving.model_folder import FolderError
 from gmbench.serving.posts import post
-from gmbench.serving.record import read_record
-from gmbench.serving.targets import UntrustedTarget
+from gmbench.serving.trust import UntrustedTarget
 from tests.conftest import REPOSITORY
 
 PREDICTIONS = "predictions.test.jsonl"
@@ -73,7 +73,7 @@ def test_the_card_tells_data_protocol_seed_figures_and_limits(mqspn):
 
 
 def test_nothing_shipped_is_read_again(mqspn, tmp_path, monkeypatch):
-    monkeypatch.setattr("gmbench.nn.carriers.SHIPPED", tmp_path)
+    monkeypatch.setattr("gmbench.nn.weights.SHIPPED", tmp_path)
     gmbench.load(mqspn.export, device="cpu")
 
 
@@ -120,7 +120,7 @@ def hostile(tmp_path, monkeypatch):
         ("network", "gmbench.run.os.system"),
         ("network", "gmbench.export.sys.exit"),
         ("network", "models.mqspn.model.torch.load"),
-        ("network", "gmbench.scoring.atomic.write_atomically"),
+        ("network", "gmbench.core.files.write_atomically"),
         ("network", "gmbenchevil.Thing"),
         ("decode", "evil_module.build"),
         ("decode", ["os", "system"]),
@@ -223,7 +223,7 @@ def test_a_failure_leaves_nothing_behind(mqspn, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device", "model.safetensors")
 
-    monkeypatch.setattr("gmbench.serving.exporting._compare", full)
+    monkeypatch.setattr("gmbench.serving.export._compare", full)
     with pytest.raises(OSError, match="No space"):
         export_run(mqspn.run, tmp_path / "new")
     assert not list(tmp_path.iterdir())

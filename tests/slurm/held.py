@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import gmbench.lifecycle.execute
 import gmbench.run
-import gmbench.training
 
 
 def hold(seed: int) -> None:
@@ -26,12 +26,12 @@ def hold(seed: int) -> None:
 
 
 if __name__ == "__main__":
-    compute = gmbench.training._compute
+    compute = gmbench.lifecycle.execute._compute
 
     def held(cfg, *others):
         """Wait first."""
         hold(cfg.seed)
         return compute(cfg, *others)
 
-    gmbench.training._compute = held
+    gmbench.lifecycle.execute._compute = held
     sys.exit(gmbench.run.main())

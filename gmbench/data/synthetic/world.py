@@ -12,7 +12,7 @@ from random import Random
 
 from rich.progress import Progress
 
-from gmbench.data.locking import locked
+from gmbench.core.files import locked
 from gmbench.data.synthetic.candidates import choose_covered
 from gmbench.data.synthetic.cast import draw_cast
 from gmbench.data.synthetic.dials import Dials

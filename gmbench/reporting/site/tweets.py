@@ -1,50 +1,12 @@
 """What the example browser reads: every tweet, its gold, and the judged answers of some runs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from gmbench.reporting.site.members import Answers
-from gmbench.scoring.errors import judge
-from gmbench.structures import Box, Entity, Example, Prediction
-
-Record = TypeVar("Record")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gold:
-    """A gold entity; ``boxes`` xyxy pixels, ``end`` inclusive."""
-
-    start: int
-    end: int
-    type: str
-    boxes: tuple[Box, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A prediction and what is wrong with it: ``correct`` or a kind of ``scoring.errors``."""
-
-    start: int
-    end: int
-    type: str
-    box: Box | None
-    score: float
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One run on one tweet.
-
-    Attributes:
-        answers: best first.
-        fates: of every gold entity, what became of it: a kind of ``scoring.errors``.
-    """
-
-    answers: tuple[Answer, ...]
-    fates: tuple[str, ...]
+from gmbench.core.entities import Example
+from gmbench.reporting.site.runs import Answers
+from gmbench.reporting.verdicts import Gold, Judged, judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,38 +58,6 @@ def tweets(
         )
         for example in gold
     )
-
-
-def judged(gold: Sequence[Entity], pred: Sequence[Prediction], *, saw_pixels: bool) -> Judged:
-    """Verdicts of one tweet, by answer and by gold entity."""
-    if not saw_pixels:
-        gold = [replace(e, boxes=()) for e in gold]
-        pred = [replace(p, box=None) for p in pred]
-    verdicts = judge(gold, pred)
-    # Equal records may stand twice in a tweet; each takes one of the verdicts on its like.
-    of_answer = _queues((v.pred, v.kind) for v in verdicts if v.pred is not None)
-    of_gold = _queues((v.gold, v.kind) for v in verdicts if v.gold is not None)
-    return Judged(
-        answers=tuple(
-            Answer(
-                start=p.start,
-                end=p.end,
-                type=p.type,
-                box=p.box,
-                score=p.score,
-                verdict=of_answer[p].pop(0),
-            )
-            for p in pred
-        ),
-        fates=tuple(of_gold[e].pop(0) for e in gold),
-    )
-
-
-def _queues(pairs: Iterable[tuple[Record, str]]) -> dict[Record, list[str]]:
-    found: dict[Record, list[str]] = {}
-    for record, kind in pairs:
-        found.setdefault(record, []).append(kind)
-    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

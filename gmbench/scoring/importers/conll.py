@@ -10,9 +10,9 @@ A tweet is a line ``IMGID:<id>``, one line a word and a blank line, as in Twitte
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gmbench.scoring.fields import Fields, FileError
-from gmbench.scoring.importers.imported import Imported, box_or_none
-from gmbench.structures import Box, Example, Prediction
+from gmbench.core.entities import Box, Example, Prediction
+from gmbench.core.records import Fields, FileError
+from gmbench.scoring.importers.common import Imported, box_or_none
 
 Row = tuple[int, list[str]]
 HEAD = "IMGID:"

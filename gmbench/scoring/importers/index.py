@@ -13,11 +13,10 @@ A line is ``{"id", "entities": [{"start", "end", "type", "region"}]}``; ``text``
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gmbench.scoring.fields import Fields
+from gmbench.core.entities import Box, Example, Prediction
+from gmbench.core.records import Fields
 from gmbench.scoring.files import lines_for
-from gmbench.scoring.importers.imported import ZERO, Imported
-from gmbench.scoring.importers.placing import Places
-from gmbench.structures import Box, Example, Prediction
+from gmbench.scoring.importers.common import ZERO, Imported, Places
 
 
 def read_index(

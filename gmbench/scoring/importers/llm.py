@@ -18,11 +18,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gmbench.scoring.fields import Fields
+from gmbench.core.entities import Example, Prediction
+from gmbench.core.records import Fields
 from gmbench.scoring.files import lines_for
-from gmbench.scoring.importers.imported import Imported, box_or_none
-from gmbench.scoring.importers.placing import Places
-from gmbench.structures import Example, Prediction
+from gmbench.scoring.importers.common import Imported, Places, box_or_none
 
 NAMES = ("text", "entity", "name", "mention", "span")
 TYPES = ("type", "label")

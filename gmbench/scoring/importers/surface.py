@@ -19,11 +19,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from gmbench.scoring.fields import Fields, FileError
+from gmbench.core.entities import Example, Prediction
+from gmbench.core.records import Fields, FileError
 from gmbench.scoring.files import lines_for
-from gmbench.scoring.importers.imported import Imported, box_or_none
-from gmbench.scoring.importers.placing import Places
-from gmbench.structures import Example, Prediction
+from gmbench.scoring.importers.common import Imported, Places, box_or_none
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 RIVEG = re.compile(

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from gmbench.scoring.fields import FileError
+from gmbench.core.entities import Box, Example, Prediction
+from gmbench.core.records import FileError
+from gmbench.scoring.importers.common import Imported, occurrences
 from gmbench.scoring.importers.conll import read_conll
-from gmbench.scoring.importers.imported import Imported
 from gmbench.scoring.importers.index import read_index
 from gmbench.scoring.importers.llm import read_llm
-from gmbench.scoring.importers.placing import occurrences
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
-from gmbench.structures import Box, Example, Prediction
 
 GOLD = (
     Example("7", ("Kevin", "Durant", "'s", "NBA", "finals")),

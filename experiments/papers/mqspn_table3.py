@@ -1,0 +1,34 @@
+"""MQSPN, Table 3: what each component is worth.
+
+``python -m experiments.papers.mqspn_table3 --help``.
+"""
+
+import sys
+
+from experiments.engine import Experiment, main
+from experiments.engine.plan import FMNERG_DATA, GMNER_DATA, rows_of
+
+EXPERIMENT = Experiment(
+    name="mqspn_table3",
+    title="MQSPN, Table 3: ablation of the components",
+    base=("model=mqspn",),
+    real=("+experiment=mqspn_paper",),
+    settings=(GMNER_DATA, FMNERG_DATA),
+    reference="full",
+    rows=rows_of(
+        "mqspn_table3",
+        {
+            "full": "",
+            "wo_ptq": "model.network.type_queries=false model.network.entity_classifier=softmax",
+            "wo_leq": "model.network.entity_queries=human",
+            "wo_qct": "model.network.qct=false",
+            "wo_qpi": "model.network.prefix_source=none",
+            "wo_sag": "model.network.aggregator=none",
+            "wo_bml": "model.matcher.solver=order model.activation=softmax "
+            "model.loss_kind=softmax_nll",
+        },
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(EXPERIMENT))

@@ -1,0 +1,436 @@
+"""What is wrong with a configuration: all of it at once, before any work."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from gmbench.config.schema import Root, Unresolved, is_target, problems
+from gmbench.core.errors import ConfigError, first_line, hint
+from gmbench.core.provenance import is_secret, redact
+
+# Nodes with a `_target_` compared with what they name: is it there, and do the keys fit it.
+_HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+class TargetError(ValueError):
+    """A ``_target_`` names nothing that can be called."""
+
+
+def locate(target: str) -> Callable[..., Any]:
+    """Import what ``target`` names.
+
+    Raises:
+        TargetError: there is no such module or name (the nearest one is named), its import fails,
+            or it cannot be called.
+    """
+    first, *rest = target.split(".")
+    found: Any = _import(first, target)
+    walked = first
+    for name in rest:
+        walked = f"{walked}.{name}"
+        if hasattr(found, name):
+            found = getattr(found, name)
+            continue
+        inside = []
+        if inspect.ismodule(found) and hasattr(found, "__path__"):
+            inside = [module.name for module in pkgutil.iter_modules(found.__path__)]
+        if name in inside:
+            found = _import(walked, target)
+            continue
+        parent = walked.rpartition(".")[0]
+        raise TargetError(
+            f"{parent} has no {name}{hint(name, inside + _own(found, first), f'{parent}.')}"
+        )
+    if not callable(found):
+        raise TargetError(f"{target} is a {type(found).__name__}, nothing that builds a part")
+    return found  # type: ignore[no-any-return]
+
+
+def target_problems(
+    node: object, build_arguments: Mapping[str, frozenset[str]], path: str = ""
+) -> Iterator[str]:
+    """Every fault of every ``_target_`` node at or below ``node``, one line each.
+
+    Args:
+        node: the resolved configuration in plain containers.
+        build_arguments: by path of a node, the arguments that the verbs pass when they build it.
+        path: the key of ``node``.
+    """
+    children: Iterator[tuple[object, object]] = iter(())
+    if isinstance(node, Mapping):
+        if is_target(node):
+            yield from _bind(node, build_arguments.get(path, frozenset()), path)
+        dot = f"{path}." if path else ""
+        children = ((f"{dot}{key}", value) for key, value in node.items())
+    elif isinstance(node, list):
+        children = ((f"{path}[{index}]", value) for index, value in enumerate(node))
+    for key, value in children:
+        yield from target_problems(value, build_arguments, str(key))
+
+
+def _own(found: Any, package: str) -> list[str]:
+    """Public names of ``found`` that ``package`` itself defines."""
+    return [
+        name
+        for name, value in vars(found).items()
+        if not name.startswith("_")
+        and str(getattr(value, "__module__", "")).partition(".")[0] == package
+    ]
+
+
+def _import(module: str, target: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise TargetError(
+                f"no module {module} can be imported (a class of your own must be importable: "
+                f"install its package or set PYTHONPATH)"
+            ) from None
+        raise TargetError(f"{target} needs the module {error.name}, which is missing") from error
+    except Exception as error:  # whatever a stranger's module raises while it is imported
+        raise TargetError(f"importing {module} failed: {type(error).__name__}: {error}") from error
+
+
+def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> Iterator[str]:
+    target = node["_target_"]
+    if isinstance(target, Unresolved):
+        return
+    try:
+        if not isinstance(target, str):
+            raise TargetError(f"{target!r} is not a dotted name")
+        build = locate(target)
+        parameters = inspect.signature(build).parameters
+    except TargetError as error:
+        yield f"{path}._target_: {error}"
+        return
+    except ValueError:  # a built-in that does not tell its signature
+        return
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())  # **kwargs takes any key
+    named = {
+        name: p
+        for name, p in parameters.items()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+    kinds = _hints(build)
+    for key in node:
+        if key in _HYDRA:
+            continue
+        if key in supplied:
+            yield f"{path}.{key}: gmbench passes this itself; remove it"
+        elif key in named:
+            yield from problems(node[key], kinds.get(key, Any), f"{path}.{key}")
+        elif not open_ended:
+            free = named.keys() - supplied - node.keys()
+            yield f"{path}.{key}: {target} takes no such argument{hint(key, free, f'{path}.')}"
+    if not node.get("_partial_") and not node.get("_args_"):
+        for name, parameter in named.items():
+            if parameter.default is parameter.empty and name not in node.keys() | supplied:
+                yield f"{path}.{name}: missing; {target} needs it"
+
+
+def _hints(build: Callable[..., Any]) -> Mapping[str, Any]:
+    """Annotations by parameter; none where they cannot be evaluated."""
+    try:
+        return get_type_hints(
+            build.__init__ if inspect.isclass(build) else build,
+            include_extras=True,
+        )
+    except Exception:  # names that exist only for a type checker
+        return {}
+
+
+# Combinations that cannot run, files that are not there, and secrets: one small rule each. A rule
+# reads the resolved configuration in plain containers and gives one line a problem. It must accept
+# any tree: a missing or mistyped key is told elsewhere.
+Rule = Callable[[object], Iterator[str]]
+
+_SECRET_VARIABLE = re.compile(r"oc\.env:\s*(\w*(?:KEY|TOKEN|SECRET|PASSWORD)\w*)", re.I)
+_ACTIVATION_OF_LOSS = {"bce": "sigmoid", "softmax_nll": "softmax"}
+
+
+def referenced_keys(tree: object) -> frozenset[str]:
+    """Every key that an interpolation anywhere in the unresolved ``tree`` reads."""
+    found: set[str] = set()
+    for path, value in leaves(tree):
+        for dots, key in re.findall(r"\$\{(\.*)([\w.]+)\}", str(value)):
+            above = path.split(".")[: -len(dots)] if dots else []
+            parts = [*above, *key.split(".")]
+            found.update(".".join(parts[: n + 1]) for n in range(len(parts)))
+    return frozenset(found)
+
+
+def secret_problems(tree: object) -> Iterator[str]:
+    """Keys that look like credentials; the value itself is never printed."""
+    for path, value in leaves(tree):
+        name = re.sub(r"\[\d+\]", "", path.rpartition(".")[2])
+        if not isinstance(value, str) or value in ("", "???"):
+            continue
+        variable = _SECRET_VARIABLE.search(value)
+        if variable or is_secret(name):
+            instead = (
+                variable[1] if variable else "an environment variable (WANDB_API_KEY, HF_TOKEN)"
+            )
+            yield (
+                f"{path}: a secret does not belong in the configuration, which every run folder "
+                f"keeps; remove the key and set {instead} in the environment"
+            )
+
+
+def secret_arguments(arguments: Sequence[str]) -> Iterator[str]:
+    """Arguments that hold a credential: they would become names of folders and be kept in files.
+
+    The value itself is never printed.
+    """
+    for argument in arguments:
+        shown = redact(argument)
+        if shown != argument:
+            yield (
+                f"{shown}: a secret does not belong on the command line, which run folders are "
+                f"named after; set it in the environment (WANDB_API_KEY, HF_TOKEN)"
+            )
+
+
+def _checkpoint(tree: object) -> Iterator[str]:
+    ckpt = _get(tree, "ckpt")
+    if ckpt is None and _get(tree, "mode") == "test":
+        yield "ckpt: mode=test needs the checkpoint to test; set ckpt=RUN/checkpoints/best.ckpt"
+    if isinstance(ckpt, str) and not Path(ckpt).is_file():
+        folder = Path(ckpt).parent
+        beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+        yield f"ckpt: no file {ckpt}{hint(Path(ckpt).name, beside, f'{folder}/')}"
+
+
+def _resume(tree: object) -> Iterator[str]:
+    resume = _get(tree, "resume")
+    if isinstance(resume, str) and resume not in ("auto", "never") and not Path(resume).is_file():
+        near = hint(resume, ["auto", "never"], "resume=")
+        yield f"resume: {resume} is neither auto nor never nor a checkpoint{near}"
+
+
+def _package_header(tree: object) -> Iterator[str]:
+    for group in ("experiment", "debug"):
+        if isinstance(_get(tree, group), dict):
+            yield (
+                f"{group}: the file of conf/{group} needs '# @package _global_' as its very first "
+                f"line; behind another comment Hydra does not see it"
+            )
+
+
+def _run_folder(tree: object) -> Iterator[str]:
+    runs = _get(tree, "runs")
+    if isinstance(runs, str) and Path(runs).exists() and not Path(runs).is_dir():
+        yield f"runs: {runs} is a file; name a folder"
+
+
+def _data_folder(tree: object) -> Iterator[str]:
+    root = _get(tree, "data.root")
+    if _built_in(tree) or not isinstance(root, str) or Path(root).is_dir():
+        return
+    name = _get(tree, "data.name")
+    yield (
+        f"data.root: no folder {root}; set data.root=FOLDER or GMBENCH_DATA "
+        f"(python -m gmbench.prepare data={name} says what belongs there and where to get it)"
+    )
+
+
+def _regions_folder(tree: object) -> Iterator[str]:
+    folder, root = _get(tree, "regions.source.folder"), _get(tree, "data.root")
+    strict = _get(tree, "regions.source.missing") == "error"
+    blank = _get(tree, "data.missing_image") == "blank"
+    there = isinstance(root, str) and Path(root).is_dir()
+    if not strict or blank or not there or _built_in(tree) or not _reads(tree, "regions"):
+        return
+    if isinstance(folder, str) and not Path(folder).is_dir():
+        yield (
+            f"regions.source.folder: no folder {folder} with one file of candidates a picture; "
+            f"set it, or regions.source.missing=none"
+        )
+
+
+def _regions_wanted(tree: object) -> Iterator[str]:
+    if _reads(tree, "regions") and _get(tree, "regions.source") is None:
+        yield (
+            f"regions: model {_get(tree, 'model.name')} chooses among candidate regions "
+            f"(model.inputs), but regions has no source; set regions=vinvl"
+        )
+
+
+def _activations(tree: object) -> Iterator[str]:
+    """A score trained as a probability of one kind must not be read as the other."""
+    terms = _get(tree, "model.loss.terms")
+    decode = _get(tree, "model.decode.span_activation")
+    if not isinstance(terms, dict):
+        return
+    for name, term in terms.items():
+        wanted = _ACTIVATION_OF_LOSS.get(str(_get(term, "kind")))
+        cost = _get(tree, f"model.matcher.terms.{name}.activation")
+        readers = {f"model.matcher.terms.{name}.activation": cost}
+        if name == "span":
+            readers["model.decode.span_activation"] = decode
+        for key, activation in readers.items():
+            if wanted and isinstance(activation, str) and activation != wanted:
+                yield (
+                    f"{key}: {activation}, but model.loss.terms.{name}.kind={_get(term, 'kind')} "
+                    f"trains {wanted} scores; set both alike"
+                )
+
+
+def _repeat(tree: object) -> Iterator[str]:
+    ratio = _get(tree, "model.matcher.repeat_ratio")
+    if isinstance(ratio, int | float) and not 0 <= ratio <= 1:
+        yield f"model.matcher.repeat_ratio: {ratio} is a share of the queries, from 0 to 1"
+
+
+def _queries(tree: object) -> Iterator[str]:
+    queries = _get(tree, "model.network.num_queries")
+    if isinstance(queries, int) and queries < 1:
+        yield f"model.network.num_queries: {queries} is not at least 1"
+
+
+def _one_device_a_job(tree: object) -> Iterator[str]:
+    devices = _get(tree, "trainer.devices")
+    sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    if sweep and devices != 1:
+        yield (
+            f"trainer.devices: {devices} with -m; every process would start the whole sweep again: "
+            f"use one device a job"
+        )
+
+
+def _tensorboard(tree: object) -> Iterator[str]:
+    if _get(tree, "logger.name") == "tensorboard" and find_spec("tensorboard") is None:
+        yield (
+            "logger: tensorboard needs a package that is not installed; "
+            "pip install 'gmbench[tensorboard]', or choose logger=csv"
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    _package_header,
+    _checkpoint,
+    _resume,
+    _run_folder,
+    _data_folder,
+    _regions_folder,
+    _regions_wanted,
+    _activations,
+    _repeat,
+    _queries,
+    _one_device_a_job,
+    _tensorboard,
+)
+
+
+def leaves(tree: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every value of a plain tree that holds no other, with its key: ``model.inputs[0]``."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from leaves(value, f"{path}[{index}]")
+    else:
+        yield path, tree
+
+
+def _get(tree: object, path: str) -> object:
+    """The value at a dotted path; None where there is none."""
+    for key in path.split("."):
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
+
+
+def _built_in(tree: object) -> bool:
+    return _get(tree, "data.world") is not None
+
+
+def _reads(tree: object, what: str) -> bool:
+    inputs = _get(tree, "model.inputs")
+    return isinstance(inputs, list) and what in inputs
+
+
+BUILD_ARGUMENTS: Mapping[str, frozenset[str]] = {
+    "model.network": frozenset({"text_encoder", "vision_encoder", "tokenizer", "type_names"}),
+    "model.loss": frozenset({"matcher"}),
+    "model.decode": frozenset({"types"}),
+}
+"""By node, the arguments that the verbs pass when they build it: never written in a yaml."""
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse a configuration that cannot run, before any work.
+
+    Looks at keys, types, choices, interpolations, secrets, every ``_target_`` with its arguments,
+    files and folders, and combinations (gmbench.rules).
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    found: list[str] = []
+    tree = _resolved(cfg, "", found)
+    assert isinstance(tree, dict)
+    tree.pop("hydra", None)
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(raw, dict)
+    raw.pop("hydra", None)
+    found += problems(tree, Root, read=referenced_keys(raw))
+    found += target_problems(tree, BUILD_ARGUMENTS)
+    found += secret_problems(raw)
+    for rule in RULES:
+        found += rule(tree)
+    if found:
+        raise ConfigError(list(dict.fromkeys(found)))
+
+
+def check_data(cfg: DictConfig, max_entities: int) -> None:
+    """Refuse a model that cannot answer for the data.
+
+    Args:
+        cfg: the configuration.
+        max_entities: entities of the tweet that has most.
+
+    Raises:
+        ConfigError: the network has fewer queries than that.
+    """
+    queries = OmegaConf.select(cfg, "model.network.num_queries")
+    if queries is not None and queries < max_entities:
+        raise ConfigError(
+            [
+                f"model.network.num_queries: {queries} queries cannot answer for the "
+                f"{max_entities} entities of one tweet; set at least {max_entities}"
+            ]
+        )
+
+
+def _resolved(node: Any, path: str, found: list[str]) -> object:
+    """Plain containers with interpolations resolved; each that fails is told with its key."""
+    if not OmegaConf.is_config(node):
+        return node
+    if node._is_none():
+        return None
+    if isinstance(node, DictConfig):
+        keys = [str(key) for key in node if path or key != "hydra"]
+        return {key: _item(node, key, f"{path}.{key}" if path else key, found) for key in keys}
+    return [_item(node, index, f"{path}[{index}]", found) for index in range(len(node))]
+
+
+def _item(node: Any, key: str | int, path: str, found: list[str]) -> object:
+    try:
+        return _resolved(node[key], path, found)
+    except MissingMandatoryValue:
+        found.append(f"{path}: has no value yet; set {path}=...")
+    except OmegaConfBaseException as error:
+        raw: Any = OmegaConf.to_container(node, resolve=False)
+        found.append(f"{path}: {raw[key]!r} cannot be resolved: {first_line(error)}")
+    return Unresolved()

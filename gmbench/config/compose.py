@@ -1,0 +1,117 @@
+"""Where conf/ is, how it is composed, and whether another package hides ours."""
+
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from gmbench.core.errors import ConfigError
+from gmbench.core.records import RecordError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_LOCK = threading.Lock()
+
+
+def conf_dir() -> Path:
+    """The Hydra tree, absolute: ``gmbench/conf`` in a wheel, ``../conf`` in a checkout.
+
+    Raises:
+        ConfigError: neither is there.
+    """
+    for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise ConfigError([f"no conf/config.yaml beside {_PACKAGE}: the installation is incomplete"])
+
+
+def compose(
+    overrides: Sequence[str] = (),
+    config_dir: str | Path | None = None,
+    *,
+    main_dir: str | Path | None = None,
+) -> DictConfig:
+    """The configuration that ``python -m gmbench.run OVERRIDES`` would get, without Hydra's node.
+
+    May be called inside a running Hydra job, whose state it leaves as it was.
+
+    Args:
+        overrides: as on the command line.
+        config_dir: a further folder of yaml files, as ``--config-dir``.
+        main_dir: in place of ``conf_dir()``.
+
+    Raises:
+        hydra.errors.HydraException: as Hydra puts it; ``friendly`` says it in a line.
+    """
+    further = [] if config_dir is None else [_search_path(config_dir)]
+    with _own_hydra(Path(main_dir) if main_dir else conf_dir()):
+        return hydra.compose("config", overrides=[*overrides, *further])
+
+
+def shadowed_models() -> str | None:
+    """One line where another ``models`` hides ours (``python -m`` searches the current folder)."""
+    ours = _PACKAGE.parent / "models"
+    try:
+        spec = find_spec("models")
+    except ValueError:  # already imported by something that gave it no spec
+        return None
+    if spec is None:
+        return f"gmbench's package models is missing: it belongs in {ours}"
+    place = Path(spec.origin).resolve() if spec.origin else None
+    if place is None or place.parent != ours:
+        where = place or ", ".join(spec.submodule_search_locations or ())
+        return f"{where} hides gmbench's package models: run from another folder, or rename it"
+    return None
+
+
+@contextmanager
+def _own_hydra(folder: Path) -> Iterator[None]:
+    """Hydra with ``folder`` as its tree, the surrounding Hydra put back afterwards."""
+    with _LOCK:
+        state = GlobalHydra.instance()
+        outer, state.hydra = state.hydra, None
+        try:
+            with hydra.initialize_config_dir(str(folder.resolve()), version_base="1.3"):
+                yield
+        finally:
+            GlobalHydra.instance().hydra = outer
+
+
+def _search_path(folder: str | Path) -> str:
+    if not Path(folder).is_dir():
+        raise ConfigError([f"--config-dir: no folder {folder}"])
+    quoted = str(Path(folder).resolve()).replace("'", r"\'")
+    return f"hydra.searchpath=['file://{quoted}']"
+
+
+# `config.yaml` of a run folder: the configuration that a run was made with.
+NEEDED = ("data", "model", "regions")
+
+
+def stored_config(path: Path, needed: Collection[str] = NEEDED) -> DictConfig:
+    """Read it.
+
+    Args:
+        path: the file.
+        needed: keys that it must have.
+
+    Raises:
+        RecordError: no such file, not a configuration, or it lacks a key.
+    """
+    if not path.is_file():
+        raise RecordError(f"{path}: no such file; it says which data set was used")
+    try:
+        cfg = OmegaConf.load(path)
+        missing = set(needed) - {str(key) for key in cfg}
+    # OSError: so OmegaConf says that a file holds a lone number
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError) as fault:
+        raise RecordError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
+    if missing or not isinstance(cfg, DictConfig):
+        raise RecordError(f"{path}: lacks {', '.join(sorted(missing))}")
+    return cfg

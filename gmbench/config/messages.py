@@ -1,0 +1,159 @@
+"""Errors of Hydra and OmegaConf in one line each, with the nearest match."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import (
+    CompactHydraException,
+    ConfigCompositionException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gmbench.config.check import check
+from gmbench.config.compose import compose
+from gmbench.core.errors import ConfigError, first_line, hint, near
+
+
+def friendly(
+    error: BaseException, argv: Sequence[str] = (), *, main_dir: str | Path | None = None
+) -> str | None:
+    """What a configuration error means, one line a problem; None for any other error.
+
+    Hydra stops at the first override that it cannot apply. Given the command line, the overrides
+    after it are tried as well and the rest is checked, so that all problems are told at once.
+
+    Hydra prints and exits by itself unless ``HYDRA_FULL_ERROR=1`` stands in the environment: a verb
+    sets it around its ``hydra.main`` function, then gets the exception and asks here.
+
+    Args:
+        error: as caught.
+        argv: the command line without the program's name.
+        main_dir: in place of ``conf_dir()``.
+    """
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, InstantiationException):
+        return _instantiation(error)
+    if str(error).startswith("Config group override must be a string"):  # a plain ValueError
+        return f"{error}; name a file of that folder, as in model=mqspn"
+    if str(error).startswith("Only one of --run, --multirun, --cfg"):  # a plain ValueError
+        return "--cfg and --info show one configuration: leave -m (--multirun) out"
+    if not isinstance(error, CompactHydraException | yaml.YAMLError):
+        return None
+    overrides, config_dir = _parse(argv)
+    found = [_line(error)]
+    while (culprit := _culprit(error, overrides)) is not None:
+        overrides.remove(culprit)
+        try:
+            check(compose(overrides, config_dir, main_dir=main_dir))
+        except ConfigError as last:
+            found += last.problems
+        except CompactHydraException as following:
+            error = following
+            found.append(_line(error))
+            continue
+        break
+    return "\n".join(dict.fromkeys(found))
+
+
+def _parse(argv: Sequence[str]) -> tuple[list[str], str | None]:
+    """The overrides of a command line, without those of a sweep, and its ``--config-dir``."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    known, rest = parser.parse_known_args(list(argv))
+    overrides = [word for word in rest if not word.startswith("-")]
+    if {"-m", "--multirun"} & set(rest):
+        overrides = [word for word in overrides if not _sweeps(word)]
+    return overrides, known.config_dir
+
+
+def _sweeps(override: str) -> bool:
+    try:
+        return OverridesParser.create().parse_override(override).is_sweep_override()
+    except CompactHydraException:
+        return False
+
+
+def _instantiation(error: InstantiationException) -> str | None:
+    """A part refused its arguments or its files; anything else keeps its traceback."""
+    if not isinstance(error.__cause__, OSError | ValueError):
+        return None
+    key = re.search(r"full_key: (\S+)", str(error))
+    return f"{key[1] if key else 'configuration'}: {' '.join(str(error.__cause__).split())}"
+
+
+def _line(error: BaseException) -> str:
+    """One line for one error."""
+    cause = error.__cause__ or error
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read; write key=value, with quotes around spaces"
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        return (
+            f"{group}={name}: no such choice{hint(name, error.options, f'{group}=')} "
+            f"(choices: {', '.join(error.options) or 'none'})"
+        )
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        if "not in struct" in str(cause):
+            return _unknown_key(cause)
+        return f"{cause.full_key}: {first_line(cause)}"
+    several = re.match(r"Ambiguous value for argument '(.*?)'\n", str(error))
+    if several:
+        return f"{several[1]}: several values need -m (a grid), or [...] where a list is meant"
+    return " ".join(str(error).split()) or first_line(cause)
+
+
+def _unknown_key(error: OmegaConfBaseException) -> str:
+    """``trainer.epoch: unknown key; did you mean trainer.epochs?``."""
+    path = str(error.full_key)
+    prefix, _, name = path.rpartition(".")
+    beside = error.parent_node
+    if not isinstance(beside, DictConfig):
+        return f"{path}: unknown key"
+    meant = hint(name, map(str, beside), f"{prefix}." if prefix else "")
+    return f"{path}: unknown key{meant or _elsewhere(name, beside)}"
+
+
+def _elsewhere(name: str, node: DictConfig) -> str:
+    """The same name at the root or in another group."""
+    root = OmegaConf.to_container(node._get_root(), resolve=False)
+    groups: dict[str, object] = {}
+    if isinstance(root, dict):
+        groups = {str(k): v for k, v in root.items() if k != "hydra"}
+    if name in groups:
+        return f"; did you mean {name}?"
+    inside = {
+        f"{group}.{key}": str(key)
+        for group, node in groups.items()
+        if isinstance(node, dict)
+        for key in node
+    }
+    match = near(name, inside.values())
+    return next((f"; did you mean {p}?" for p, key in inside.items() if key == match), "")
+
+
+def _culprit(error: BaseException, overrides: Sequence[str]) -> str | None:
+    """The override that Hydra stumbled over."""
+    if isinstance(error, OverrideParseException):
+        return next((o for o in overrides if o == error.override), None)
+    if not isinstance(error, ConfigCompositionException):
+        return None
+    text = f"{error}\n{error.__cause__ or ''}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        text = f"'{error.missing_cfg_file.rpartition('/')[0]}'"
+    for override in overrides:
+        try:
+            key = OverridesParser.create().parse_override(override).key_or_group
+        except CompactHydraException:
+            continue
+        if override in text or re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", text):
+            return override
+    return None

@@ -1,0 +1,56 @@
+"""Candidate regions that need no detector: windows of several sizes over the whole picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gmbench.core.entities import Candidates
+from gmbench.data.regions.vinvl import Size
+
+LEVELS = ((1.0, 1), (2 / 3, 2), (1 / 2, 3))
+"""14 windows: the whole picture, four of two thirds of its sides, nine of half."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pyramid:
+    """Windows of fixed shares of the picture, coarsest level first, row by row.
+
+    Attributes:
+        levels: of each level, the share of a window's sides in the picture's (0..1), and how many
+            windows stand in each direction, evenly from edge to edge.
+
+    Raises:
+        ValueError: a share is not in 0..1, a count is below 1, or there is no level.
+    """
+
+    levels: Sequence[tuple[float, int]] = LEVELS
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise ValueError("regions.source.levels is empty: give at least one [share, count]")
+        for share, count in self.levels:
+            if not 0 < share <= 1 or count < 1:
+                raise ValueError(
+                    f"regions.source.levels: [{share}, {count}] is no [share in 0..1, count >= 1]"
+                )
+
+    def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
+        """The windows on a picture of ``size``; None where the size is not known."""
+        if size is None:
+            return None
+        windows = [
+            (left, top, left + share, top + share)
+            for share, count in self.levels
+            for top in _starts(share, count)
+            for left in _starts(share, count)
+        ]
+        return Candidates(boxes=np.asarray(windows, dtype=np.float64) * [*size, *size])
+
+
+def _starts(share: float, count: int) -> list[float]:
+    """Where windows begin, so that the first and the last touch the edges."""
+    if count == 1:
+        return [(1 - share) / 2]
+    return [(1 - share) * step / (count - 1) for step in range(count)]

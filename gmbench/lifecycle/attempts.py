@@ -1,0 +1,115 @@
+"""Which try at which job a run folder holds: ``attempt.json``, written when a run begins."""
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from gmbench.core.files import write_atomically
+from gmbench.core.provenance import redact
+from gmbench.core.records import RecordError, from_plain, to_plain
+from gmbench.reporting.record import Attempt, RunResult, read_result
+
+ATTEMPT = "attempt.json"
+
+
+def begin_attempt(folder: Path, job_id: str) -> Attempt:
+    """Note that a run of this job begins here; the number goes up with every try.
+
+    Args:
+        folder: the run folder, which exists.
+        job_id: the sha of the job's configuration; another one starts counting anew.
+    """
+    before = attempt_of(folder)
+    number = before.number + 1 if before is not None and before.job_id == job_id else 1
+    attempt = Attempt(job_id=job_id, number=number, began=_now(), ended=None, status="running")
+    write_atomically(folder / ATTEMPT, json.dumps(to_plain(attempt), indent=2).encode())
+    return attempt
+
+
+def attempt_of(folder: Path) -> Attempt | None:
+    """The attempt that a run folder holds; None where no run began, or the file is damaged."""
+    try:
+        plain = json.loads((folder / ATTEMPT).read_bytes())
+        return from_plain(Attempt, plain, str(folder / ATTEMPT))
+    except (OSError, ValueError, RecordError):
+        return None
+
+
+def ended_attempt(folder: Path, status: str) -> Attempt | None:
+    """The attempt of a run folder as it ends now; the file stays as it is, for the next one.
+
+    Args:
+        folder: the run folder.
+        status: ``done`` or ``failed:CAUSE``.
+    """
+    begun = attempt_of(folder)
+    if begun is None:
+        return None
+    return Attempt(
+        job_id=begun.job_id, number=begun.number, began=begun.began, ended=_now(), status=status
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+RESULT, FAILURE, OUTPUT = "result.json", "failure.json", "output.txt"
+
+
+class Status(StrEnum):
+    """What became of a job."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+def finished(folder: Path, sha: str) -> RunResult | None:
+    """The valid result of the same configuration in ``folder``, if there is one.
+
+    Raises:
+        ValueError: there is a result, but it is damaged.
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    result = read_result(path)
+    return result if result.config.sha == sha else None
+
+
+def record_failure(
+    folder: Path,
+    cause: str,
+    message: str,
+    traceback: tuple[str, ...] | list[str] = (),
+    rank: int = 0,
+) -> None:
+    """Write ``failure.json``, credentials hidden; a process that is not the first, beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "status": f"{Status.FAILED}:{cause}",
+        "cause": cause,
+        "attempt": to_plain(ended_attempt(folder, f"{Status.FAILED}:{cause}")),
+        "message": message,
+        "traceback": list(traceback),
+    }
+    name = FAILURE if rank == 0 else f"failure.rank{rank}.json"
+    write_atomically(folder / name, json.dumps(redact(record), indent=2).encode())
+
+
+def failure_of_another(folder: Path, rank: int) -> tuple[str, str] | None:
+    """Cause and message of the failure that another process of the run wrote down, if one did.
+
+    It does so before its connections close, so whoever notices that finds it.
+    """
+    for path in sorted(folder.glob("failure*.json"), key=lambda path: path.stat().st_mtime):
+        process = path.name.removesuffix(".json").partition("rank")[2] or "0"
+        try:
+            record = json.loads(path.read_bytes())
+            if process != str(rank) and record["cause"] != "peer":
+                return str(record["cause"]), f"process {process}: {record['message']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None

@@ -1,0 +1,219 @@
+"""A finished run -> its record: what result.json holds, put together from the built parts."""
+
+import logging
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import lightning
+import torch
+from omegaconf import DictConfig
+
+from gmbench.config.identity import run_sha
+from gmbench.core.files import write_atomically
+from gmbench.core.provenance import git_state, library_versions
+from gmbench.lifecycle.build import Run
+from gmbench.reporting.index import TWEETS
+from gmbench.reporting.overlays import EXAMPLES, draw_overlays
+from gmbench.reporting.plots import curves_png, draw_analysis
+from gmbench.reporting.record import (
+    ANALYSIS,
+    ConfigUsed,
+    Cost,
+    DataUsed,
+    FloorFigures,
+    Machine,
+    Metrics,
+    Part,
+    ProtocolUsed,
+    RunResult,
+    Selection,
+    StoredFile,
+    write_analysis,
+)
+from gmbench.scoring.analysis import analyse
+from gmbench.scoring.baselines import Predictions, floors
+from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
+from gmbench.scoring.files import write_tweet_table
+from gmbench.scoring.intervals import tweet_table
+from gmbench.training.optimizer import parameters_by_part
+
+log = logging.getLogger("gmbench")
+
+PICTURES = "pictures"
+"""Folder of pictures in a run folder."""
+CURVES = "curves.png"
+"""In that folder: learning curves."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training left behind.
+
+    Attributes:
+        checkpoint: the chosen state, or None where nothing was trained.
+        selection: how it was chosen.
+        seconds: of training.
+        samples: training examples seen.
+        earlier: seconds of training before an interruption.
+        exact: False: it went on from a checkpoint with other digits.
+        degraded: causes of which it lost something and went on: ``disk``, ``nan``.
+    """
+
+    checkpoint: Path | None
+    selection: Selection
+    seconds: float
+    samples: int
+    earlier: float = 0.0
+    exact: bool = True
+    degraded: tuple[str, ...] = ()
+
+
+def record(
+    cfg: DictConfig,
+    run: Run,
+    trainer: lightning.Trainer,
+    fit: Fit,
+    fingerprint: str,
+    overrides: tuple[str, ...],
+    predictions: Path,
+    began: float,
+) -> RunResult:
+    """The record of a run whose test split was just scored.
+
+    Args:
+        cfg: the checked configuration.
+        run: its built parts, with the test predictions in the module.
+        trainer: what trained and tested it.
+        fit: what training left behind.
+        fingerprint: of its data.
+        overrides: as typed.
+        predictions: the written test predictions.
+        began: ``time.perf_counter()`` at the start of the run.
+    """
+    gold = run.data.gold("test")
+    scores = score_corpus((gold[id_], found) for id_, found in run.module.predictions.items())
+    test = run.data.splits["test"]
+    return RunResult(
+        protocol=ProtocolUsed(name=PROTOCOL, version=PROTOCOL_VERSION, iou_threshold=0.5),
+        data=DataUsed(
+            name=run.source.name,
+            synthetic=run.source.synthetic,
+            fingerprint=fingerprint,
+            split="test",
+            n=len(test.examples),
+            limit=run.source.limit,
+            saw_pixels=run.saw_pixels,
+            blanked=sum(example.image is None for example in test.examples),
+        ),
+        config=ConfigUsed(
+            model=cfg.model.name, sha=run_sha(cfg), overrides=overrides, seed=cfg.seed
+        ),
+        code=git_state(Path(__file__).parent),
+        versions=library_versions(),
+        machine=Machine(
+            device=_device_name(trainer),
+            processes=trainer.world_size,
+            threads=torch.get_num_threads(),
+            precision=str(trainer.precision),
+        ),
+        parameters=tuple(
+            Part(name=p.name, total=p.total, trainable=p.trainable)
+            for p in parameters_by_part(run.module.model, run.module.learns)
+        ),
+        cost=Cost(
+            seconds=fit.earlier + time.perf_counter() - began,
+            peak_memory_mib=peak_memory_mib(),
+            samples_per_second=fit.samples / fit.seconds if fit.seconds else None,
+        ),
+        selection=fit.selection,
+        checkpoint=_stored(fit.checkpoint, predictions.parent),
+        predictions=_stored(predictions, predictions.parent),
+        metrics=Metrics.of(scores, saw_pixels=run.saw_pixels),
+        exact_resume=fit.exact,
+        degraded=fit.degraded,
+        floors=_floors(run, cfg.model.get("one_region_a_type", False)),
+    )
+
+
+def store_analysis(run: Run, folder: Path, title: str) -> None:
+    """Write counts by tweet, ``analysis.json`` and its pictures from the test predictions.
+
+    Args:
+        run: its built parts, with the test predictions in the module.
+        folder: the run folder.
+        title: of the run, for the pictures.
+    """
+    found = run.module.predictions
+    examples = [e for e in run.data.splits["test"].examples if e.id in found]
+    table = tweet_table({example.id: example.entities for example in examples}, found)
+    chooses = "regions" in run.data.inputs
+    analysis = analyse(
+        examples,
+        found,
+        table,
+        saw_pixels=run.saw_pixels,
+        proposals=run.data.loader.eval_num_regions if chooses else None,
+    )
+    write_tweet_table(folder / TWEETS, table)
+    write_analysis(folder / ANALYSIS, analysis)
+    try:
+        draw_analysis(analysis, folder / PICTURES, title)
+        file = folder / PICTURES / EXAMPLES
+        draw_overlays(examples, found, file, title, saw_pixels=run.saw_pixels)
+    except Exception as error:  # hours of training must not be lost for want of a font
+        log.warning("no pictures of the analysis: %s", error)
+
+
+def store_curves(folder: Path, *, saw_pixels: bool) -> None:
+    """Draw the learning curves of a run that trained, once its ``metrics.csv`` is whole."""
+    try:
+        drawn = curves_png(folder / "metrics.csv", saw_pixels=saw_pixels)
+        if drawn is not None:
+            (folder / PICTURES).mkdir(exist_ok=True)
+            write_atomically(folder / PICTURES / CURVES, drawn)
+    except Exception as error:
+        log.warning("no picture of the learning curves: %s", error)
+
+
+def _floors(run: Run, one_region_a_type: bool) -> tuple[FloorFigures, ...]:
+    """What needs no learning, on the same split, and what the model's build allows."""
+    gold = run.data.gold("test")
+    train, test = (run.data.splits[name].examples for name in ("train", "test"))
+
+    def scored(predictions: Predictions) -> CorpusScores:
+        return score_corpus((gold[id_], found) for id_, found in predictions.items())
+
+    found = floors(train, test, one_region_a_type=one_region_a_type)
+    return tuple(FloorFigures.of(f, scored(f.predictions)) for f in found)
+
+
+def _stored(path: Path | None, folder: Path) -> StoredFile | None:
+    if path is None:
+        return None
+    inside = path.resolve().is_relative_to(folder.resolve())
+    shown = path.resolve().relative_to(folder.resolve()) if inside else Path(path.name)
+    with path.open("rb") as file:
+        digest = sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return StoredFile(path=shown.as_posix(), sha256=digest.hexdigest())
+
+
+def peak_memory_mib() -> float:
+    """Of the GPU where there is one, otherwise of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if status.is_file():  # ru_maxrss would take over the peak of the process that started this one
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 2**10
+    kilo = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / kilo
+
+
+def _device_name(trainer: lightning.Trainer) -> str:
+    device = trainer.strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,165 @@
+"""Where a run begins: anew, or at a checkpoint that it can go on from exactly."""
+
+import hashlib
+import logging
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from gmbench.config import ConfigError
+from gmbench.config.identity import plain_config, what_computes
+from gmbench.core.distributed import rank
+from gmbench.core.provenance import config_sha
+from gmbench.lifecycle.build import Run
+from gmbench.training.durable_files import (
+    PREVIOUS,
+    DamagedCheckpoint,
+    damage,
+    intact,
+    write_durably,
+)
+from gmbench.training.resume import Identity, Origin, read_origin
+
+log = logging.getLogger("gmbench")
+
+AUTO, NEVER = "auto", "never"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where training begins.
+
+    Attributes:
+        checkpoint: to go on from; None = at the beginning.
+        steps: done before it.
+        exact: whether every digit will be that of an unbroken run.
+    """
+
+    checkpoint: Path | None = None
+    steps: int = 0
+    exact: bool = True
+
+
+MACHINE = ("trainer.devices", "trainer.nodes", "trainer.num_threads", "trainer.accelerator")
+"""Keys whose effect an identity states itself: what was found, not what was asked for."""
+
+
+def identity_of(cfg: DictConfig, run: Run, processes: int, device: torch.device) -> Identity:
+    """What the checkpoints of a run say of it.
+
+    Args:
+        cfg: its configuration.
+        run: its built parts.
+        processes: that train together.
+        device: of this process.
+    """
+    on_gpu = device.type == "cuda"
+    return Identity(
+        config=config_sha(what_computes(plain_config(cfg)), volatile=MACHINE),
+        data=run.source.fingerprint(),
+        code=sources_of(type(run.module.model).__module__.split(".")[0]),
+        torch=str(torch.__version__),
+        device=torch.cuda.get_device_name(device) if on_gpu else device.type,
+        processes=processes,
+        threads=torch.get_num_threads(),
+    )
+
+
+def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
+    """Where ``cfg.resume`` lets the run begin.
+
+    ``auto`` looks into the run's own folder and begins anew, with a warning, where what lies there
+    is of another run or of other code; a path must fit.
+
+    Args:
+        cfg: the checked configuration.
+        folder: of checkpoints.
+        identity: of the run that is about to begin.
+
+    Raises:
+        ConfigError: the checkpoint does not fit, or would give other digits.
+    """
+    resume, inexact = cfg.get("resume", AUTO), cfg.get("resume_inexact", False)
+    auto = resume == AUTO
+    if resume == NEVER or (auto and cfg.force):
+        return Start()
+    path = folder / "last.ckpt" if auto else Path(resume)
+    if auto and not path.is_file() and not path.with_name(PREVIOUS).is_file():
+        return Start()
+    try:
+        path, origin = _readable(path)
+    except DamagedCheckpoint as fault:
+        return _refuse(auto, str(fault))
+    found = origin.identity
+    another = list(found.another_run(identity))
+    if another:
+        return _refuse(auto, f"{path} is of {' and '.join(another)}")
+    digits = list(found.other_digits(identity))
+    if auto and found.code != identity.code and not inexact:
+        return _refuse(auto, f"{path} was written by other code (resume_inexact=true goes on)")
+    if digits and not inexact:
+        raise ConfigError(
+            [
+                f"resume: {path} would go on with other digits: {', '.join(digits)}; restore that, "
+                f"or set resume_inexact=true (the result says so) or resume=never"
+            ]
+        )
+    if path.parent != folder and rank() == 0:
+        best = path.with_name("best.ckpt").read_bytes()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / "best.ckpt", lambda stream: stream.write(best))
+    log.info("going on from %s", path)
+    return Start(path, origin.steps, exact=not digits)
+
+
+def forget_previous(folder: Path) -> None:
+    """Remove what only an interrupted run needs, once its result is written."""
+    for name in (PREVIOUS, f"{PREVIOUS}.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _readable(path: Path) -> tuple[Path, Origin]:
+    """The checkpoint or its forerunner, and who wrote it.
+
+    Raises:
+        DamagedCheckpoint: neither can be gone on from, or the best one so far is lost.
+    """
+    try:
+        path = intact(path)
+    except FileNotFoundError as error:
+        raise DamagedCheckpoint(str(error)) from None
+    best = path.with_name("best.ckpt")
+    fault = damage(best) if best.is_file() else "missing"
+    # The forerunner of a damaged last one: its best epoch is made again, unless it was before.
+    if fault is not None and path.name != PREVIOUS:
+        raise DamagedCheckpoint(f"{best}, the best so far, is damaged ({fault})")
+    origin = read_origin(path)
+    if origin is None:
+        raise DamagedCheckpoint(f"{path} does not say which run wrote it")
+    return path, origin
+
+
+def _refuse(auto: bool, why: str) -> Start:
+    if not auto:
+        raise ConfigError([f"resume: {why}"])
+    log.warning("%s: the run begins anew", why)
+    return Start()
+
+
+@cache
+def sources_of(package: str) -> str:
+    """Digest of gmbench and of the model's package, as they were first read."""
+    digest = hashlib.sha256()
+    for name in ("gmbench", package):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is None:
+            continue
+        place = Path(file)
+        for path in sorted(place.parent.rglob("*.py")) if place.name == "__init__.py" else [place]:
+            digest.update(path.relative_to(place.parent).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

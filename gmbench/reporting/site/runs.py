@@ -1,0 +1,89 @@
+"""The runs that a site shows, and how they are called there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gmbench.core.entities import Example, Prediction
+from gmbench.core.records import FileError, RecordError
+from gmbench.reporting.index import CannotCompare, Entry, read_scored_run
+from gmbench.reporting.leaderboard import BoardRow, League
+from gmbench.reporting.pairs import compare_runs
+from gmbench.reporting.plots import curves_png
+from gmbench.reporting.record import ANALYSIS, read_analysis
+from gmbench.scoring.analysis import Analysis
+from gmbench.scoring.files import read_predictions
+from gmbench.scoring.significance import Comparison
+
+Answers = Mapping[str, tuple[Prediction, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Member:
+    """One run on the site.
+
+    Attributes:
+        name: row and seed, as every page calls it.
+        page: its file name; the same for the same configuration, wherever the run lies.
+    """
+
+    entry: Entry
+    name: str
+    page: str
+
+
+def members(league: League) -> tuple[Member, ...]:
+    """Every run of a league, by row and seed."""
+    found: list[Member] = []
+    taken: set[str] = set()
+    for row in league.rows:
+        for entry in row.entries:
+            stem = page = f"run-{entry.result.config.sha[:12]}"
+            while page in taken:  # one configuration in several folders
+                page = f"{stem}-{len(taken)}"
+            taken.add(page)
+            name = f"{row.label}, seed {entry.result.config.seed}"
+            found.append(Member(entry=entry, name=name, page=f"{page}.html"))
+    return tuple(found)
+
+
+def firsts(rows: Iterable[BoardRow], runs: Iterable[Member]) -> tuple[Member, ...]:
+    """One run a row, that of its first seed."""
+    by_folder = {member.entry.folder: member for member in runs}
+    return tuple(by_folder[row.entries[0].folder] for row in rows)
+
+
+def answers_of(folder: Path, split: str, gold: Iterable[Example]) -> Answers | None:
+    """The predictions in a run folder; None where there are none that fit the gold."""
+    path = folder / f"predictions.{split}.jsonl"
+    try:
+        return read_predictions(path, gold) if path.is_file() else None
+    except FileError:
+        return None
+
+
+# What a run folder holds for its pages; a damaged file costs its part of a page alone.
+def curves_of(folder: Path, *, saw_pixels: bool) -> bytes | None:
+    """Its learning curves as a PNG; None where nothing was logged or the file is damaged."""
+    path = folder / "metrics.csv"
+    try:
+        return curves_png(path, saw_pixels=saw_pixels) if path.is_file() else None
+    except ValueError:
+        return None
+
+
+def analysis_of(folder: Path) -> Analysis | None:
+    """What is known of its errors; None without the file or where it is damaged."""
+    path = folder / ANALYSIS
+    try:
+        return read_analysis(path) if path.is_file() else None
+    except RecordError:
+        return None
+
+
+def compared(one: Member, other: Member) -> Comparison | str:
+    """The paired tests, or why there are none."""
+    try:
+        return compare_runs(*(read_scored_run(member.entry.folder) for member in (one, other)))
+    except (CannotCompare, FileError, RecordError) as fault:
+        return str(fault)

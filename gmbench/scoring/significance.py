@@ -1,0 +1,329 @@
+"""Two systems on the same tweets: paired bootstrap, approximate randomisation, Holm.
+
+Tables are those of ``statistics.py``. Gold must be the same, tweet by tweet.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gmbench.scoring.counting import TASKS, Task
+from gmbench.scoring.intervals import (
+    LEVEL,
+    RESAMPLES,
+    Floats,
+    Interval,
+    Ints,
+    TweetTable,
+    bca,
+    f1,
+    resampled_sums,
+    sample_sd,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """F1 of the first system minus F1 of the second, on one task.
+
+    Attributes:
+        first, second: F1 of each.
+        delta: the difference with its interval by paired bootstrap (BCa).
+        not_better: share of resamples in which the first is not better, +1 in both terms. A
+            statement of confidence, not a p-value.
+        p: two-sided p-value of approximate randomisation.
+    """
+
+    first: float
+    second: float
+    delta: Interval
+    not_better: float
+    p: float
+
+
+def compare_f1(
+    first: Ints,
+    second: Ints,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Difference:
+    """Everything about one pair of runs on one task.
+
+    Args:
+        first: ``[n, 3]`` of one system.
+        second: rows of the same tweets in the same order.
+        resamples: of the bootstrap and of the randomisation, each.
+        level: of confidence.
+        seed: of the draws.
+
+    Raises:
+        ValueError: the tables differ in tweets or in gold.
+    """
+    check_pair(first, second)
+    delta, not_better = paired_bootstrap(first, second, resamples=resamples, level=level, seed=seed)
+    return Difference(
+        first=float(f1(first.sum(axis=0))),
+        second=float(f1(second.sum(axis=0))),
+        delta=delta,
+        not_better=not_better,
+        p=randomisation_p(first, second, resamples=resamples, seed=seed),
+    )
+
+
+def paired_bootstrap(
+    first: Ints,
+    second: Ints,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> tuple[Interval, float]:
+    """The difference of F1 with its interval, and how often the first is not better.
+
+    The same drawn tweets serve both systems (Koehn 2004).
+    """
+    check_pair(first, second)
+    joint = np.concatenate([first, second], axis=1)
+    total = joint.sum(axis=0)
+    value = float(_delta(total))
+    if len(joint) < 2:
+        return Interval(value, None, None, level), 1.0
+    rows, weights = np.unique(joint, axis=0, return_counts=True)
+    drawn = _delta(resampled_sums(rows, weights, resamples, np.random.default_rng(seed)))
+    interval = bca(value, drawn, _delta(total - rows), weights, level)
+    return interval, (1 + int((drawn <= 1e-12).sum())) / (resamples + 1)
+
+
+def randomisation_p(
+    first: Ints, second: Ints, *, resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """Two-sided p-value: how often swapping answers at random gives as great a difference.
+
+    The two systems' answers to each tweet are exchanged with probability 1/2;
+    ``p = (1 + #{|delta*| >= |delta|}) / (resamples + 1)``.
+    """
+    check_pair(first, second)
+    change, weights = np.unique(second - first, axis=0, return_counts=True)
+    moving = change.any(axis=1)
+    change, weights = change[moving], weights[moving]
+    if not len(change):
+        return 1.0
+    rng = np.random.default_rng(seed)
+    total_first, total_second = first.sum(axis=0), second.sum(axis=0)
+    observed = abs(float(f1(total_first) - f1(total_second)))
+    swapped = rng.binomial(weights, 0.5, size=(resamples, len(weights)))
+    moved = swapped @ change
+    drawn = np.abs(f1(total_first + moved) - f1(total_second - moved))
+    # Equal fractions of other integers may differ in the last bit; they must count as equal.
+    return (1 + int((drawn >= observed - 1e-12).sum())) / (resamples + 1)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Adjusted p-values of a family of comparisons (Holm 1979), in the order given.
+
+    Raises:
+        ValueError: a p-value does not lie in 0..1.
+    """
+    for p in p_values:
+        if not 0.0 <= p <= 1.0:
+            raise ValueError(f"a p-value must lie in 0..1, not {p}")
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda n: p_values[n])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return tuple(adjusted)
+
+
+def check_pair(first: Ints, second: Ints) -> None:
+    """Whether two tables can be compared.
+
+    Raises:
+        ValueError: they differ in tweets or in gold.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"{len(first)} tweets against {len(second)}: not the same data")
+    if (first[:, 2] != second[:, 2]).any():
+        place = int(np.flatnonzero(first[:, 2] != second[:, 2])[0])
+        raise ValueError(f"the gold of row {place} differs: not the same data or protocol")
+
+
+def _delta(sums: "Floats | Ints") -> Floats:
+    return f1(sums[..., :3]) - f1(sums[..., 3:])
+
+
+# Several seeds of one method: mean, sample deviation, and the difference of two methods. Noise of
+# the seed and noise of the test set are different things. The interval of one run
+# (`statistics.py`) shows the second, the deviation over seeds the first, and the hierarchical
+# bootstrap holds both.
+@dataclass(frozen=True, slots=True)
+class SeedSummary:
+    """F1 (or any figure) over seeds; the best seed alone says nothing.
+
+    Attributes:
+        values: one a seed, as given.
+        mean: of the figures themselves; P and R are never averaged into an F1.
+        sd: with ``n - 1``; None for one seed.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeedDifference:
+    """Mean F1 over seeds of one method minus that of another.
+
+    Attributes:
+        first, second: the two methods.
+        delta: difference of the means with its interval by hierarchical bootstrap.
+        not_better: share of resamples in which the first is not better, +1 in both terms.
+    """
+
+    first: SeedSummary
+    second: SeedSummary
+    delta: Interval
+    not_better: float
+
+
+def summarise(values: Sequence[float]) -> SeedSummary:
+    """Mean, sample standard deviation, least and greatest.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not values:
+        raise ValueError("no seeds to summarise")
+    mean = math.fsum(values) / len(values)
+    return SeedSummary(tuple(values), mean, sample_sd(values), min(values), max(values))
+
+
+def compare_seeds(
+    first: Sequence[Ints],
+    second: Sequence[Ints],
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> SeedDifference:
+    """Hierarchical bootstrap: seeds of each method drawn by themselves, tweets drawn once for all.
+
+    The interval is the plain percentile one: with a handful of seeds BCa's jackknife has no
+    meaning. With one seed a method, only the test set varies.
+
+    Args:
+        first: a table ``[n, 3]`` for each seed of one method.
+        second: the same of the other; rows of the same tweets throughout.
+        resamples: number of draws.
+        level: of confidence.
+        seed: of the draws.
+
+    Raises:
+        ValueError: a method has no seed, or the tables differ in tweets or gold.
+    """
+    tables = [*first, *second]
+    if not first or not second:
+        raise ValueError("each method needs at least one seed")
+    for number, table in enumerate(tables):
+        if table.shape != tables[0].shape or (table[:, 2] != tables[0][:, 2]).any():
+            raise ValueError(f"table {number} differs from table 0 in tweets or gold")
+    one, two = (summarise([_value(table) for table in part]) for part in (first, second))
+    value = one.mean - two.mean
+    if len(tables[0]) < 2:
+        return SeedDifference(one, two, Interval(value, None, None, level), 1.0)
+    rows, weights = np.unique(np.concatenate(tables, axis=1), axis=0, return_counts=True)
+    rng = np.random.default_rng(seed)
+    sums = resampled_sums(rows, weights, resamples, rng).reshape(resamples, len(tables), 3)
+    scores = f1(sums)
+    drawn = _mean_of_drawn(scores[:, : len(first)], rng)
+    drawn = drawn - _mean_of_drawn(scores[:, len(first) :], rng)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    not_better = (1 + int((drawn <= 1e-12).sum())) / (resamples + 1)
+    return SeedDifference(one, two, Interval(value, float(low), float(high), level), not_better)
+
+
+def _mean_of_drawn(scores: Floats, rng: np.random.Generator) -> Floats:
+    """Mean over seeds drawn with replacement; ``scores`` is ``[resamples, seeds]``."""
+    chosen = rng.integers(scores.shape[1], size=scores.shape)
+    mean: Floats = np.take_along_axis(scores, chosen, axis=1).mean(axis=1)
+    return mean
+
+
+def _value(table: Ints) -> float:
+    return float(f1(table.sum(axis=0)))
+
+
+# Two systems on the same tweets, over all tasks that both have figures for.
+
+
+@dataclass(frozen=True, slots=True)
+class TaskComparison:
+    """One task.
+
+    Attributes:
+        p_holm: p of the randomisation test, adjusted for the tasks compared together.
+    """
+
+    task: Task
+    difference: Difference
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The first system against the second.
+
+    Attributes:
+        n: tweets.
+        resamples: of each bootstrap and of each test.
+        seed: of the draws.
+    """
+
+    n: int
+    resamples: int
+    seed: int
+    tasks: tuple[TaskComparison, ...]
+
+
+def compare(
+    first: TweetTable,
+    second: TweetTable,
+    *,
+    tasks: Sequence[Task] = TASKS,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Comparison:
+    """Paired bootstrap and approximate randomisation of each task, Holm over the tasks.
+
+    Args:
+        first: counts of one system.
+        second: counts of the other, by the same protocol.
+        tasks: the family.
+        resamples: of each bootstrap and of each test.
+        level: of confidence.
+        seed: of the draws.
+
+    Raises:
+        ValueError: the two differ in tweets or in gold.
+    """
+    if first.ids != second.ids:
+        differ = sorted(set(first.ids) ^ set(second.ids))
+        named = f"{len(differ)} ids, say {differ[0]!r}" if differ else "the order of their ids"
+        raise ValueError(f"the two differ in {named}: not the same tweets")
+    found = [
+        compare_f1(
+            getattr(first, task), getattr(second, task), resamples=resamples, level=level, seed=seed
+        )
+        for task in tasks
+    ]
+    adjusted = holm([difference.p for difference in found])
+    rows = zip(tasks, found, adjusted, strict=True)
+    return Comparison(len(first.ids), resamples, seed, tuple(TaskComparison(*row) for row in rows))

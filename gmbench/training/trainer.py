@@ -1,0 +1,168 @@
+"""A Lightning trainer from typed settings: precision, checkpoints, progress, loggers."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import torch
+import torch.distributed as dist
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch.distributed import distributed_c10d as c10d
+from torch.nn.parallel import DistributedDataParallel
+
+from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
+from gmbench.training.replay import FailedSteps
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """How long and on what to train.
+
+    Attributes:
+        epochs: passes over the training split.
+        precision: ``auto`` = bf16-mixed on a GPU that has it, otherwise 32-true.
+        accelerator, devices: Lightning's; several devices train as processes of DDP.
+        nodes: machines, with so many devices each.
+        idle_parts: a step may leave parts of the model without gradient (frozen for some epochs, or
+            nothing but blank pictures in a process's share), which DDP must then look for.
+        deterministic: refuse operations whose result differs from run to run.
+        progress: rich progress bars.
+        patience: epochs without a better dev score before training stops; None = never.
+        may_miss: checkpoints that a full disk may cost before training ends.
+        peer_timeout: seconds that a process waits for the others in a step before it gives up.
+    """
+
+    epochs: int
+    precision: Precision = "auto"
+    accelerator: str = "auto"
+    devices: int | list[int] | str = 1
+    nodes: int = 1
+    idle_parts: bool = False
+    deterministic: bool = True
+    progress: bool = True
+    patience: int | None = None
+    may_miss: int = 3
+    peer_timeout: float = 120.0
+
+
+def build_trainer(
+    settings: TrainerSettings,
+    folder: Path,
+    loggers: list[Logger],
+    callbacks: Sequence[Callback] = (),
+) -> lightning.Trainer:
+    """A trainer that keeps ``checkpoints/{best,last}.ckpt`` in ``folder``.
+
+    The best checkpoint is chosen by ``dev/select``, which the module logs.
+    """
+    quiet()
+    io = DurableCheckpoints(settings.may_miss)
+    all_callbacks: list[Callback] = [
+        *callbacks,
+        FailedSteps(folder),
+        Checkpoints(folder / "checkpoints", "dev/select", io),
+    ]
+    if settings.progress:
+        all_callbacks.append(RichProgressBar(leave=False))
+    if settings.patience is not None:
+        all_callbacks.append(EarlyStopping("dev/select", mode="max", patience=settings.patience))
+    return lightning.Trainer(
+        default_root_dir=folder,
+        max_epochs=settings.epochs,
+        precision=resolve_precision(settings.precision, settings.accelerator),
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        strategy=build_strategy(settings),
+        use_distributed_sampler=False,  # ours share batches exactly, and repeat nothing
+        deterministic="warn" if settings.deterministic else False,
+        callbacks=all_callbacks,
+        plugins=[io],
+        logger=loggers,
+        log_every_n_steps=10,
+        enable_progress_bar=settings.progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def build_strategy(settings: TrainerSettings) -> Strategy | str:
+    """One process, or DDP.
+
+    FSDP is not offered: models of a few hundred million parameters need no sharding.
+    """
+    if settings.devices == 1 and settings.nodes == 1:
+        return "auto"
+    accelerator = settings.accelerator
+    if settings.devices == "auto" and settings.nodes == 1 and torch.cuda.device_count() < 2:
+        return "auto"
+    if accelerator == "mps":
+        return "auto"
+    known = inspect.signature(DistributedDataParallel).parameters
+    named = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    none_changes: dict[str, Any] = {named: False}  # and evaluation must do without collectives
+    return Together(
+        patience=settings.peer_timeout,
+        find_unused_parameters=settings.idle_parts,
+        gradient_as_bucket_view=True,
+        **none_changes,
+        timeout=timedelta(minutes=30),  # until all have read the data and met
+    )
+
+
+class Together(DDPStrategy):
+    """DDP whose processes wait long for each other once, then as long as a step may take."""
+
+    def __init__(self, *, patience: float, **settings: Any) -> None:
+        """Keep the settings.
+
+        Args:
+            patience: seconds of every wait after the first.
+            settings: Lightning's.
+        """
+        super().__init__(**settings)
+        self._patience = timedelta(seconds=patience)
+
+    def setup_distributed(self) -> None:
+        """Meet the other processes."""
+        super().setup_distributed()
+        # Public under another name from torch 2.13 on.
+        set_timeout = getattr(dist, "set_timeout", None) or c10d._set_pg_timeout
+        set_timeout(self._patience, None)
+
+
+def quiet() -> None:
+    """Leave the screen to progress bars and tables: no tips, no advice that does not apply."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",  # cached features: more workers cost more than they do
+        ".*exists and is not empty.*",  # the same command uses its own folder again
+        ".*smaller than the logging interval.*",
+        ".*in eval mode at the start of training.*",  # frozen encoders belong there
+        ".*treespec.*",
+        ".*recommended to use `self.log.*sync_dist=True.*",  # scores are those of all already
+    ):
+        warnings.filterwarnings("ignore", text)
+
+
+def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
+    """bf16 where the device has it: a CUDA GPU from Ampere on; the CPU stays in float32."""
+    if precision != "auto":
+        return precision
+    on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"

@@ -1,0 +1,84 @@
+"""Every yaml of conf/ opens with its command, composes, passes the checks and can be built."""
+
+from pathlib import Path
+
+import pytest
+from hydra.utils import get_class
+
+from gmbench.config import check, compose, conf_dir
+from gmbench.config.instantiate import construct
+
+# A sweeper needs its extra and -m: tests/grid/test_launchers.py runs it.
+FILES = sorted(path for path in conf_dir().rglob("*.yaml") if path.parent.name != "sweeper")
+GROUPS = {
+    *("model", "data", "encoders", "regions", "optim"),
+    *("trainer", "callbacks", "logger", "debug"),
+}
+
+
+def override_of(path: Path) -> list[str]:
+    group, name = path.relative_to(conf_dir()).parent.as_posix(), path.stem
+    if group == ".":
+        return []
+    return [f"+{group}={name}" if group in ("debug", "experiment") else f"{group}={name}"]
+
+
+def reads_real_data(path: Path) -> bool:
+    """Whether a file is one of the real data sets, or an experiment on one."""
+    if path.parent.name == "experiment":
+        return str(compose(override_of(path)).data.name).startswith("twitter")
+    return path.parent.name == "data" and path.stem.startswith("twitter")
+
+
+def on_real_data(path: Path, shared: Path) -> list[str]:
+    """What a configuration of the real data needs to pass where no pictures are."""
+    if reads_real_data(path):
+        return [f"data.root={shared / 'data' / 'twitter_gmner'}", "data.missing_image=blank"]
+    return []
+
+
+def test_the_tree_is_found():
+    groups = {path.parent.name for path in FILES}
+    assert len(FILES) >= 15
+    assert groups >= GROUPS
+
+
+def command_of(path: Path) -> str:
+    """The line with the command: the first, but for Hydra's own header, which must be it."""
+    lines = path.read_text().splitlines()
+    return lines[1] if lines[0].startswith("# @package") else lines[0]
+
+
+def overrides_in(command: str) -> list[str]:
+    """What a command chooses, without what lies on its user's machine."""
+    words = command.split("python -m gmbench.run", 1)[1].split()
+    return [w for w in words if not w.startswith(("data.root=", "logger.mode="))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
+def test_opens_with_the_command_that_runs_it(path):
+    first = command_of(path)
+    assert first.startswith("# python -m gmbench.")
+    assert all(o in first for o in override_of(path)), f"{first!r} does not name it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
+def test_its_command_composes_and_passes_the_checks(path, request):
+    overrides = overrides_in(command_of(path))
+    if reads_real_data(path):
+        overrides += on_real_data(path, request.getfixturevalue("shared"))
+    if path.stem == "tensorboard":
+        pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    cfg = compose(overrides)
+    check(cfg)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
+def test_every_target_is_there_and_settings_build(path):
+    cfg = compose(overrides_in(command_of(path)))
+    for node in (cfg.model.matcher, cfg.model.decode, cfg.data):
+        assert get_class(node._target_)
+    construct(cfg.model.matcher)
+    construct(cfg.model.loss.terms)
+    assert construct(cfg.model.decode, types=("A",)).types == ("A",)
+    assert construct(cfg.data).types

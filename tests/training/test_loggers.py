@@ -1,0 +1,69 @@
+"""Figures reach whoever was asked for: metrics.csv always, TensorBoard by one word."""
+
+import importlib.util
+
+import lightning
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from gmbench.config import rules as config_rules
+from gmbench.training.loggers import TENSORBOARD, build_loggers
+from tests.line import Line
+
+
+class Kept:
+    def __init__(self):
+        self.points = []
+
+    def log(self, values, step):
+        self.points.append((step, dict(values)))
+
+
+def train(folder, **asked):
+    trainer = lightning.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=build_loggers(folder, **asked),
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    trainer.fit(Line(), DataLoader(TensorDataset(torch.ones(4, 1)), batch_size=2))
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    rows = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    return [(int(row["step"]), float(row["train/loss"])) for row in rows]
+
+
+def test_a_taker_gets_every_point_that_metrics_csv_has(tmp_path):
+    kept = Kept()
+    assert train(tmp_path, taker=kept) == [(0, 1.0), (1, pytest.approx(0.64))]
+    got = [(step, point["train/loss"]) for step, point in kept.points]
+    assert got == [(0, 1.0), (1, pytest.approx(0.64))]
+
+
+def test_event_files_hold_the_curve(tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    rows = train(tmp_path, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / TENSORBOARD))
+    events.Reload()
+    found = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert found == [pytest.approx(row) for row in rows]
+
+
+def test_a_missing_package_is_named_before_any_work(monkeypatch):
+    known = importlib.util.find_spec
+    monkeypatch.setattr(
+        config_rules, "find_spec", lambda name: None if name == "tensorboard" else known(name)
+    )
+    (line,) = (line for rule in config_rules.RULES for line in rule(chosen("tensorboard")))
+    assert "pip install 'gmbench[tensorboard]'" in line
+    for name in ("csv", "wandb"):
+        assert not [line for rule in config_rules.RULES for line in rule(chosen(name))]
+
+
+def chosen(logger):
+    return {"logger": {"name": logger}, "trainer": {"devices": 1}}

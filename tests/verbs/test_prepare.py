@@ -1,0 +1,74 @@
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from gmbench.data.regions.vinvl import Grid, VinVL
+from gmbench.prepare import prepare
+from tests.data.files import COARSE, dataset, real, source, thing, voc
+
+
+def show(data, regions=None) -> tuple[int, str]:
+    out = StringIO()
+    return prepare(data, regions, Console(file=out, width=160)), out.getvalue()
+
+
+def test_a_sound_data_set(tmp_path):
+    data = source(dataset(tmp_path))
+    code, text = show(data, Grid())
+    assert code == 0
+    assert "groundable entities" in text
+    assert data.fingerprint() in text
+    assert "2 dev tweets repeat a train text exactly" in text
+    assert "data.drop_leaked=true" in text
+    assert "10.0 an image on 2 images, covering 0 of 1 groundable entities" in text
+    assert "missing" not in text
+
+
+def test_missing_folders(tmp_path):
+    code, text = show(source(tmp_path / "nowhere"))
+    assert code == 1
+    assert "missing" in text
+    assert "NUSTM/GMNER" in text
+
+
+def test_missing_images_and_candidates(tmp_path):
+    root = dataset(tmp_path, images=["1"])
+    code, text = show(source(root), VinVL(folder=tmp_path))
+    assert code == 1
+    assert "missing 3 images in" in text
+    assert "missing candidates of 3 images" in text
+    assert show(source(root, missing_image="blank"))[0] == 0
+
+
+def test_bad_files_are_listed_one_a_line(tmp_path):
+    xmls = {"1": "", "2": voc(thing("Eve"))}
+    root = dataset(tmp_path, xmls=xmls)
+    (root / "images" / "d1.jpg").write_bytes(b"[red]")
+    code, text = show(source(root))
+    assert code == 1
+    bad = [line for line in text.splitlines() if line.startswith("bad ")]
+    assert len(bad) == 3
+    assert "1 dropped files" in text
+    assert "1 dropped objects" in text
+    assert show(source(root, bad_input="mask"))[0] == 0
+
+
+def test_a_fault_of_the_text_is_one_line(tmp_path):
+    root = dataset(tmp_path)
+    (root / "txt" / "dev.txt").write_text("IMGID:1\nAda\tB-PRE\n")
+    code, text = show(source(root))
+    assert code == 1
+    assert text.count("\n") == 1
+    assert "dev.txt:2: unknown tag 'B-PRE'; did you mean 'B-PER'?" in text
+
+
+@pytest.mark.real_data
+def test_the_real_annotations(shared):
+    code, text = show(real(shared))
+    assert code == 0
+    for cell in ("16,772", "6,770", "8,148", "4 after normalisation", "7 after normalisation"):
+        assert cell in text
+    for tag in COARSE:
+        assert tag in text
+    assert show(real(shared, missing_image="error", limit=10))[0] == 1

@@ -1,0 +1,253 @@
+"""Through the user's door: real commands, a tiny world, tiny encoders."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gmbench.config import compose
+from gmbench.lifecycle.build_data import build_source
+from gmbench.reporting.index import read_scored_run
+from gmbench.reporting.record import read_analysis, read_result
+from gmbench.scoring.counting import score_corpus
+from gmbench.scoring.files import read_gold, read_predictions, write_gold
+from tests.conftest import REPOSITORY
+
+PICTURES = {"errors.png", "ceiling.png", "examples.png", "curves.png"}
+TINY = ["data=synthetic_tiny", "trainer=debug", "callbacks.progress=false"]
+
+
+def gmbench(verb: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command as a user types it, from a folder of his own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "GMBENCH_DATA": str(folder / "data"),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "120",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", f"gmbench.{verb}", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("user")
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    """One finished run: its output and its folder."""
+    done = gmbench("run", *TINY, folder=folder)
+    assert done.returncode == 0, done.stderr
+    (result,) = (folder / "runs").rglob("result.json")
+    return done, result.parent
+
+
+def test_a_run_leaves_its_folder(trained):
+    done, run = trained
+    assert run.name == "seed=1"
+    for name in ("config.yaml", "predictions.dev.jsonl", "predictions.test.jsonl", "metrics.csv"):
+        assert (run / name).stat().st_size > 0, name
+    assert read_analysis(run / "analysis.json").n == read_scored_run(run).result.data.n
+    assert {path.name for path in (run / "pictures").iterdir()} >= PICTURES
+    assert not list(run.rglob("*.tmp"))
+    for row in ("mqspn", "training names", "gold text", "GMNER", "MNER", "EEG", "strict"):
+        assert row in done.stdout
+
+
+def test_the_result_can_be_recomputed_from_the_predictions(trained, folder):
+    _, run = trained
+    result = read_result(run / "result.json")
+    source = build_source(compose([*TINY, f"data.root={folder}/data/synthetic"]))
+    test = source.read("test")
+    gold_file = folder / "gold.jsonl"
+    write_gold(gold_file, test.examples)
+    gold = read_gold(gold_file)
+    predictions = read_predictions(run / "predictions.test.jsonl", gold)
+    scores = score_corpus((example.entities, predictions[example.id]) for example in gold)
+    for task in ("gmner", "mner", "eeg"):
+        counts, stored = getattr(scores.micro, task), getattr(result.metrics, task)
+        assert (counts.tp, counts.pred, counts.gold) == (stored.tp, stored.pred, stored.gold)
+    assert result.data.fingerprint == source.fingerprint()
+    assert result.data.synthetic
+    assert result.data.n == len(test.examples)
+    assert result.selection.rule == "gmner_f1"
+
+
+def test_checkpoints_load_without_unpickling(trained):
+    _, run = trained
+    for name in ("best", "last"):
+        state = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert any(key.startswith("model.") for key in state["state_dict"])
+
+
+def test_a_finished_run_is_shown_not_repeated(trained, folder):
+    _, run = trained
+    before = (run / "result.json").stat().st_mtime_ns
+    again = gmbench("run", *TINY, folder=folder)
+    assert again.returncode == 0, again.stderr
+    assert "Finished before" in again.stdout
+    assert (run / "result.json").stat().st_mtime_ns == before
+
+
+def test_testing_the_checkpoint_gives_the_same_predictions(trained, folder):
+    _, run = trained
+    best = run / "checkpoints" / "best.ckpt"
+    done = gmbench("run", *TINY, "mode=test", f"ckpt={best}", folder=folder)
+    assert done.returncode == 0, done.stderr
+    results = {p for p in (folder / "runs").rglob("result.json") if "mode=test" in str(p)}
+    (tested,) = results
+    name = "predictions.test.jsonl"
+    assert (tested.parent / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_the_same_command_gives_the_same_bytes(trained, folder):
+    _, run = trained
+    done = gmbench("run", *TINY, "runs=./again", folder=folder)
+    assert done.returncode == 0, done.stderr
+    (other,) = (folder / "again").rglob("predictions.test.jsonl")
+    assert other.read_bytes() == (run / "predictions.test.jsonl").read_bytes()
+
+
+def test_check_mode_says_what_it_found_and_trains_nothing(folder):
+    done = gmbench("run", *TINY, "mode=check", "name=checked", folder=folder)
+    assert done.returncode == 0, done.stderr
+    for part in ("One training batch", "text_encoder", "fingerprint", "Memory", "loss", "train"):
+        assert part in done.stdout
+    assert not list((folder / "runs" / "checked").rglob("*.ckpt"))
+
+
+def test_a_grid_of_two_seeds(folder):
+    done = gmbench("run", "-m", *TINY, "seed=3,4", "name=grid", folder=folder)
+    assert done.returncode == 0, done.stderr
+    found = {p.parent.name for p in (folder / "runs" / "grid").rglob("result.json")}
+    assert found == {"seed=3", "seed=4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trainer.epoch=3"], "trainer.epoch: unknown key; did you mean trainer.epochs?"),
+        (["model=mqspm"], "did you mean model=mqspn?"),
+        (["trainer.epochs=many"], "trainer.epochs: 'many' is not an integer"),
+        (["data=twitter_gmner", "data.root=/nowhere"], "data.root: no folder /nowhere"),
+        (["regions=none"], "regions has no source; set regions=vinvl"),
+        (["model.network.num_queries=4", "data=synthetic_tiny"], "queries cannot answer"),
+    ],
+)
+def test_bad_configuration_is_a_line_and_no_folder(arguments, message, folder):
+    done = gmbench("run", *arguments, "name=bad", "callbacks.progress=false", folder=folder)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((folder / "runs" / "bad").rglob("result.json"))
+
+
+def break_jpg(world: Path) -> str:
+    path = min((world / "images").glob("train*.jpg"))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path.name
+
+
+def break_xml(world: Path) -> str:
+    path = min((world / "xml").glob("train*.xml"))
+    path.write_bytes(b"")
+    return path.name
+
+
+def add_dtd(world: Path) -> str:
+    path = min((world / "xml").glob("train*.xml"))
+    path.write_text('<!DOCTYPE a [<!ENTITY b "c">]>\n' + path.read_text())
+    return path.name
+
+
+def unknown_tag(world: Path) -> str:
+    path = world / "txt" / "train.txt"
+    path.write_text(path.read_text().replace("\tB-PER", "\tB-PERS", 1))
+    return "train.txt:"
+
+
+def broken_npz(world: Path) -> str:
+    path = min((world / "vinvl").glob("train*.npz"))
+    path.write_bytes(b"not an archive")
+    return path.name
+
+
+@pytest.mark.parametrize("harm", [break_jpg, break_xml, add_dtd, unknown_tag, broken_npz])
+def test_bad_input_is_one_line_and_nothing_is_written(harm, trained, folder, tmp_path):
+    (made,) = (folder / "data" / "synthetic").glob("world-*")
+    world = shutil.copytree(made, tmp_path / "world")
+    named = harm(world)
+    arguments = [*TINY, "data.world=null", f"data.root={world}", "name=harmed"]
+    done = gmbench("run", *arguments, f"cache={tmp_path}/cache", folder=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if named in line]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "runs").rglob("result.json"))
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+def test_the_lenient_policy_counts_what_it_left_out(trained, folder, tmp_path):
+    (made,) = (folder / "data" / "synthetic").glob("world-*")
+    world = shutil.copytree(made, tmp_path / "world")
+    min((world / "images").glob("test*.jpg")).unlink()
+    arguments = [*TINY, "data.world=null", f"data.root={world}", "data.missing_image=blank"]
+    done = gmbench("run", *arguments, f"cache={tmp_path}/cache", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (result,) = (tmp_path / "runs").rglob("result.json")
+    assert json.loads(result.read_text())["data"]["blanked"] == 1
+
+
+def test_prepare_tells_what_is_missing_and_where_it_is(folder):
+    done = gmbench("prepare", "data=twitter_gmner", f"data.root={folder}/none", folder=folder)
+    assert done.returncode == 1
+    assert "NUSTM/GMNER" in done.stdout
+    fine = gmbench("prepare", "data=synthetic_tiny", folder=folder)
+    assert fine.returncode == 0, fine.stdout + fine.stderr
+    assert "fingerprint" in fine.stdout
+
+
+@pytest.mark.parametrize("verb", ["run", "report", "prepare", "pretrain"])
+def test_help_needs_no_torch(verb, folder):
+    code = (
+        "import sys, runpy; sys.argv = [sys.argv[1], '--help']\n"
+        f"try: runpy.run_module('gmbench.{verb}', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "gmbench"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "gmbench" in done.stdout
+
+
+def test_the_script_starts_verbs_and_names_the_near_one(folder):
+    done = gmbench("__main__", "--help", folder=folder)
+    assert done.returncode == 0
+    assert "prepare" in done.stdout
+    typo = gmbench("__main__", "prepair", folder=folder)
+    assert typo.returncode == 2
+    assert "did you mean prepare?" in typo.stderr
+    inner = gmbench("__main__", "prepare", "--help", folder=folder)
+    assert inner.returncode == 0
+    assert "data.root" in inner.stdout

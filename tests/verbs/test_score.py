@@ -1,0 +1,413 @@
+"""gmbench.score as a user types it: golden cases, faults in one line, speed, order, formats."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gmbench.core.entities import Box, Entity, Example, Prediction
+from gmbench.score import gold_of_folder, main
+from gmbench.scoring.files import write_gold, write_predictions
+from tests.conftest import REPOSITORY
+from tests.scoring.documents import random_document
+from tests.stopwatch import cpu_seconds
+
+TASKS = ("gmner", "mner", "eeg")
+BOX: Box = (1.0, 2.0, 30.0, 40.0)
+
+
+def run(*arguments: object, seed: str = "0") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gmbench.score", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    """The JSON object that the verb prints, in this process."""
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def corpus(count: int, seed: int = 3) -> tuple[list[Example], dict[str, list[Prediction]]]:
+    rng = random.Random(seed)
+    examples, predictions = [], {}
+    for number in range(count):
+        gold, pred = random_document(rng)
+        words = ("w0", "w1", "w2", "w3")
+        examples.append(Example(f"t{number}", words, tuple(gold), size=(50, 50)))
+        predictions[f"t{number}"] = pred
+    return examples, predictions
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """Gold and predictions of 200 random tweets."""
+    examples, predictions = corpus(200)
+    write_gold(tmp_path / "gold.jsonl", examples)
+    write_predictions(tmp_path / "pred.jsonl", predictions)
+    return tmp_path / "gold.jsonl", tmp_path / "pred.jsonl"
+
+
+# ---------------------------------------------------------------- golden cases
+
+
+def test_golden_cases_one_by_one(shared: Path) -> None:
+    path = shared / "golden" / "cases_public.jsonl"
+    done = run("--cases", path, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    cases = [json.loads(line) for line in path.read_text().splitlines()]
+    assert rows == [{"id": case["id"], **case["expected"]} for case in cases]
+
+
+def test_golden_corpus(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "--cases", shared / "golden" / "cases_public.jsonl", "--corpus")
+    expected = json.loads((shared / "golden" / "corpus_public.json").read_text())
+    for task in ("gmner", "mner"):
+        macro = expected[task].pop("macro_f1")
+        assert found[task].pop("macro_f1") == pytest.approx(macro, abs=1e-15)
+    assert {key: found[key] for key in expected} == expected
+    assert (found["protocol"], found["version"]) == ("strict", "1.0")
+
+
+def test_cases_for_people(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = shared / "golden" / "cases_public.jsonl"
+    assert main(["--cases", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "duplicate_box-004  GMNER 1/3/2  MNER 1/3/2  EEG 1/3/2" in out
+    assert "40 cases" in out
+    assert "Protocol strict 1.0, IoU >= 0.5" in out
+    assert main(["--cases", str(path), "--corpus"]) == 0
+    assert "40/94/78" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- what is printed
+
+
+def test_one_object_with_the_keys_that_were_promised(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = told(capsys, *files)
+    for task in TASKS:
+        assert set(found[task]) >= {"tp", "pred", "gold", "precision", "recall", "f1"}
+    assert set(found) >= {*TASKS, "per_type", "protocol", "version"}
+    assert "intervals" not in found
+    with_intervals = told(capsys, *files, "--resamples", 200)
+    low, high = with_intervals["intervals"]["gmner"]["f1"]
+    assert low < found["gmner"]["f1"] < high
+    assert with_intervals["intervals"]["resamples"] == 200
+
+
+def test_tables_name_protocol_intervals_types_and_splits(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*map(str, files), "--resamples", "99"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("Protocol strict 1.0, IoU >= 0.5") == 3
+    for text in ("GMNER", "MNER", "EEG", "95 % BCa intervals", "99 resamples", "macro F1"):
+        assert text in out
+    for text in ("PER", "groundable", "ungroundable", "several", "small", "3 or more"):
+        assert text in out
+    assert main([*map(str, files), "--resamples", "0", "--train", str(files[0])]) == 0
+    out = capsys.readouterr().out
+    assert "BCa" not in out
+    assert "unseen" in out
+
+
+def test_other_protocols_print_their_own_rule(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*map(str, files), "--protocol", "hindex", "--resamples", "9"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("Protocol hindex 1.0, IoU > 0.5") == 2
+    assert "strict" not in out
+    found = told(capsys, *files, "--protocol", "hindex")
+    assert found["protocol"] == "hindex"
+    assert "strata" not in found
+
+
+def test_a_higher_threshold(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    half, nearly = told(capsys, *files), told(capsys, *files, "--iou", 0.9)
+    assert nearly["gmner"]["tp"] < half["gmner"]["tp"]
+    assert nearly["mner"] == half["mner"]
+
+
+def test_mqspn_needs_candidates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gold, pred, regions = (tmp_path / name for name in ("g.jsonl", "p.jsonl", "c.jsonl"))
+    write_gold(gold, [Example("7", ("Kevin", "wins"), (Entity(0, 0, "PER", (BOX,)),))])
+    write_predictions(pred, {"7": [Prediction(0, 0, "PER", BOX, region=2)]})
+    regions.write_text('{"id": "7", "boxes": [[50, 50, 60, 60], [1, 2, 30, 40]]}\n')
+    assert main([str(gold), str(pred), "--protocol", "mqspn"]) == 2
+    assert "'7': protocol mqspn compares indices of ranked" in capsys.readouterr().err
+    found = told(capsys, gold, pred, "--protocol", "mqspn", "--candidates", regions)
+    assert found["gmner"]["tp"] == 1
+
+
+def test_types_are_folded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gold, pred = tmp_path / "g.jsonl", tmp_path / "p.jsonl"
+    write_gold(gold, [Example("7", ("Kevin",), (Entity(0, 0, "athlete"),))])
+    write_predictions(pred, {"7": [Prediction(0, 0, "actor")]})
+    assert told(capsys, gold, pred, "--types", "fine")["mner"]["tp"] == 0
+    found = told(capsys, gold, pred, "--types", "coarse")
+    assert found["mner"]["tp"] == 1
+    assert list(found["per_type"]["mner"]) == ["person"]
+
+
+def test_types_of_cases_are_folded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.jsonl"
+    gold = {"start": 0, "end": 0, "type": "athlete", "boxes": []}
+    row = {"id": "7", "gold": [gold], "pred": [{**GOOD, "type": "actor"}]}
+    path.write_text(json.dumps(row))
+    assert told(capsys, "--cases", path)["mner"]["tp"] == 0
+    assert told(capsys, "--cases", path, "--types", "coarse")["mner"]["tp"] == 1
+
+
+def test_candidates_from_a_folder_of_vinvl(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold, pred = tmp_path / "g.jsonl", tmp_path / "p.jsonl"
+    write_gold(gold, [Example("7", ("Kevin",), (Entity(0, 0, "PER", (BOX,)),))])
+    pred.write_text('{"id": "7", "entities": [{"text": "Kevin", "type": "PER", "region": 1}]}\n')
+    arguments = (gold, pred, "--from", "index", "--none", 16, "--candidates", tmp_path)
+    assert main([*map(str, arguments)]) == 2
+    assert "7.jpg.npz: missing candidates" in capsys.readouterr().err
+    boxes = np.array([(50, 50, 60, 60), BOX], dtype=np.float32)
+    np.savez(tmp_path / "7.jpg.npz", bounding_boxes=boxes, num_boxes=2)
+    assert told(capsys, *arguments)["gmner"]["tp"] == 1
+
+
+def test_pred_as_the_key_of_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gold, pred = tmp_path / "g.jsonl", tmp_path / "p.jsonl"
+    write_gold(gold, [Example("7", ("Kevin",), (Entity(0, 0, "PER"),))])
+    row = {"start": 0, "end": 0, "type": "PER", "box": None}
+    pred.write_text(json.dumps({"id": "7", "pred": [row]}))
+    assert told(capsys, gold, pred)["gmner"]["tp"] == 1
+
+
+def test_another_systems_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gold, pred, regions = (tmp_path / name for name in ("g.jsonl", "p.jsonl", "c.jsonl"))
+    write_gold(gold, [Example("7", ("York", "or", "York"), (Entity(0, 0, "LOC", (BOX,)),))])
+    pred.write_text('{"id": "7", "entities": [{"text": "York", "type": "LOC", "region": 0}]}\n')
+    regions.write_text('{"id": "7", "boxes": [[1, 2, 30, 40]]}\n')
+    arguments = ("--from", "index", "--candidates", regions, "--none", 16)
+    assert main([*map(str, (gold, pred, *arguments)), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["gmner"]["tp"] == 1
+    assert captured.err.startswith("note: ")
+    assert "'York' is ambiguous" in captured.err
+
+
+# ---------------------------------------------------------------- faults
+
+GOOD = {"start": 0, "end": 0, "type": "PER", "box": None}
+
+
+def fault(id_: str = "a", **changes: object) -> str:
+    return json.dumps({"id": id_, "entities": [{**GOOD, **changes}]})
+
+
+EMPTY = '{"id": "b", "entities": []}'
+FAULTS = {
+    "an id missing": ([fault()], "1 of 2 ids of the gold data are missing: b"),
+    "an unknown id": ([fault(), EMPTY, fault("c")], "p.jsonl:3: id 'c': this id is not in the"),
+    "an id twice": ([fault(), EMPTY, EMPTY], "p.jsonl:3: id 'b': this id stands twice"),
+    "a malformed line": ([fault(), '{"id": "b", '], "p.jsonl:2: not JSON"),
+    "a span outside": ([fault(end=2), EMPTY], "id 'a': entities[0]: span 0..2 lies outside"),
+    "a box of nan": ([fault(box=[0, 0, float("nan"), 1]), EMPTY], "box[2] must be finite"),
+    "a box of inf": ([fault(box=[0, 0, float("inf"), 1]), EMPTY], "box[2] must be finite"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_is_one_line_and_exit_code_2(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, message = FAULTS[name]
+    gold, pred = tmp_path / "g.jsonl", tmp_path / "p.jsonl"
+    write_gold(gold, [Example("a", ("x", "y"), ()), Example("b", ("z",), ())])
+    pred.write_text("\n".join(lines) + "\n")
+    for extra in ([], ["--json"]):
+        assert main([str(gold), str(pred), *extra]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        assert message in captured.err
+        assert str(pred) in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["only.jsonl"], "expected GOLD and PRED, got 1 files"),
+        (["--gold-root", "x", "a", "b"], "expected PRED, got 2 files"),
+        (["a", "b", "--protocol", "macro"], "invalid choice: 'macro'"),
+        (["a", "b", "--iou", "0"], "--iou must lie in"),
+        (["a", "b", "--iou", "0.7", "--protocol", "hindex"], "be 0.5 under another protocol"),
+        (["a", "b", "--resamples", "-1"], "--resamples"),
+        (["a", "b", "--corpus"], "--corpus belongs to --cases"),
+        (["a", "b", "--split", "dev"], "--split belongs to --gold-root"),
+        (["a", "--gold-root", "r", "--train", "t"], "--train does not belong to --gold-root"),
+        (["--cases", "c", "--from", "llm"], "--from does not belong to --cases"),
+        (["--verify", "r", "--protocol", "hindex"], "--protocol does not belong to --verify"),
+        (["--compare", "r", "s", "--iou", "0.6"], "--iou does not belong to --compare"),
+        (["a", "--cases", "c"], "--cases takes no other file, got a"),
+        (["--cases", "c", "--verify", "r"], "not allowed with argument"),
+        (["gone.jsonl", "b"], "gone.jsonl: No such file or directory"),
+        (["--verify", "gone"], "gone/result.json: no such file"),
+        (["--compare", "gone", "too"], "gone: no result.json"),
+    ],
+)
+def test_a_wrong_command_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_case_that_is_malformed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id": "x", "gold": [], "pred": [{"start": 2, "end": 1}]}\n')
+    assert main(["--cases", str(path), "--json"]) == 2
+    assert "c.jsonl:1: id 'x': pred[0]: key 'type' is missing" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- order, speed, start
+
+
+def test_order_and_hash_seeds_change_no_byte(tmp_path: Path) -> None:
+    examples, predictions = corpus(60)
+    rng = random.Random(0)
+    outputs: dict[str, set[str]] = {"--json": set(), "--train": set()}
+    for number, seed in enumerate(("0", "2718")):
+        gold, pred = tmp_path / f"g{number}", tmp_path / "pred.jsonl"
+        mixed = [
+            Example(e.id, e.words, tuple(rng.sample(e.entities, len(e.entities))), size=e.size)
+            for e in rng.sample(examples, len(examples))
+        ]
+        write_gold(gold, mixed)
+        lines = [
+            json.dumps(
+                {
+                    "id": id_,
+                    "entities": [
+                        {"start": p.start, "end": p.end, "type": p.type, "box": p.box}
+                        for p in rng.sample(predictions[id_], len(predictions[id_]))
+                    ],
+                }
+            )
+            for id_ in rng.sample(list(predictions), len(predictions))
+        ]
+        pred.write_text("\n".join(lines))
+        for mode in outputs:
+            extra = ["--json"] if mode == "--json" else [mode, str(gold)]
+            done = run(gold, pred, "--resamples", 500, *extra, seed=seed)
+            assert done.returncode == 0, done.stderr
+            outputs[mode].add(done.stdout)
+    assert {mode: len(texts) for mode, texts in outputs.items()} == {"--json": 1, "--train": 1}
+
+
+def test_1500_tweets_in_a_second_and_intervals_in_five(tmp_path: Path) -> None:
+    examples, predictions = corpus(1_500)
+    gold, pred = tmp_path / "g.jsonl", tmp_path / "p.jsonl"
+    write_gold(gold, examples)
+    write_predictions(pred, predictions)
+    setup = "from gmbench.score import main"
+    plain = [str(gold), str(pred), "--json"]
+    assert cpu_seconds(setup, f"assert main({plain}) == 0") < 1.0
+    resampled = [*plain, "--resamples", "9999"]
+    assert cpu_seconds(setup, f"assert main({resampled}) == 0") < 5.0
+
+
+def test_it_starts_at_once_and_without_torch() -> None:
+    assert cpu_seconds("", "from gmbench.score import main") < 1.0
+    loads_nothing_heavy = (
+        "import sys; from gmbench.score import main; "
+        "heavy = {'torch', 'lightning', 'transformers', 'hydra', 'matplotlib', 'scipy'}; "
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loads_nothing_heavy],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert run("--help").returncode == 0
+
+
+# ---------------------------------------------------------------- the real test split
+
+
+@pytest.fixture(scope="module")
+def real_gold(shared: Path) -> tuple[Example, ...]:
+    return gold_of_folder(shared / "data" / "twitter_gmner", "test", None, None).examples
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("gold", (100.0, 100.0, 100.0)),
+        ("none", (58.87, 100.0, 58.87)),
+        ("full", (70.98, 100, 70.98)),
+    ],
+)
+def test_the_real_test_split(
+    answer: str,
+    expected: tuple[float, ...],
+    real_gold: tuple[Example, ...],
+    shared: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+
+    def region(example: Example, entity: Entity) -> Box | None:
+        if answer == "none" or not entity.boxes:
+            return None
+        if answer == "gold":
+            return entity.boxes[-1]
+        assert example.size is not None
+        return 0.0, 0.0, float(example.size[0]), float(example.size[1])
+
+    write_predictions(
+        tmp_path / "p.jsonl",
+        {
+            e.id: [Prediction(x.start, x.end, x.type, region(e, x)) for x in e.entities]
+            for e in real_gold
+        },
+    )
+    root = shared / "data" / "twitter_gmner"
+    found = told(capsys, "--gold-root", root, tmp_path / "p.jsonl")
+    assert tuple(round(100 * found[task]["f1"], 2) for task in TASKS) == expected
+    assert found["gmner"]["gold"] == 2543
+    assert {name: row["gold"] for name, row in found["strata"]["found"]["boxes"].items()} == {
+        "none": 1497,
+        "one": 943,
+        "several": 103,
+    }
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("types", "text_dir", "count"), [("fine", None, 51), ("coarse", "txt_fine", 8), (None, None, 4)]
+)
+def test_types_of_a_folder(types: Any, text_dir: str | None, count: int, shared: Path) -> None:
+    gold = gold_of_folder(shared / "data" / "twitter_gmner", "test", text_dir, types)
+    assert len({x.type for e in gold.examples for x in e.entities}) in (count, count - 1)
+    assert gold.train_names
+    assert sum(len(e.entities) for e in gold.examples) > 2500
