@@ -1,14 +1,11 @@
 """Check a data set: what is missing and where to get it, counts, leakage, fingerprint.
 
 It takes the overrides of gmbench.run, and ``--config-dir`` for a data set of your own.
-``--archive FILE`` first unpacks the pictures' archive (zip or tar) to where they are looked for,
-whole or not at all; ``--sha256 DIGEST`` says which one it must be.
 
   python -m gmbench.prepare data=twitter_gmner data.root=FOLDER
-  python -m gmbench.prepare data=twitter_gmner data.root=FOLDER --archive images.zip
   python -m gmbench.prepare --config-dir own_conf data=own regions=grid
 
-Exit codes: 0 a run would start, 1 it would not, 2 bad configuration or archive.
+Exit codes: 0 a run would start, 1 it would not, 2 bad configuration.
 """
 
 import argparse
@@ -24,7 +21,6 @@ from rich.table import Table
 from gmbench.config import compose, friendly
 from gmbench.core.command_line import CommandLine
 from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, DataError
-from gmbench.data.archive import unpack
 from gmbench.data.examples import Split
 from gmbench.data.regions.vinvl import RegionSource
 from gmbench.data.source import SPLITS, DataSource
@@ -142,8 +138,6 @@ def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """What is no override, and the overrides."""
     parser = CommandLine("python -m gmbench.prepare", __doc__)
     parser.add_argument("--config-dir", type=Path)
-    parser.add_argument("--archive", type=Path)
-    parser.add_argument("--sha256")
     options, overrides = parser.parse_known_args(arguments)
     if wrong := [word for word in overrides if word.startswith("-")]:
         parser.error(f"unrecognized arguments: {' '.join(wrong)}")
@@ -164,10 +158,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, overrides = _options(overrides)
         cfg = compose(overrides, options.config_dir)
         source = build_source(cfg)
-        if options.archive is not None:
-            found = unpack(options.archive, source.images, sha256=options.sha256)
-            print(f"{source.images}: {found.files:,} files, {found.bytes:,} bytes")
-            print(f"{options.archive}: sha256 {found.sha256}")
         regions = build_regions(cfg, source) if "regions" in cfg.model.inputs else None
         return prepare(source, regions, Console())
     except Exception as error:

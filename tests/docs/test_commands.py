@@ -43,7 +43,7 @@ RUNS_SMALL = (  # trained or looked at for real, but small
 )
 RUNS_AS_IT_STANDS = (
     r"(/usr/bin/time -v )?python -m gmbench\.(export|predict|score)( .*)?",
-    r"python -m gmbench\.prepare(?!.*--archive)( .*)?",
+    r"python -m gmbench\.prepare( .*)?",
     r"python -m gmbench\.report(?!.*--wandb)( .*)?",
     r"python -m experiments\.paper_tables( .*)?",
     r"python -m gmbench\.run --cfg job",
@@ -182,7 +182,6 @@ CHECKED = (
         "minutes, hours, the real data or a cluster",
         composes,
     ),
-    Checked(r".*prepare .*--archive.*", "a foreign archive: tests/data", parses),
     Checked(r".*--wandb.*", "a run on W&B: tests/reporting/test_wandb_board.py", parses),
     Checked(r"python -m gmbench\.bench.*", "minutes: tests/speed/test_speed.py", parses),
     Checked(

@@ -16,7 +16,7 @@ from gmbench.data.regions.vinvl import JsonLines, VinVL
 from gmbench.data.voc import read_voc
 from gmbench.reporting.record import read_analysis, read_result
 from gmbench.scoring.files import read_gold, read_predictions, read_tweet_table
-from tests.fuzz import archives, configurations
+from tests.fuzz import configurations
 
 GOLD = (Example("1", ("Lionel", "Messi", "wins"), size=(20, 20)),)
 BIO = "IMGID:1\nLionel\tB-PER\nMessi\tI-PER\nwins\tO\n\nIMGID:2\nYork\tB-LOC\n"
@@ -110,9 +110,6 @@ def targets(result: bytes, analysis: bytes) -> dict[str, Target]:
             lambda path: read_predictions(path, GOLD),
             (FileError,),
         ),
-        "zip": Target("images.zip", archives.zipped(), archives.unpacked, (DataError,)),
-        "tar": Target("images.tar", archives.tarred(), archives.unpacked, (DataError,)),
-        "tar.gz": Target("images.tgz", archives.tarred("w:gz"), archives.unpacked, (DataError,)),
         "config": Target(
             "config.yaml", configurations.stored(), configurations.checked, (RecordError,)
         ),
