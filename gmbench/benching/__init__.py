@@ -1,1 +1,0 @@
-"""What ``python -m tests.speed`` measures: one file a suite."""

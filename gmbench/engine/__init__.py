@@ -1,1 +1,0 @@
-"""How anything learns and answers: matcher, losses, decoding, the training module."""
