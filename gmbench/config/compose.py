@@ -12,8 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gmbench.core.errors import ConfigError
-from gmbench.core.records import RecordError
+from gmbench.config.renames import current
+from gmbench.core.errors import InputError
+from gmbench.core.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LOCK = threading.Lock()
@@ -23,12 +24,12 @@ def conf_dir() -> Path:
     """The Hydra tree, absolute: ``gmbench/conf`` in a wheel, ``../conf`` in a checkout.
 
     Raises:
-        ConfigError: neither is there.
+        InputError: neither is there.
     """
     for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf"):
         if (folder / "config.yaml").is_file():
             return folder
-    raise ConfigError([f"no conf/config.yaml beside {_PACKAGE}: the installation is incomplete"])
+    raise InputError([f"no conf/config.yaml beside {_PACKAGE}: the installation is incomplete"])
 
 
 def compose(
@@ -85,7 +86,7 @@ def _own_hydra(folder: Path) -> Iterator[None]:
 
 def _search_path(folder: str | Path) -> str:
     if not Path(folder).is_dir():
-        raise ConfigError([f"--config-dir: no folder {folder}"])
+        raise InputError([f"--config-dir: no folder {folder}"])
     quoted = str(Path(folder).resolve()).replace("'", r"\'")
     return f"hydra.searchpath=['file://{quoted}']"
 
@@ -102,16 +103,16 @@ def stored_config(path: Path, needed: Collection[str] = NEEDED) -> DictConfig:
         needed: keys that it must have.
 
     Raises:
-        RecordError: no such file, not a configuration, or it lacks a key.
+        InputError: no such file, not a configuration, or it lacks a key.
     """
     if not path.is_file():
-        raise RecordError(f"{path}: no such file; it says which data set was used")
+        raise InputError(f"{path}: no such file; it says which data set was used")
     try:
         cfg = OmegaConf.load(path)
         missing = set(needed) - {str(key) for key in cfg}
     # OSError: so OmegaConf says that a file holds a lone number
     except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError) as fault:
-        raise RecordError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
+        raise InputError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
     if missing or not isinstance(cfg, DictConfig):
-        raise RecordError(f"{path}: lacks {', '.join(sorted(missing))}")
-    return cfg
+        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}")
+    return OmegaConf.create(current(OmegaConf.to_container(cfg)))

@@ -4,6 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gmbench.config.renames import original
 from gmbench.core.provenance import config_sha
 
 VOLATILE = (
@@ -44,10 +45,15 @@ def run_sha(cfg: DictConfig) -> str:
 
 
 def what_computes(plain: dict[str, Any]) -> dict[str, Any]:
-    """A plain configuration without volatile keys; paths below ``data.root`` are told from there.
+    """What two runs must have in common to be the same run; a name that moved makes no other run."""
+    return portable(original(plain))
 
-    So the same run on the same files elsewhere is the same run (the files themselves are told
-    apart by the data's fingerprint).
+
+def portable(plain: dict[str, Any]) -> dict[str, Any]:
+    """A plain configuration without volatile keys; paths below ``data.root`` start from there.
+
+    So the same run on the same files elsewhere is the same run (the fingerprint of the data tells
+    the files themselves apart).
     """
     data = plain.get("data")
     root = data.get("root") if isinstance(data, dict) else None

@@ -13,13 +13,14 @@ import torch
 import yaml
 from safetensors.torch import save
 
-from gmbench.config.identity import what_computes
-from gmbench.core.records import RecordError
+from gmbench.config.identity import portable
+from gmbench.core.errors import InputError
 from gmbench.reporting.record import ANALYSIS, RunResult, TaskFigures, read_analysis, read_result
 from gmbench.scoring.counting import TASKS
 from gmbench.scoring.intervals import FigureIntervals, Interval
 from gmbench.serving.manifest import RECORD, Exported, dumps, tokenizer_files
-from gmbench.serving.model_folder import CONFIG, WEIGHTS, FolderError, Parts, read_parts
+from gmbench.serving.model_folder import CONFIG, WEIGHTS, Parts, read_parts
+from gmbench.core.errors import InputError
 
 # The model card of an export: data, protocol, seed, figures with intervals, and what it cannot.
 
@@ -76,7 +77,7 @@ def _intervals(run: Path) -> Mapping[str, FigureIntervals]:
     """By task; none where the run has no analysis that can be read."""
     try:
         return read_analysis(run / ANALYSIS).intervals
-    except (RecordError, OSError):
+    except (InputError, OSError):
         return {}
 
 
@@ -187,15 +188,15 @@ def export_run(run: Path, folder: Path, trust: tuple[str, ...] = ()) -> Parts:
         The parts as read back.
 
     Raises:
-        FolderError: the run is not finished, the folder exists, or what was written is not what
+        InputError: the run is not finished, the folder exists, or what was written is not what
             was trained.
         OSError: a file cannot be written.
         ValueError: as :func:`gmbench.serving.model_folder.read_parts`.
     """
     if (run / RECORD).is_file():
-        raise FolderError(f"{run}: exported already; name a run folder")
+        raise InputError(f"{run}: exported already; name a run folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderError(f"{folder}: is there already; name a new folder, or remove it")
+        raise InputError(f"{folder}: is there already; name a new folder, or remove it")
     parts = read_parts(run, trust)
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
     draft.mkdir(parents=True)
@@ -240,7 +241,7 @@ def _compare(trained: Parts, written: Parts, folder: Path) -> None:
     wrong = sorted(before.keys() ^ after.keys())
     wrong += [name for name in before.keys() & after.keys() if not _same(before[name], after[name])]
     if wrong:
-        raise FolderError(f"{folder}: not written, {wrong[0]} came back changed")
+        raise InputError(f"{folder}: not written, {wrong[0]} came back changed")
 
 
 def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
@@ -252,7 +253,7 @@ def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 def _config_bytes(config: Mapping[str, Any], model: str) -> bytes:
     """The configuration without folders of the exporting machine."""
-    plain = what_computes(dict(config))
+    plain = portable(dict(config))
     names = plain.get("encoders", {})
     for key in ("text_name", "vision_name"):
         if isinstance(names.get(key), str) and Path(names[key]).is_absolute():

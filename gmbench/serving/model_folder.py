@@ -18,7 +18,8 @@ from gmbench import __version__
 from gmbench.config import BUILD_ARGUMENTS, shadowed_models
 from gmbench.config.check import target_problems
 from gmbench.config.instantiate import construct
-from gmbench.core.errors import hint
+from gmbench.config.renames import current
+from gmbench.core.errors import did_you_mean
 from gmbench.data.pixels import PixelSettings
 from gmbench.lifecycle.build import Encoders, build_encoders, build_model, learns
 from gmbench.nn.text import TextEncoder
@@ -44,15 +45,12 @@ from gmbench.serving.manifest import (
     read_tokenizer,
 )
 from gmbench.serving.trust import at, refuse_foreign
+from gmbench.core.errors import InputError
 
 # A trained model in parts: read from a run folder, or from an export folder.
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 TOWER = "__vision_encoder__."
 """Names of a frozen vision encoder that the model itself does not hold."""
-
-
-class FolderError(ValueError):
-    """A folder is neither a finished run nor a sound export; one line says what it lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,22 +110,23 @@ def configuration(
         encoders: keys of the encoders that will be built from the configuration.
 
     Raises:
-        FolderError: it is missing, no configuration, or its model cannot be built.
+        InputError: it is missing, no configuration, or its model cannot be built.
         UntrustedTarget: it names code that nobody vouched for.
     """
     path = folder / CONFIG
     try:
         plain = yaml.safe_load(path.read_bytes())
     except OSError as error:
-        raise FolderError(f"{path}: {error.strerror}") from None
+        raise InputError(f"{path}: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise FolderError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    plain = current(plain)
     groups = ("model", "data", "encoders", "trainer")
     absent = [
         n for n in groups if not isinstance(plain, dict) or not isinstance(plain.get(n), dict)
     ]
     if absent:
-        raise FolderError(f"{path}: no {', '.join(absent)}; it is no configuration of a run")
+        raise InputError(f"{path}: no {', '.join(absent)}; it is no configuration of a run")
     nodes = ("model.network", "model.decode", *encoders)
     refuse_foreign(plain, trust, str(path), nodes)
     found = [
@@ -136,7 +135,7 @@ def configuration(
         for line in target_problems(at(plain, node), BUILD_ARGUMENTS, node)
     ]
     if found:
-        raise FolderError(f"{path}: {found[0]}")
+        raise InputError(f"{path}: {found[0]}")
     return dict(plain)
 
 
@@ -174,21 +173,21 @@ def read_parts(folder: Path, trust: Collection[str] = ()) -> Parts:
         trust: prefixes of further packages whose classes may be built.
 
     Raises:
-        FolderError: the folder is neither, or a file of it is missing or altered.
+        InputError: the folder is neither, or a file of it is missing or altered.
         UntrustedTarget: its configuration names code that nobody vouched for.
-        ConfigError: the configuration cannot be built.
-        RecordError: a record is damaged.
-        WeightsError: the weights do not fit.
+        InputError: the configuration cannot be built.
+        InputError: a record is damaged.
+        InputError: the weights do not fit.
     """
     shadow = shadowed_models()
     if shadow is not None:
-        raise FolderError(shadow)
+        raise InputError(shadow)
     with torch.random.fork_rng(devices=[]):  # building draws random weights, all replaced below
         if (folder / RECORD).is_file():
             return _of_export(folder, trust)
         if (folder / "result.json").is_file():
             return _of_run(folder, trust)
-    raise FolderError(f"{folder}: {_what_is_wrong(folder)}")
+    raise InputError(f"{folder}: {_what_is_wrong(folder)}")
 
 
 def _of_run(folder: Path, trust: Collection[str]) -> Parts:
@@ -226,7 +225,7 @@ def _trained(checkpoint: Path) -> dict[str, Tensor]:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     except (UnpicklingError, RuntimeError, KeyError, EOFError) as error:
         line = str(error).split("\n")[0]
-        raise FolderError(f"{checkpoint}: no checkpoint of tensors alone ({line})") from None
+        raise InputError(f"{checkpoint}: no checkpoint of tensors alone ({line})") from None
     prefix = "model."
     return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
 
@@ -235,9 +234,9 @@ def _of_export(folder: Path, trust: Collection[str]) -> Parts:
     record = read_record(folder)
     for name, sha in record.files.items():
         if not (folder / name).is_file():
-            raise FolderError(f"{folder / name}: missing; export the run again or copy it whole")
+            raise InputError(f"{folder / name}: missing; export the run again or copy it whole")
         if digest(folder / name) != sha:
-            raise FolderError(
+            raise InputError(
                 f"{folder / name}: not the file that was exported (sha256 differs); copy it again"
             )
     configured = record.vision.kind == "configured"
@@ -256,7 +255,7 @@ def _of_export(folder: Path, trust: Collection[str]) -> Parts:
     try:
         state = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
-        raise FolderError(f"{folder / WEIGHTS}: not safetensors ({error})") from None
+        raise InputError(f"{folder / WEIGHTS}: not safetensors ({error})") from None
     tower = {n.removeprefix(TOWER): t for n, t in state.items() if n.startswith(TOWER)}
     if tower:
         load(parts.vision_encoder, tower, str(folder / WEIGHTS))
@@ -269,10 +268,10 @@ def _checkpoint(folder: Path, result: RunResult) -> Path:
     stored = result.checkpoint
     if stored is None or not (folder / stored.path).is_file():
         name = "no checkpoint" if stored is None else f"no {stored.path}"
-        raise FolderError(f"{folder}: {name}; export the run that trained it (mode=train)")
+        raise InputError(f"{folder}: {name}; export the run that trained it (mode=train)")
     path = folder / stored.path
     if digest(path) != stored.sha256:
-        raise FolderError(f"{path}: not the checkpoint that result.json was made from")
+        raise InputError(f"{path}: not the checkpoint that result.json was made from")
     return path
 
 
@@ -300,7 +299,7 @@ def _max_tokens(encoder: TextEncoder, tokenizer: PreTrainedTokenizerFast) -> int
 def _what_is_wrong(folder: Path) -> str:
     if not folder.exists():
         beside = [item.name for item in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        return f"no such folder{hint(folder.name, beside, f'{folder.parent}/')}"
+        return f"no such folder{did_you_mean(folder.name, beside, f'{folder.parent}/')}"
     if not folder.is_dir():
         return "a file; name an exported folder or a run folder"
     if (folder / "failure.json").is_file():
