@@ -14,7 +14,7 @@ from gmbench.objective.matcher import (
     repeat_targets,
     stack_layers,
 )
-from tests.speed.counting import operations
+from tests.speed.measure import operations
 from tests.tensor_builders import make_outputs, make_targets
 
 TERMS = {"type": TypeCost(), "span": SpanCost(weight=2.0), "region": RegionCost()}

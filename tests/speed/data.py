@@ -1,4 +1,4 @@
-"""Suite ``data``: loading a sample against decoding its picture once, and padding."""
+"""Suite ``data``: loading an example against decoding its picture once, and padding."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,10 +9,10 @@ from PIL import Image
 
 from gmbench.core.entities import Candidates, Example
 from gmbench.data.datamodule import LengthGroupedBatches
-from gmbench.data.dataset import GroundedDataset, Tokens
+from gmbench.data.dataset import GroundedDataset, Input, Tokens
 from gmbench.data.features import RegionFeatures
 from gmbench.data.images import open_image
-from gmbench.data.pixels import PixelSettings, crops, whole
+from gmbench.data.pixels import PixelSettings, crops
 from tests.speed.measure import Findings, Row, Spread, take_turns
 from tests.speed.sizes import Size
 
@@ -21,77 +21,70 @@ WIDTH = 768
 
 
 def run(size: Size, repeats: int) -> Findings:
-    """Load the same pictures in every way, in turns; count padding of made-up lengths."""
+    """Load the same pictures in every way, in turns; measure padding of sampled lengths."""
     with TemporaryDirectory() as folder:
         return _run(size, repeats, Path(folder))
 
 
 def _run(size: Size, repeats: int, folder: Path) -> Findings:
-    number = 8 if size.paper else 2
-    examples = [_example(folder, i, size.regions) for i in range(number)]
+    count, slots = 8 if size.paper else 2, size.regions + 1
+    examples = [_example(folder, i, size.regions) for i in range(count)]
     settings = PixelSettings(
         image_size=size.pixels, crop_size=size.pixels, mean=(0.5,) * 3, std=(0.5,) * 3
     )
-    slots = size.regions + 1
     cache = RegionFeatures(
-        values=np.zeros((number * slots, WIDTH), np.float16),
-        offsets=np.arange(number + 1) * slots,
+        values=np.zeros((count * slots, WIDTH), np.float16),
+        offsets=np.arange(count + 1) * slots,
     )
 
-    def loaded(inputs: str, features: RegionFeatures | None = None) -> GroundedDataset:
-        return GroundedDataset(
+    def load_all(inputs: Input, features: RegionFeatures | None = None) -> None:
+        dataset = GroundedDataset(
             examples,
-            tokens=[Tokens((1, 2), (-1, -1))] * number,
-            inputs=frozenset({inputs}),  # type: ignore[arg-type]
+            tokens=[Tokens((1, 2), (-1, -1))] * count,
+            inputs=frozenset({inputs}),
             pixels=settings,
             num_regions=size.regions,
             features=features,
         )
+        for i in range(count):
+            dataset[i]
 
-    whole_pictures, cut, cached = loaded("pixels"), loaded("regions"), loaded("regions", cache)
-
-    def once_a_region() -> None:
+    def decode_per_region() -> None:
         """As the released code does: the same file is decoded for every region."""
         for example in examples:
             assert example.image is not None
-            for box in _boxes(example):
+            assert example.candidates is not None
+            for box in example.candidates.boxes:
                 crops(open_image(example.image, example.size), box[None], settings)
 
     laps = take_turns(
         {
             "decode": lambda: [open_image(e.image, e.size) for e in examples if e.image],
-            "decode and squash": lambda: [
-                whole(open_image(e.image, e.size), settings) for e in examples if e.image
-            ],
-            "pixels": lambda: [whole_pictures[i] for i in range(number)],
-            "crops": lambda: [cut[i] for i in range(number)],
-            "decoding once a region": once_a_region,
+            "pixels": lambda: load_all("pixels"),
+            "crops": lambda: load_all("regions"),
+            "decoding per region": decode_per_region,
         },
         repeats=repeats,
     )
-    quick = take_turns(
-        {"cached features": lambda: [cached[i] for i in range(number)]},
-        repeats=repeats,
-        number=20,
-    )
-    laps |= quick
-    rows = [laps[n].row("data", f"{number} samples: {n}") for n in laps]
-    rows.append(Row("data", "padding of 7,000 sentences", facts=padding(size.rows)))
-    waste = rows[-1].facts["grouped"]
+    quick = {"cached features": lambda: load_all("regions", cache)}
+    laps |= take_turns(quick, repeats=repeats, calls=20)
+    padded = padding(size.rows)
     return Findings(
-        tuple(rows),
+        (
+            *(lap.row("data", f"{count} examples: {name}") for name, lap in laps.items()),
+            Row("data", "padding of 7,000 sentences", facts=padded),
+        ),
         {
             "loader_pixels_over_decode": laps["pixels"].over(laps["decode"]),
             "loader_crops_over_decode": laps["crops"].over(laps["decode"]),
-            "loader_crops_over_decoding_once_a_region": laps["crops"].over(
-                laps["decoding once a region"]
+            "loader_crops_over_decoding_per_region": laps["crops"].over(
+                laps["decoding per region"]
             ),
-            "loader_cached_over_decoding_once_a_region": laps["cached features"].over(
-                laps["decoding once a region"]
+            "loader_cached_over_decoding_per_region": laps["cached features"].over(
+                laps["decoding per region"]
             ),
-            "padding_waste": Spread(waste, waste, waste),
+            "padding_waste": Spread.of(padded["grouped"]),
         },
-        {"padding_waste": "share of padded sub-words; lengths drawn like those of real tweets"},
     )
 
 
@@ -118,7 +111,7 @@ def waste(lengths: NDArray[np.int64], batches: list[list[int]]) -> float:
 
 
 def _example(folder: Path, number: int, regions: int) -> Example:
-    """A tweet with a picture of coarse noise, which compresses about as a photograph does."""
+    """An example with a picture of coarse noise, which compresses about as a photograph does."""
     rng = np.random.default_rng(number)
     coarse = rng.integers(0, 256, (PICTURE[1] // 8, PICTURE[0] // 8, 3), dtype=np.uint8)
     path = folder / f"{number}.jpg"
@@ -128,8 +121,3 @@ def _example(folder: Path, number: int, regions: int) -> Example:
     return Example(
         id=str(number), words=("a",), image=path, size=PICTURE, candidates=Candidates(boxes)
     )
-
-
-def _boxes(example: Example) -> NDArray[np.float64]:
-    assert example.candidates is not None
-    return example.candidates.boxes

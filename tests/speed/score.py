@@ -1,34 +1,24 @@
-"""Suite ``score``: strict scoring and decoding of a test split's worth of tweets."""
+"""Suite ``score``: strict scoring and decoding of as many tweets as a test split holds."""
 
 import random
 
-import torch
-
 from gmbench.core.entities import Entity, Prediction
-from gmbench.core.tensors import Outputs
 from gmbench.objective.decode import Decoder
 from gmbench.scoring.counting import score_corpus
-from tests.speed.measure import Findings, take_turns
+from tests.speed.measure import Findings, Spread, take_turns
 from tests.speed.sizes import TYPES, Size, batch_of
-
-TWEETS = 1500
-"""About the real test split."""
+from tests.tensor_builders import make_outputs
 
 
 def run(size: Size, repeats: int) -> Findings:
-    """Score ``TWEETS`` tweets in three tasks; decode as many with all queries (tiny: 60)."""
-    tweets = TWEETS if size.paper else 60
+    """Score 1,500 tweets in three tasks and decode as many (60 in tiny sizes)."""
+    tweets = 1500 if size.paper else 60
     pairs = corpus(tweets)
     slots = size.regions + 1
     batch = batch_of(size, features=1, pixels=False)
-    g = torch.Generator().manual_seed(0)
-    shapes = (len(TYPES) + 1, size.words, size.words, slots)
-    kinds, starts, ends, regions = (
-        torch.randn(size.rows, size.queries, last, generator=g) for last in shapes
-    )
-    outputs = Outputs(
-        type_logits=kinds, start_logits=starts, end_logits=ends, region_logits=regions
-    )
+    outputs = make_outputs(
+        size.rows, queries=size.queries, words=size.words, types=len(TYPES), slots=slots
+    ).map(lambda logits: logits.detach().float())
     decoder = Decoder(types=tuple(TYPES))
     rounds = -(-tweets // size.rows)
     laps = take_turns(
@@ -38,13 +28,12 @@ def run(size: Size, repeats: int) -> Findings:
         },
         repeats=repeats,
     )
-    return Findings(
-        (
-            laps["score"].row("score", f"score {tweets} tweets, three tasks"),
-            laps["decode"].row("score", f"decode {tweets} tweets x {size.queries} queries"),
-        ),
-        {"decode_over_score": laps["decode"].over(laps["score"])},
-    )
+    scoring = laps["score"].row("score", f"score {tweets} tweets, three tasks")
+    decoding = laps["decode"].row("score", f"decode {tweets} tweets x {size.queries} queries")
+    figures = {"decode_over_score": laps["decode"].over(laps["score"])}
+    for name, lap in laps.items():
+        figures[f"{name}_ms_per_1500"] = Spread.of(*(1.5e6 * s / tweets for s in lap.seconds))
+    return Findings((scoring, decoding), figures)
 
 
 def corpus(tweets: int) -> list[tuple[tuple[Entity, ...], tuple[Prediction, ...]]]:

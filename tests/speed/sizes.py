@@ -1,4 +1,4 @@
-"""Encoders with random weights and random batches, at the papers' sizes or tiny: no download."""
+"""Models with random weights and random batches, at the papers' sizes or tiny: no download."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +12,14 @@ from transformers import BertConfig, BertModel
 
 from gmbench.config import compose
 from gmbench.config.instantiate import construct
-from gmbench.core.tensors import Batch, Outputs, Targets
+from gmbench.core.tensors import Batch, Outputs
 from gmbench.data.pixels import PixelSettings
 from gmbench.lifecycle.build import Encoders, build_model
 from gmbench.nn.text import TextEncoder, tiny_text_architecture, tiny_tokenizer
 from gmbench.nn.vision import VisionEncoder, from_timm, tiny_vision_architecture
 from gmbench.objective.losses import SetLoss
 from gmbench.training.optimizer import OptimSettings, build_optimizer
+from tests.tensor_builders import make_batch, make_targets
 
 TYPES = {"PER": "Person", "LOC": "Location", "ORG": "Organization", "OTHER": "Others"}
 
@@ -29,11 +30,11 @@ class Size:
 
     Attributes:
         rows: B.
-        pieces: T, sub-words with both special tokens; every row is full, so that the floor and
-            the step read the same.
+        pieces: T, sub-words with both special tokens; every row is full, so that baseline and
+            step read the same.
         words: W.
         queries: Q.
-        regions: k candidates (slots are one more).
+        regions: K candidates (one slot more).
         pixels: side of the whole picture.
         paper: bert-base and ViT-B/32 in place of the shipped tiny architectures.
     """
@@ -53,14 +54,15 @@ SIZES = {"paper": PAPER, "tiny": TINY}
 
 
 def text_encoder(size: Size) -> TextEncoder:
-    """bert-base-cased's architecture, or the tiny one; random weights."""
-    config = BertConfig(vocab_size=28_996) if size.paper else None
-    config = config or tiny_text_architecture(len(tiny_tokenizer()))
+    """The architecture of bert-base-cased, or the tiny one."""
+    config = tiny_text_architecture(len(tiny_tokenizer()))
+    if size.paper:
+        config = BertConfig(vocab_size=28_996)
     return TextEncoder(model=BertModel(config, add_pooling_layer=False), identity="random")
 
 
 def vision_encoder(size: Size) -> VisionEncoder:
-    """ViT-B/32 at 224 pixels, or the tiny one; random weights."""
+    """ViT-B/32 at 224 pixels, or the tiny one."""
     vit = tiny_vision_architecture()
     if size.paper:
         vit = VisionTransformer(
@@ -69,93 +71,54 @@ def vision_encoder(size: Size) -> VisionEncoder:
     return from_timm(vit, mean=OPENAI_CLIP_MEAN, std=OPENAI_CLIP_STD, identity="random")
 
 
-def batch_of(size: Size, *, features: int | None, pixels: bool, seed: int = 0) -> Batch:
-    """A random batch with 1 to 6 gold entities a sample.
+def batch_of(size: Size, *, features: int | None, pixels: bool) -> Batch:
+    """A random batch with 1 to 6 gold entities per example.
 
     Args:
         size: the shapes.
         features: width of the cached region vectors; None = no candidates.
         pixels: whether the whole picture is read.
-        seed: of everything random.
     """
-    g = torch.Generator().manual_seed(seed)
+    g = torch.Generator().manual_seed(0)
     rows, slots = size.rows, size.regions + 1
-    counts = torch.randint(1, 7, (rows,), generator=g)
+    counts = torch.randint(1, 7, (rows,), generator=g).tolist()
+    targets = make_targets(counts, words=size.words, types=len(TYPES), slots=slots)
+    if features is None:
+        targets = replace(targets, regions=None)
     word_index = torch.arange(size.pieces).sub(1).clamp(max=size.words - 1)
-    word_index[0] = word_index[-1] = -1
-    boxes = torch.rand(rows, slots, 4, generator=g) * 100
-    boxes[..., 2:] += boxes[..., :2] + 1
-    boxes[:, 0] = 0
-    batch = Batch(
-        ids=tuple(f"tweet{b}" for b in range(rows)),
+    word_index[-1] = -1
+    batch = replace(
+        make_batch(targets, rows=rows, words=size.words, slots=slots),
         input_ids=torch.randint(5, 500, (rows, size.pieces), generator=g),
         token_mask=torch.ones(rows, size.pieces, dtype=torch.bool),
         word_index=word_index.repeat(rows, 1),
-        word_mask=torch.ones(rows, size.words, dtype=torch.bool),
-        image_sizes=torch.tensor([[400.0, 300.0]] * rows),
-        image_mask=torch.ones(rows, dtype=torch.bool),
-        targets=targets_of(counts, words=size.words, slots=slots if features else None, seed=seed),
     )
     if pixels:
         picture = torch.randn(rows, 3, size.pixels, size.pixels, generator=g)
         batch = replace(batch, pixels=picture)
-    if features is not None:
-        batch = replace(
-            batch,
-            region_mask=torch.ones(rows, slots, dtype=torch.bool),
-            region_boxes=boxes,
-            region_features=torch.randn(rows, slots, features, generator=g),
-        )
-    return batch
-
-
-def targets_of(counts: Tensor, *, words: int, slots: int | None, seed: int = 0) -> Targets:
-    """Random gold: ``counts[b]`` entities in sample b, every other one groundable."""
-    g = torch.Generator().manual_seed(seed)
-    rows, golds = len(counts), int(counts.max())
-    mask = torch.arange(golds)[None] < counts[:, None]
-    starts = torch.randint(0, words, (rows, golds), generator=g)
-    lengths = torch.randint(0, 3, (rows, golds), generator=g)
-    shown = mask & (torch.arange(golds)[None] % 2 == 0)
-    regions = None
-    if slots is not None:
-        pick = torch.randint(1, slots, (rows, golds), generator=g)
-        regions = nn.functional.one_hot(pick, slots).bool() & shown[..., None]
-        regions[..., 0] = mask & ~shown
-    return Targets(
-        mask=mask,
-        types=torch.randint(1, len(TYPES) + 1, (rows, golds), generator=g) * mask,
-        starts=starts * mask,
-        ends=(starts + lengths).clamp(max=words - 1) * mask,
-        boxes=torch.rand(rows, golds, 1, 4, generator=g) * 0.3 + 0.2,
-        box_mask=shown[..., None],
-        regions=regions,
-    )
+    if features is None:
+        return replace(batch, region_mask=None, region_boxes=None)
+    return replace(batch, region_features=torch.randn(rows, slots, features, generator=g))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """A model ready to take training steps.
-
-    Attributes:
-        pixels: whether it reads whole pictures.
-    """
+    """A model ready to take training steps."""
 
     model: nn.Module
     loss: SetLoss
     optimizer: torch.optim.Optimizer
     clip: float | None
     batch: Batch
-    pixels: bool
 
     def step(self) -> Tensor:
-        """One training step, as the trainer takes it; the loss."""
+        """Take one training step, as the trainer does; return the loss."""
         return self.finish(self.model(self.batch))
 
     def finish(self, outputs: Outputs) -> Tensor:
-        """What of a training step follows the forward pass; the loss."""
+        """The part of a training step after the forward pass."""
         total = self.loss(outputs, self.batch).total
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimizer.step()
@@ -164,32 +127,36 @@ class Bench:
 
 
 def configuration(model: str, size: Size, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration of ``model=NAME`` with this size's queries and further overrides.
-
-    A model that asks one question a type has no number of queries to set.
-    """
-    sized = [f"model.network.num_queries={size.queries}"]
-    if "num_queries" not in compose([f"model={model}"]).model.network:
-        sized = []
+    """The configuration of a model with this size's queries, where it has a number of them."""
+    queries = _queries(compose([f"model={model}"]).model.network, "model.network")
+    sized = [f"{key}={size.queries}" for key in queries]
     return compose([f"model={model}", *sized, *overrides])
 
 
+def _queries(node: object, path: str) -> list[str]:
+    """Paths of every ``num_queries`` below a node."""
+    if not isinstance(node, DictConfig):
+        return []
+    below = [found for key in node for found in _queries(node[key], f"{path}.{key}")]
+    return [*below, *([f"{path}.num_queries"] if "num_queries" in node else [])]
+
+
 def build(cfg: DictConfig, size: Size) -> Bench:
-    """Model, loss and optimiser of a configuration, through the same code as a run's."""
+    """Model, loss and optimiser of a configuration, built by the code that builds a run's."""
     torch.manual_seed(0)
     vision = vision_encoder(size)
+    pixels = PixelSettings(
+        image_size=size.pixels, crop_size=size.pixels, mean=vision.mean, std=vision.std
+    )
     encoders = Encoders(
         text_encoder=text_encoder(size),
         tokenizer=tiny_tokenizer(),
         vision_encoder=vision,
-        pixels=PixelSettings(
-            image_size=size.pixels, crop_size=size.pixels, mean=vision.mean, std=vision.std
-        ),
+        pixels=pixels,
     )
     model = build_model(cfg, encoders, TYPES).train()
     learns = frozenset(name for name, p in model.named_parameters() if p.requires_grad)
     optim = OptimSettings(**construct(cfg.optim))
-    pixels = "pixels" in cfg.model.inputs
     return Bench(
         model=model,
         loss=construct(cfg.model.loss, matcher=construct(cfg.model.matcher)),
@@ -198,7 +165,6 @@ def build(cfg: DictConfig, size: Size) -> Bench:
         batch=batch_of(
             size,
             features=vision.width if "regions" in cfg.model.inputs else None,
-            pixels=pixels,
+            pixels="pixels" in cfg.model.inputs,
         ),
-        pixels=pixels,
     )

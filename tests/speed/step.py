@@ -1,17 +1,24 @@
 """Suite ``step``: a training step of each model against the bare encoders on the same batch."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from gmbench.objective.losses import SetLoss
-from gmbench.objective.matcher import Matcher, Matching
-from tests.speed.counting import autograd_nodes, operations, parameters
-from tests.speed.measure import Findings, Laps, Row, Spread, take_turns
+from tests.speed.measure import (
+    Findings,
+    Laps,
+    NoDevice,
+    Row,
+    Spread,
+    now,
+    operations,
+    take_turns,
+)
 from tests.speed.sizes import (
     Bench,
     Size,
@@ -22,121 +29,172 @@ from tests.speed.sizes import (
     vision_encoder,
 )
 
-TEXT, VISION = "text encoder forward+backward", "vision encoder forward+backward"
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where and how steps are measured.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        batches: rows of a batch; empty = the size's own.
+        precisions: ``fp32``, ``bf16``.
+        compiled: measure each also under torch.compile.
+    """
+
+    device: str = "cpu"
+    batches: tuple[int, ...] = ()
+    precisions: tuple[str, ...] = ("fp32",)
+    compiled: bool = False
 
 
 class TimedMatcher:
-    """A matcher that keeps the CPU seconds of its calls; a step calls it once.
+    """A matcher that keeps the seconds of its calls, one per step."""
 
-    Attributes:
-        seconds: of every call so far.
-    """
-
-    def __init__(self, inner: Matcher) -> None:
-        self.inner = inner
+    def __init__(self, inner: Callable[..., Any], device: torch.device) -> None:
+        self.inner, self.device = inner, device
         self.seconds: list[float] = []
 
-    def __call__(self, *arguments: Any, **named: Any) -> tuple[Matching, ...]:
-        """As the matcher itself."""
-        began = time.process_time()
-        found = self.inner(*arguments, **named)
-        self.seconds.append(time.process_time() - began)
-        return found
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        began = now(self.device)
+        matching = self.inner(*arguments, **named)
+        self.seconds.append(now(self.device) - began)
+        return matching
 
 
-def run(models: Sequence[str], size: Size, repeats: int, overrides: Sequence[str]) -> Findings:
-    """Time floors and models in turns.
+def run(
+    models: Sequence[str], size: Size, repeats: int, overrides: Sequence[str], settings: Settings
+) -> Findings:
+    """Time encoders and models in turns, for each batch size and precision.
 
     Args:
         models: names in conf/model.
         size: the shapes.
         repeats: rounds that count.
-        overrides: of the models' configuration.
+        overrides: for the models' configuration.
+        settings: device, batch sizes, precisions.
+
+    Raises:
+        NoDevice: the device is not available.
     """
-    benches = {m: build(configuration(m, size, overrides), size) for m in models}
-    matchers = {m: _time_matching(bench.loss) for m, bench in benches.items()}
-    floors = bare_encoders(size, vision=any(bench.pixels for bench in benches.values()))
-    facts = {name: _counted(floor) for name, floor in floors.items()}
-    for name, bench in benches.items():
-        bench.step()  # makes the optimiser's moments, which no later step does
-        fewer = replace(size, rows=max(1, size.rows // 4))
-        regions = bench.batch.region_features
-        width = None if regions is None else regions.shape[-1]
-        less = replace(bench, batch=batch_of(fewer, features=width, pixels=bench.pixels))
-        facts[name] = _counted(bench.step) | {
-            "quarter_ops": operations(less.step)[1],
-            "nodes": autograd_nodes(bench.loss(bench.model(bench.batch), bench.batch).total),
-            "parameters": parameters(bench.model),
-        }
-    for matcher in matchers.values():
-        matcher.seconds.clear()
-    steps = {name: bench.step for name, bench in benches.items()}
-    laps = take_turns({**floors, **steps}, repeats=repeats, warmup=0)
-    rows = [laps[name].row("step", name, **facts[name]) for name in floors]
-    ratios: dict[str, Spread] = {}
-    for name, bench in benches.items():
-        rows.append(laps[name].row("step", f"{name} training step", **facts[name]))
-        rows.append(
-            Row("step", f"{name} matching", Spread.of([1e3 * s for s in matchers[name].seconds]))
-        )
-        ratios |= _ratios(name, bench, laps, facts, matchers[name].seconds)
-    shares = [ratio for name, ratio in ratios.items() if name.endswith("_matching_share")]
-    ratios["matching_share"] = max(shares, key=lambda share: share.median)
-    return Findings(tuple(rows), ratios)
+    device = torch.device(settings.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise NoDevice("--device cuda: no CUDA device found")
+    rows: list[Row] = []
+    figures: dict[str, Spread] = {}
+    for number in settings.batches or (size.rows,):
+        sized = replace(size, rows=number)
+        for model in models:
+            bench = build(configuration(model, sized, overrides), sized)
+            found = _measured(model, bench, sized, repeats, settings)
+            rows += found.rows
+            ending = f"_batch{number}" if number != (settings.batches or (number,))[0] else ""
+            figures |= {f"{model}_{key}{ending}": value for key, value in found.figures.items()}
+    return Findings(tuple(rows), figures)
 
 
-def bare_encoders(size: Size, *, vision: bool) -> dict[str, Callable[[], object]]:
-    """The floors: forward and backward of the encoders alone, in training mode."""
-    batch = batch_of(size, features=None, pixels=vision)
-    text = text_encoder(size).train()
-    weight = torch.randn(size.rows, size.pieces, text.width)
+def _measured(model: str, bench: Bench, size: Size, repeats: int, settings: Settings) -> Findings:
+    device = torch.device(settings.device)
+    bench.model.to(device)
+    bench = replace(bench, batch=bench.batch.to(device))
+    matcher = bench.loss.matcher = TimedMatcher(bench.loss.matcher, device)
+    ways: dict[str, tuple[str, nn.Module]] = {p: (p, bench.model) for p in settings.precisions}
+    if settings.compiled:
+        compiled: Any = torch.compile(bench.model)
+        ways |= {f"{p}_compiled": (p, compiled) for p in settings.precisions}
+    steps = {
+        way: _step(replace(bench, model=module), precision)
+        for way, (precision, module) in ways.items()
+    }
+    bench.step()  # creates the optimiser's moments, which no later step does
+    facts = _counts(bench, size)
+    memory = {way: _watched(step, device) for way, step in steps.items()}
+    bare = _bare_encoders(size, bench, device)
+    first = settings.precisions[0]
+    laps = take_turns({**bare, **steps}, repeats=repeats, device=device)
+    rows = []
+    for name in bare:
+        flop, ops = operations(bare[name])
+        rows.append(laps[name].row("step", name, gflop=flop, ops=ops))
+    label = "encoders" if len(bare) > 1 else "text_encoder"
+    figures = {
+        f"step_over_{label}": laps[first].over(*(laps[name] for name in bare)),
+        f"flop_over_{label}": Spread.of(facts["gflop"] / sum(row.facts["gflop"] for row in rows)),
+        "operations": Spread.of(facts["ops"]),
+        "operations_growth": Spread.of(facts["ops"] / facts["quarter_ops"]),
+    }
+    for way in steps:
+        speed = {"samples_s": size.rows / Spread.of(*laps[way].seconds).median}
+        every = {**facts, **speed, **memory[way]}
+        rows.append(laps[way].row("step", f"{model} batch {size.rows} {way}", **every))
+        if way != first:
+            figures[f"{way}_over_{first}"] = laps[way].over(laps[first])
+    # The matcher ran once per step, in turns: those of the first way, in the rounds that count.
+    matching = Laps(tuple(matcher.seconds[-repeats * len(steps) :: len(steps)]))
+    rows.append(matching.row("step", f"{model} batch {size.rows} matching"))
+    figures["matching_share"] = matching.over(laps[first])
+    return Findings(tuple(rows), figures)
 
-    def back(states: Tensor, weights: Tensor, module: torch.nn.Module) -> None:
-        (states * weights).sum().backward()  # type: ignore[no-untyped-call]
+
+def _step(bench: Bench, precision: str) -> Callable[[], object]:
+    kind = bench.batch.input_ids.device.type
+
+    def step() -> object:
+        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
+            outputs = bench.model(bench.batch)
+        return bench.finish(outputs)
+
+    return step
+
+
+def _counts(bench: Bench, size: Size) -> dict[str, float]:
+    """GFLOP and operations of a step, of one on a quarter of the batch too, and parameters."""
+    gflop, ops = operations(bench.step)
+    regions = bench.batch.region_features
+    quarter = batch_of(
+        replace(size, rows=max(1, size.rows // 4)),
+        features=None if regions is None else regions.shape[-1],
+        pixels=bench.batch.pixels is not None,
+    )
+    less = replace(bench, batch=quarter.to(bench.batch.input_ids.device))
+    return {
+        "gflop": gflop,
+        "ops": ops,
+        "quarter_ops": operations(less.step)[1],
+        "parameters": sum(p.numel() for p in bench.model.parameters() if p.requires_grad),
+    }
+
+
+def _bare_encoders(
+    size: Size, bench: Bench, device: torch.device
+) -> dict[str, Callable[[], object]]:
+    """The baseline: forward and backward of the encoders alone, in training mode."""
+    batch, text = bench.batch, text_encoder(size).to(device).train()
+
+    def both_ways(module: nn.Module, *inputs: torch.Tensor) -> None:
+        states = module(*inputs)
+        states.backward(torch.ones_like(states))
         module.zero_grad()
 
-    floors: dict[str, Callable[[], object]] = {
-        TEXT: lambda: back(text(batch.input_ids, batch.token_mask), weight, text)
-    }
-    if vision:
-        tower = vision_encoder(size).train()
-        assert batch.pixels is not None
-        pixels, tokens = batch.pixels, torch.randn_like(tower(batch.pixels))
-        floors[VISION] = lambda: back(tower(pixels), tokens, tower)
-    return floors
+    passes = {"text encoder": partial(both_ways, text, batch.input_ids, batch.token_mask)}
+    if batch.pixels is not None:
+        vision = vision_encoder(size).to(device).train()
+        passes["vision encoder"] = partial(both_ways, vision, batch.pixels)
+    return {f"{name} forward+backward": both for name, both in passes.items()}
 
 
-def _time_matching(loss: SetLoss) -> TimedMatcher:
-    timed = TimedMatcher(loss.matcher)
-    loss.matcher = timed
-    return timed
-
-
-def _counted(task: Callable[[], object]) -> dict[str, float]:
-    gflop, ops = operations(task)
-    return {"gflop": round(gflop, 3), "ops": ops}
-
-
-def _ratios(
-    name: str,
-    bench: Bench,
-    laps: Mapping[str, Laps],
-    facts: Mapping[str, Mapping[str, float]],
-    matching: Sequence[float],
-) -> dict[str, Spread]:
-    """Step over floors by time and by FLOP, and the share of matching."""
-    wanted = (TEXT, VISION) if bench.pixels else (TEXT,)
-    label = "encoders" if bench.pixels else "text_encoder"
-    floor = Laps(
-        tuple(sum(parts) for parts in zip(*(laps[f].cpu for f in wanted), strict=True)),
-        tuple(sum(parts) for parts in zip(*(laps[f].wall for f in wanted), strict=True)),
-    )
-    flop = facts[name]["gflop"] / sum(facts[f]["gflop"] for f in wanted)
-    growth = facts[name]["ops"] / facts[name]["quarter_ops"]
-    share = [part / whole for part, whole in zip(matching, laps[name].cpu, strict=True)]
-    return {
-        f"{name}_step_over_{label}": laps[name].over(floor),
-        f"{name}_flop_over_{label}": Spread(flop, flop, flop),
-        f"{name}_matching_share": Spread.of(share),
-        f"{name}_operations_growth": Spread(growth, growth, growth),
-    }
+def _watched(task: Callable[[], object], device: torch.device) -> dict[str, float]:
+    """Peak MB of one step and, on a GPU, how often it waited for the device."""
+    task()  # compiles
+    if device.type == "cpu":
+        return {}  # suite memory gives each model a process of its own
+    torch.cuda.reset_peak_memory_stats(device)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as messages:
+            warnings.simplefilter("always")
+            task()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    waits = sum("synchroniz" in str(message.message) for message in messages)
+    peak = torch.cuda.max_memory_allocated(device) / 2**20
+    return {"peak_mb": peak, "synchronisations": waits}
