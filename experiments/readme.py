@@ -18,7 +18,6 @@ from pathlib import Path
 
 from gmbench.core.command_line import CommandLine
 from gmbench.core.files import write_atomically
-from gmbench.core.records import RecordError
 from gmbench.reporting.leaderboard import of_the_method
 from gmbench.reporting.record import RunResult, TaskFigures, read_result, write_result
 from gmbench.scoring.baselines import CEILING_OF_ONE_REGION_A_TYPE
@@ -168,7 +167,7 @@ def add(name: str, folders: Sequence[Path]) -> None:
     """Keep the results of finished runs, without what only their machine knew.
 
     Raises:
-        RecordError: a result that is damaged.
+        InputError: a result that is damaged.
         OSError: a result that is not there.
     """
     for folder in folders:
@@ -204,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             elif after != before:
                 write_atomically(page, after.encode())
                 print(f"{page}: written")
-    except (ValueError, RecordError, OSError) as fault:
+    except (ValueError, OSError) as fault:
         print(fault, file=sys.stderr)
         return 2
     return code

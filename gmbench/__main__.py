@@ -2,7 +2,8 @@
 
 import runpy
 import sys
-from difflib import get_close_matches
+
+from gmbench.core.errors import did_you_mean
 
 VERBS = {
     "run": "train, test and report one configuration or a grid",
@@ -50,9 +51,8 @@ def main() -> int:
         print(f"gmbench {__version__}")
         return 0
     if verb not in VERBS:
-        near = get_close_matches(verb, VERBS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"verbs: {', '.join(VERBS)}"
-        print(f"gmbench: no verb {verb!r}; {hint}", file=sys.stderr)
+        hint = did_you_mean(verb, VERBS) or f"; verbs: {', '.join(VERBS)}"
+        print(f"gmbench: no verb {verb!r}{hint}", file=sys.stderr)
         return 2
     sys.argv = [f"gmbench {verb}", *sys.argv[2:]]
     runpy.run_module(f"gmbench.{verb}", run_name="__main__", alter_sys=True)

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from gmbench.config import compose, friendly
 from gmbench.core.command_line import CommandLine
-from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, DataError
+from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, InputError
 from gmbench.data.examples import Split
 from gmbench.data.regions.vinvl import RegionSource
 from gmbench.data.source import SPLITS, DataSource
@@ -51,7 +51,7 @@ def prepare(source: DataSource, regions: RegionSource | None, console: Console) 
         with console.status("reading every text, annotation and image"):
             splits = [lenient.read(name, regions, verify_images=True) for name in SPLITS]
             mark = source.fingerprint()
-    except DataError as error:
+    except InputError as error:
         console.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True)
         return 1
     summary = summarise(splits, types=tuple(source.types))
@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         regions = build_regions(cfg, source) if "regions" in cfg.model.inputs else None
         return prepare(source, regions, Console())
     except Exception as error:
-        line = str(error) if isinstance(error, DataError) else friendly(error, overrides)
+        line = friendly(error, overrides)
         if line is None:
             raise
         print(line, file=sys.stderr)

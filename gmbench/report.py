@@ -19,9 +19,8 @@ from rich.console import Console
 from gmbench.config.compose import stored_config
 from gmbench.core.command_line import CommandLine
 from gmbench.core.entities import Example
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
-from gmbench.core.records import RecordError
 from gmbench.lifecycle.build_data import build_source
 from gmbench.reporting import pairs
 from gmbench.reporting.formats import TEXTS, terminal
@@ -74,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _site(board: Board, options: argparse.Namespace) -> int:
+    from gmbench.core.errors import InputError
     from gmbench.report import make_site
-    from gmbench.reporting.site.writer import NotASite
 
     try:
         page = make_site(
@@ -85,7 +84,7 @@ def _site(board: Board, options: argparse.Namespace) -> int:
             images=not options.no_images,
             sentences=not options.no_tweets,
         )
-    except NotASite as fault:
+    except InputError as fault:
         print(f"report: {fault}", file=sys.stderr)
         return 2
     print(page)
@@ -160,14 +159,14 @@ def make_site(
         sentences: whether tweets can be read in it; without, there is no browser of examples.
 
     Raises:
-        NotASite: the folder holds something else.
+        InputError: the folder holds something else.
         OSError: a file cannot be written.
     """
 
     def gold_of(member: Member) -> Sequence[Example] | None:
         try:
             return scored_tweets(member)
-        except (DataError, RecordError, OmegaConfBaseException) as fault:
+        except (InputError, OmegaConfBaseException) as fault:
             console.print(f"no examples: {fault}", soft_wrap=True, markup=False)
             return None
 
@@ -186,12 +185,14 @@ def scored_tweets(member: Member) -> tuple[Example, ...]:
     """The tweets that a run was scored on.
 
     Raises:
-        RecordError: its ``config.yaml`` is missing or malformed.
-        DataError: the data set is not there, or is no longer the one that was scored.
+        InputError: its ``config.yaml`` is missing or malformed.
+        InputError: the data set is not there, or is no longer the one that was scored.
     """
     result = member.entry.result
     source = build_source(stored_config(member.entry.folder / "config.yaml"))
     examples = source.read(result.data.split).examples
     if source.fingerprint() != result.data.fingerprint:
-        raise DataError(f"{source.folder}: no longer the data set that {member.name} was scored on")
+        raise InputError(
+            f"{source.folder}: no longer the data set that {member.name} was scored on"
+        )
     return examples

@@ -133,13 +133,7 @@ def _quoted(argument: str) -> str:
 
 def _input_error(error: Exception) -> str | None:
     """What the user can mend, one line a problem; None for a failure of the run itself."""
-    known = friendly(error, sys.argv[1:])
-    if known is not None:
-        return known
-    from gmbench.core.errors import DataError
-    from gmbench.nn.weights import WeightsError
-
-    return str(error) if isinstance(error, DataError | WeightsError) else None
+    return friendly(error, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from rich.console import Console
 
 from gmbench.core.command_line import CommandLine
 from gmbench.core.entities import Box, Example, Prediction
-from gmbench.core.errors import DataError
-from gmbench.core.records import FileError, RecordError, to_plain
+from gmbench.core.errors import InputError
+from gmbench.core.records import to_plain
 from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS, DataSource
 from gmbench.reporting.formats import (
@@ -33,7 +33,7 @@ from gmbench.reporting.formats import (
     interval_object,
     strata_object,
 )
-from gmbench.reporting.index import CannotCompare, read_scored_run
+from gmbench.reporting.index import read_scored_run
 from gmbench.reporting.pairs import (
     compare_runs,
     comparison_table,
@@ -53,7 +53,6 @@ from gmbench.scoring.protocols import (
     PARENTS,
     PROTOCOLS,
     Document,
-    ProtocolError,
     Scored,
     score,
     with_coarse_gold,
@@ -97,7 +96,7 @@ def gold_of_files(path: Path, train: Path | None) -> Gold:
     """Gold from JSON lines, with the training split's if it is given.
 
     Raises:
-        FileError: a malformed line.
+        InputError: a malformed line.
         OSError: a file cannot be read.
     """
     return Gold(read_gold(path), None if train is None else names_of(read_gold(train)))
@@ -113,7 +112,7 @@ def gold_of_folder(root: Path, split: str, text_dir: str | None, types: Types | 
         types: ``fine`` reads the second column of tags, anything else the first.
 
     Raises:
-        DataError: the folder cannot be read.
+        InputError: the folder cannot be read.
     """
     fine = types == "fine"
     source = DataSource(
@@ -139,8 +138,8 @@ def candidates_of(path: Path, gold: Sequence[Example]) -> Candidates:
     """Ranked candidate boxes from JSON lines, or from a folder of VinVL's ``<id>.jpg.npz``.
 
     Raises:
-        FileError: a malformed line, or an id that is missing, unknown or there twice.
-        DataError: a file of the folder is missing or damaged.
+        InputError: a malformed line, or an id that is missing, unknown or there twice.
+        InputError: a file of the folder is missing or damaged.
         OSError: the file cannot be read.
     """
     if not path.is_dir():
@@ -168,7 +167,7 @@ def predictions_of(
 
     Raises:
         UsageError: ``index`` without candidates.
-        FileError: the file has a fault.
+        InputError: the file has a fault.
         OSError: it cannot be read.
     """
     if written == "gmbench":
@@ -432,7 +431,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"gmbench.score: {error} (--help shows how)", file=sys.stderr)
         return 2
-    except (FileError, ProtocolError, RecordError, DataError, CannotCompare) as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from experiments.papers.published import Papers
-from gmbench.core.records import RecordError, from_plain
+from gmbench.core.errors import InputError
+from gmbench.core.records import from_plain
 
 try:
     from yaml import CSafeLoader as SafeLoader  # ten times as fast, where it is built
@@ -26,7 +27,7 @@ def papers(path: Path = FILE) -> Papers:
     """Read and check the file.
 
     Raises:
-        RecordError: a key is unknown or missing, or a value is not what it should be.
+        InputError: a key is unknown or missing, or a value is not what it should be.
     """
     plain = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
     try:
@@ -36,7 +37,7 @@ def papers(path: Path = FILE) -> Papers:
             "claims": [{"flag": "ok", "reason": None, **claim} for claim in plain["claims"]],
         }
     except (KeyError, TypeError, AttributeError) as fault:
-        raise RecordError(f"{path.name}: not in the shape of its tables: {fault!r}") from fault
+        raise InputError(f"{path.name}: not in the shape of its tables: {fault!r}") from fault
     return from_plain(Papers, filled, path.name)
 
 

@@ -3,11 +3,9 @@
 from gmbench.config.check import BUILD_ARGUMENTS, check, check_data
 from gmbench.config.compose import compose, conf_dir, shadowed_models
 from gmbench.config.messages import friendly
-from gmbench.core.errors import ConfigError
 
 __all__ = [
     "BUILD_ARGUMENTS",
-    "ConfigError",
     "check",
     "check_data",
     "compose",

@@ -15,22 +15,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gmbench.config.schema import Root, Unresolved, is_target, problems
-from gmbench.core.errors import ConfigError, first_line, hint
+from gmbench.core.errors import InputError, did_you_mean, first_line
 from gmbench.core.provenance import is_secret, redact
 
 # Nodes with a `_target_` compared with what they name: is it there, and do the keys fit it.
 _HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
-class TargetError(ValueError):
-    """A ``_target_`` names nothing that can be called."""
-
-
 def locate(target: str) -> Callable[..., Any]:
     """Import what ``target`` names.
 
     Raises:
-        TargetError: there is no such module or name (the nearest one is named), its import fails,
+        InputError: there is no such module or name (the nearest one is named), its import fails,
             or it cannot be called.
     """
     first, *rest = target.split(".")
@@ -48,11 +44,11 @@ def locate(target: str) -> Callable[..., Any]:
             found = _import(walked, target)
             continue
         parent = walked.rpartition(".")[0]
-        raise TargetError(
-            f"{parent} has no {name}{hint(name, inside + _own(found, first), f'{parent}.')}"
+        raise InputError(
+            f"{parent} has no {name}{did_you_mean(name, inside + _own(found, first), f'{parent}.')}"
         )
     if not callable(found):
-        raise TargetError(f"{target} is a {type(found).__name__}, nothing that builds a part")
+        raise InputError(f"{target} is a {type(found).__name__}, nothing that builds a part")
     return found  # type: ignore[no-any-return]
 
 
@@ -93,13 +89,13 @@ def _import(module: str, target: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name == module:
-            raise TargetError(
+            raise InputError(
                 f"no module {module} can be imported (a class of your own must be importable: "
                 f"install its package or set PYTHONPATH)"
             ) from None
-        raise TargetError(f"{target} needs the module {error.name}, which is missing") from error
+        raise InputError(f"{target} needs the module {error.name}, which is missing") from error
     except Exception as error:  # whatever a stranger's module raises while it is imported
-        raise TargetError(f"importing {module} failed: {type(error).__name__}: {error}") from error
+        raise InputError(f"importing {module} failed: {type(error).__name__}: {error}") from error
 
 
 def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> Iterator[str]:
@@ -108,10 +104,10 @@ def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> It
         return
     try:
         if not isinstance(target, str):
-            raise TargetError(f"{target!r} is not a dotted name")
+            raise InputError(f"{target!r} is not a dotted name")
         build = locate(target)
         parameters = inspect.signature(build).parameters
-    except TargetError as error:
+    except InputError as error:
         yield f"{path}._target_: {error}"
         return
     except ValueError:  # a built-in that does not tell its signature
@@ -132,7 +128,8 @@ def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> It
             yield from problems(node[key], kinds.get(key, Any), f"{path}.{key}")
         elif not open_ended:
             free = named.keys() - supplied - node.keys()
-            yield f"{path}.{key}: {target} takes no such argument{hint(key, free, f'{path}.')}"
+            hint = did_you_mean(key, free, f"{path}.")
+            yield f"{path}.{key}: {target} takes no such argument{hint}"
     if not node.get("_partial_") and not node.get("_args_"):
         for name, parameter in named.items():
             if parameter.default is parameter.empty and name not in node.keys() | supplied:
@@ -208,13 +205,13 @@ def _checkpoint(tree: object) -> Iterator[str]:
     if isinstance(ckpt, str) and not Path(ckpt).is_file():
         folder = Path(ckpt).parent
         beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
-        yield f"ckpt: no file {ckpt}{hint(Path(ckpt).name, beside, f'{folder}/')}"
+        yield f"ckpt: no file {ckpt}{did_you_mean(Path(ckpt).name, beside, f'{folder}/')}"
 
 
 def _resume(tree: object) -> Iterator[str]:
     resume = _get(tree, "resume")
     if isinstance(resume, str) and resume not in ("auto", "never") and not Path(resume).is_file():
-        near = hint(resume, ["auto", "never"], "resume=")
+        near = did_you_mean(resume, ["auto", "never"], "resume=")
         yield f"resume: {resume} is neither auto nor never nor a checkpoint{near}"
 
 
@@ -375,7 +372,7 @@ def check(cfg: DictConfig) -> None:
     files and folders, and combinations (gmbench.rules).
 
     Raises:
-        ConfigError: with every problem found.
+        InputError: with every problem found.
     """
     found: list[str] = []
     tree = _resolved(cfg, "", found)
@@ -390,7 +387,7 @@ def check(cfg: DictConfig) -> None:
     for rule in RULES:
         found += rule(tree)
     if found:
-        raise ConfigError(list(dict.fromkeys(found)))
+        raise InputError(list(dict.fromkeys(found)))
 
 
 def check_data(cfg: DictConfig, max_entities: int) -> None:
@@ -401,11 +398,11 @@ def check_data(cfg: DictConfig, max_entities: int) -> None:
         max_entities: entities of the tweet that has most.
 
     Raises:
-        ConfigError: the network has fewer queries than that.
+        InputError: the network has fewer queries than that.
     """
     queries = OmegaConf.select(cfg, "model.network.num_queries")
     if queries is not None and queries < max_entities:
-        raise ConfigError(
+        raise InputError(
             [
                 f"model.network.num_queries: {queries} queries cannot answer for the "
                 f"{max_entities} entities of one tweet; set at least {max_entities}"

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gmbench.config.check import check
 from gmbench.config.compose import compose
-from gmbench.core.errors import ConfigError, first_line, hint, near
+from gmbench.core.errors import InputError, did_you_mean, first_line, nearest
 
 
 def friendly(
@@ -38,7 +38,7 @@ def friendly(
         argv: the command line without the program's name.
         main_dir: in place of ``conf_dir()``.
     """
-    if isinstance(error, ConfigError):
+    if isinstance(error, InputError):
         return str(error)
     if isinstance(error, InstantiationException):
         return _instantiation(error)
@@ -54,7 +54,7 @@ def friendly(
         overrides.remove(culprit)
         try:
             check(compose(overrides, config_dir, main_dir=main_dir))
-        except ConfigError as last:
+        except InputError as last:
             found += last.problems
         except CompactHydraException as following:
             error = following
@@ -98,7 +98,7 @@ def _line(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return (
-            f"{group}={name}: no such choice{hint(name, error.options, f'{group}=')} "
+            f"{group}={name}: no such choice{did_you_mean(name, error.options, f'{group}=')} "
             f"(choices: {', '.join(error.options) or 'none'})"
         )
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
@@ -118,7 +118,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     beside = error.parent_node
     if not isinstance(beside, DictConfig):
         return f"{path}: unknown key"
-    meant = hint(name, map(str, beside), f"{prefix}." if prefix else "")
+    meant = did_you_mean(name, map(str, beside), f"{prefix}." if prefix else "")
     return f"{path}: unknown key{meant or _elsewhere(name, beside)}"
 
 
@@ -136,7 +136,7 @@ def _elsewhere(name: str, node: DictConfig) -> str:
         if isinstance(node, dict)
         for key in node
     }
-    match = near(name, inside.values())
+    match = nearest(name, inside.values())
     return next((f"; did you mean {p}?" for p, key in inside.items() if key == match), "")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from gmbench.core.errors import hint
+from gmbench.core.errors import did_you_mean as hint
 
 
 # Plain values compared with types: every difference is one line that names its key.

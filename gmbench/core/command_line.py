@@ -3,8 +3,9 @@
 import re
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from difflib import get_close_matches
 from typing import NoReturn
+
+from gmbench.core.errors import did_you_mean
 
 
 class CommandLine(ArgumentParser):
@@ -36,15 +37,10 @@ class CommandLine(ArgumentParser):
             words = unknown[1].split()
             wrong = next((word for word in words if word.startswith("-")), words[0])
             known = [name for action in self._actions for name in action.option_strings]
-            return f"no option {wrong}{_near(wrong.partition('=')[0], known)}"
+            return f"no option {wrong}{did_you_mean(wrong.partition('=')[0], known)}"
         choice = re.match(r"argument (.+?): invalid choice: '(.*?)' \(choose from (.*)\)", told)
         if choice:
             known = choice[3].replace("'", "").split(", ")
-            hint = _near(choice[2], known) or f"; choices: {', '.join(known)}"
+            hint = did_you_mean(choice[2], known) or f"; choices: {', '.join(known)}"
             return f"{choice[1]}: invalid choice: '{choice[2]}'{hint}"
         return told
-
-
-def _near(word: str, known: list[str]) -> str:
-    found = get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]}?" if found else ""

@@ -1,22 +1,18 @@
 """Frozen dataclasses <-> plain JSON values, checked against their type hints on the way in."""
 
 import dataclasses
-import difflib
 import json
 import math
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gmbench.core.entities import Box
+from gmbench.core.errors import InputError, did_you_mean
 
 Record = TypeVar("Record")
-
-
-class RecordError(ValueError):
-    """A stored record does not have the shape its class declares; the message names the key."""
 
 
 def to_plain(value: Any) -> Any:
@@ -42,7 +38,7 @@ def from_plain(kind: type[Record], value: Any, where: str) -> Record:
         where: the place named in errors, say the file.
 
     Raises:
-        RecordError: a key is missing, unknown or of the wrong type, or the class itself refuses
+        InputError: a key is missing, unknown or of the wrong type, or the class itself refuses
             the values.
     """
     read: Record = _read(kind, value, where, "")
@@ -61,12 +57,12 @@ def _read(kind: Any, value: Any, where: str, key: str) -> Any:
         return _read(present, value, where, key)
     if origin is tuple:
         if not isinstance(value, list):
-            raise RecordError(f"{place} must be a list, not {value!r}")
+            raise InputError(f"{place} must be a list, not {value!r}")
         item = get_args(kind)[0]
         return tuple(_read(item, v, where, f"{key}[{n}]") for n, v in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
-            raise RecordError(f"{place} must be an object, not {value!r}")
+            raise InputError(f"{place} must be an object, not {value!r}")
         item = get_args(kind)[1]
         return {name: _read(item, v, where, _join(key, name)) for name, v in value.items()}
     return _read_scalar(kind, value, place)
@@ -75,26 +71,24 @@ def _read(kind: Any, value: Any, where: str, key: str) -> Any:
 def _read_record(kind: type, value: Any, where: str, key: str) -> Any:
     place = f"{where}: {key}" if key else where
     if not isinstance(value, Mapping):
-        raise RecordError(f"{place} must be an object, not {value!r}")
+        raise InputError(f"{place} must be an object, not {value!r}")
     fields, optional = _fields(kind), _optional(kind)
     for name in value:
         if name not in fields:
-            near = difflib.get_close_matches(name, fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
-            raise RecordError(f"{where}: unknown key {_join(key, name)!r}; {hint}")
+            hint = did_you_mean(name, fields) or f"; known: {', '.join(fields)}"
+            raise InputError(f"{where}: unknown key {_join(key, name)!r}{hint}")
     arguments = {}
     for name, hint_of in fields.items():
         if name not in value:
             if name in optional:
                 continue
-            near = difflib.get_close_matches(name, value, n=1)
-            hint = f"; is it {near[0]!r}?" if near else ""
-            raise RecordError(f"{where}: key {_join(key, name)!r} is missing{hint}")
+            hint = did_you_mean(name, value)
+            raise InputError(f"{where}: key {_join(key, name)!r} is missing{hint}")
         arguments[name] = _read(hint_of, value[name], where, _join(key, name))
     try:
         return kind(**arguments)
     except ValueError as fault:
-        raise RecordError(f"{place}: {fault}") from fault
+        raise InputError(f"{place}: {fault}") from fault
 
 
 @cache
@@ -116,9 +110,9 @@ def _read_scalar(kind: Any, value: Any, place: str) -> Any:
         return float(value)
     if type(value) is not kind:
         names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise RecordError(f"{place} must be {names[kind]}, not {value!r}")
+        raise InputError(f"{place} must be {names[kind]}, not {value!r}")
     if kind is float and not math.isfinite(value):
-        raise RecordError(f"{place} must be finite, not {value}")
+        raise InputError(f"{place} must be finite, not {value}")
     return value
 
 
@@ -127,39 +121,37 @@ def _join(key: str, name: str) -> str:
 
 
 # Typed access to a JSON object, with errors that say where it stands.
-class FileError(ValueError):
-    """A file does not hold what it should: one line naming file, line, id and what is wrong."""
 
 
 def parse_line(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
     """The JSON object of one line.
 
     Raises:
-        FileError: not UTF-8, not JSON, not an object, or an object with a key twice.
+        InputError: not UTF-8, not JSON, not an object, or an object with a key twice.
     """
     where = f"{path}:{number}"
     if not line.strip():
-        raise FileError(f"{where}: the line is empty, a JSON object was expected")
+        raise InputError(f"{where}: the line is empty, a JSON object was expected")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         row = dict(pairs)
         if len(row) < len(pairs):
             keys = [key for key, _ in pairs]
-            raise FileError(f"{where}: key {max(keys, key=keys.count)!r} stands twice")
+            raise InputError(f"{where}: key {max(keys, key=keys.count)!r} stands twice")
         return row
 
     try:
         row = json.loads(line.decode("utf-8"), object_pairs_hook=once)
-    except FileError:
+    except InputError:
         raise
     except UnicodeDecodeError as fault:
-        raise FileError(f"{where}: not UTF-8 at byte {fault.start}") from fault
+        raise InputError(f"{where}: not UTF-8 at byte {fault.start}") from fault
     except json.JSONDecodeError as fault:
-        raise FileError(f"{where}: not JSON: {fault.msg} at column {fault.colno}") from fault
+        raise InputError(f"{where}: not JSON: {fault.msg} at column {fault.colno}") from fault
     except (ValueError, RecursionError) as fault:
-        raise FileError(f"{where}: not JSON that can be read: {fault}") from fault
+        raise InputError(f"{where}: not JSON that can be read: {fault}") from fault
     if not isinstance(row, dict):
-        raise FileError(f"{where}: a JSON object was expected, not {_say(row)}")
+        raise InputError(f"{where}: a JSON object was expected, not {_say(row)}")
     return row
 
 
@@ -169,7 +161,7 @@ class Fields:
     Every method takes a key and returns its value checked and typed.
 
     Raises:
-        FileError: the key is missing or its value is not what the method says.
+        InputError: the key is missing or its value is not what the method says.
     """
 
     def __init__(self, row: Mapping[str, Any], where: str) -> None:
@@ -180,22 +172,16 @@ class Fields:
         """The same object under a better name of its place."""
         return Fields(self._row, where)
 
-    def error(self, what: str) -> FileError:
+    def error(self, what: str) -> InputError:
         """An error at this place."""
-        return FileError(f"{self.where}: {what}")
-
-    @staticmethod
-    def near(name: str, known: Iterable[str]) -> str:
-        """``"; did you mean X?"``, or nothing if nothing is near."""
-        match = difflib.get_close_matches(name, list(known), n=1)
-        return f"; did you mean {match[0]!r}?" if match else ""
+        return InputError(f"{self.where}: {what}")
 
     def check_keys(self, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
         """No key too many, none too few."""
         known = required + optional
         for key in self._row:
             if key not in known:
-                hint = self.near(key, known) or f"; known: {', '.join(known)}"
+                hint = did_you_mean(key, known) or f"; known: {', '.join(known)}"
                 raise self.error(f"unknown key {key!r}{hint}")
         for key in required:
             self._get(key)
@@ -277,7 +263,7 @@ class Fields:
 
     def _get(self, key: str) -> Any:
         if key not in self._row:
-            hint = self.near(key, self._row)
+            hint = did_you_mean(key, self._row)
             raise self.error(f"key {key!r} is missing{hint}")
         return self._row[key]
 

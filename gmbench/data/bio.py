@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gmbench.core.entities import Entity
-from gmbench.core.errors import fault, nearest
+from gmbench.core.errors import did_you_mean, fault
 
 READER_VERSION = 1
 HEAD = "IMGID:"
@@ -47,7 +47,7 @@ def read_blocks(path: Path, *, tag_column: int, types: Collection[str]) -> tuple
         types: the types that may follow ``B-`` and ``I-``.
 
     Raises:
-        DataError: with file and line; an unknown tag names its nearest match.
+        InputError: with file and line; an unknown tag names its nearest match.
     """
     blocks: list[Block] = []
     lines_of: dict[str, int] = {}
@@ -181,8 +181,8 @@ def _block(
         if tag not in known:
             raise fault(
                 path,
-                f"unknown tag {tag!r}",
-                f"{nearest(tag, known)} known are O and B-, I- of {', '.join(_types(known))}",
+                f"unknown tag {tag!r} (known are O and B-, I- of {', '.join(_types(known))})"
+                f"{did_you_mean(tag, known)}",
                 line=number,
             )
         words.append(columns[0])

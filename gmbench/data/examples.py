@@ -13,7 +13,7 @@ from typing import Literal
 from gmbench.core.entities import Box, Candidates, Entity, Example
 from gmbench.core.errors import (
     IMAGE_ORIGIN,
-    DataError,
+    InputError,
     MissingRegions,
     SizeMismatch,
     first_ten,
@@ -109,7 +109,7 @@ class _Tally:
     missing_images: list[str] = field(default_factory=list)
     missing_regions: list[str] = field(default_factory=list)
 
-    def note(self, count: str, error: DataError) -> None:
+    def note(self, count: str, error: InputError) -> None:
         self.counts[count] += 1
         self.bad.append(str(error))
 
@@ -126,7 +126,7 @@ def assemble(
     """Examples in the order of ``blocks``, and the account of what was odd.
 
     Raises:
-        DataError: something is bad or missing that the policies do not forgive.
+        InputError: something is bad or missing that the policies do not forgive.
     """
     tally = _Tally()
     images = _names(image_dir)
@@ -177,7 +177,7 @@ def _objects(path: Path, block: Block, tally: _Tally) -> tuple[Size | None, tupl
     """Size and sound objects of an xml file, faults noted."""
     try:
         annotation = read_voc(path)
-    except DataError as error:
+    except InputError as error:
         tally.note("dropped_files", error)
         return None, ()
     names = {block.surface(entity) for entity in block.entities}
@@ -194,7 +194,7 @@ def _look(
         if verify:
             return path, open_image(path, expected).size
         return path, image_size(path, expected)
-    except DataError as error:
+    except InputError as error:
         tally.counts["size_mismatches"] += isinstance(error, SizeMismatch)
         tally.note("masked_images", error)
         return None, expected
@@ -239,7 +239,7 @@ def _candidates(
         return regions(id=tweet, image=image, size=size)
     except MissingRegions as error:
         tally.missing_regions.append(str(error))
-    except DataError as error:
+    except InputError as error:
         tally.note("masked_regions", error)
     return None
 
@@ -250,10 +250,10 @@ def _forgive(tally: _Tally, policies: Policies, *, split: str, total: int, image
         more = len(tally.bad) - 1
         advice = "data.bad_input=mask leaves bad input out and counts it"
         rest = f" (and {more} more, see gmbench.prepare)" if more else ""
-        raise DataError(f"{tally.bad[0]}{rest}; {advice}")
+        raise InputError(f"{tally.bad[0]}{rest}; {advice}")
     missing = tally.missing_images
     if missing and policies.missing_image == "error":
-        raise DataError(
+        raise InputError(
             located(
                 image_dir,
                 f"{len(missing):,} of {total:,} images of split {split!r} are missing "

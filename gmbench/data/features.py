@@ -17,7 +17,7 @@ from rich.progress import track
 from torch import Tensor
 
 from gmbench.core.entities import Example
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.core.files import locked
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
@@ -73,7 +73,7 @@ def region_features(
         picture_of: where pictures come from; what it does to them is part of ``identity``.
 
     Raises:
-        DataError: a picture cannot be read; nothing is kept then.
+        InputError: a picture cannot be read; nothing is kept then.
     """
     key = _key(examples, pixels, num_regions, identity)
     path, index = folder / f"regions-{key}.npy", folder / f"regions-{key}.json"
@@ -84,7 +84,7 @@ def region_features(
                 part = path.with_suffix(".part.npy" if alone else f".part{os.getpid()}.npy")
                 try:
                     _compute(examples, encode, pixels, num_regions, part, label, picture_of)
-                except DataError:  # once the picture is mended the key may be another
+                except InputError:  # once the picture is mended the key may be another
                     part.unlink(missing_ok=True)
                     part.with_suffix(".json").unlink(missing_ok=True)
                     raise

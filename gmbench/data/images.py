@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gmbench.core.entities import Example
-from gmbench.core.errors import DataError, SizeMismatch, fault, located
+from gmbench.core.errors import InputError, SizeMismatch, fault, located
 
 MAX_PIXELS = 40_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # none that runs another program
@@ -49,7 +49,7 @@ def image_size(path: Path, expected_size: tuple[int, int] | None = None) -> tupl
 
     Raises:
         SizeMismatch: neither orientation has the expected size.
-        DataError: missing, empty, not a picture, or more than 40 million pixels.
+        InputError: missing, empty, not a picture, or more than 40 million pixels.
     """
     with _opened(path) as image:
         _turn(path, image, expected_size)
@@ -65,7 +65,7 @@ def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Imag
 
     Raises:
         SizeMismatch: neither orientation has the expected size.
-        DataError: as in :func:`image_size`, or the file is truncated or damaged.
+        InputError: as in :func:`image_size`, or the file is truncated or damaged.
         RuntimeError: other code made Pillow fill truncated images with grey in this process.
     """
     _refuse_halves()
@@ -85,7 +85,7 @@ def open_upright(path: Path) -> tuple[Image.Image, bool]:
         The picture as :func:`open_image` gives it, and whether it was turned.
 
     Raises:
-        DataError, RuntimeError: as :func:`open_image`.
+        InputError, RuntimeError: as :func:`open_image`.
     """
     _refuse_halves()
     with _opened(path) as image:
@@ -111,7 +111,7 @@ def _refuse_halves() -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture with its header read; every way to fail becomes one DataError."""
+    """The picture with its header read; every way to fail becomes one InputError."""
     try:
         with _header(path) as image:
             width, height = image.size
@@ -122,7 +122,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                     "scale the picture down (and its boxes with it)",
                 )
             yield image
-    except DataError:
+    except InputError:
         raise
     except FileNotFoundError:
         raise fault(path, "missing image") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from gmbench.core.entities import Example
-from gmbench.core.errors import TEXT_ORIGIN, DataError, fault, located
+from gmbench.core.errors import TEXT_ORIGIN, InputError, fault, located
 from gmbench.data.bio import READER_VERSION, Block, read_blocks
 from gmbench.data.examples import Policies, ReadReport, Split, assemble
 from gmbench.data.images import Pictures, picture_of
@@ -186,7 +186,7 @@ class DataSource:
                 truncated file is found when it is used.
 
         Raises:
-            DataError: a file or folder is missing or bad and no policy forgives it.
+            InputError: a file or folder is missing or bad and no policy forgives it.
         """
         self._demand(split)
         blocks = self.blocks(split)
@@ -216,7 +216,7 @@ class DataSource:
         """The text side of a split, all of it.
 
         Raises:
-            DataError: the file is missing or has a fault.
+            InputError: the file is missing or has a fault.
         """
         return read_blocks(self._text(split), tag_column=self.tag_column, types=self.types)
 
@@ -239,7 +239,7 @@ class DataSource:
         policies are not.
 
         Raises:
-            DataError: a text file is missing or has a fault.
+            InputError: a text file is missing or has a fault.
         """
         files: list[tuple[str, Path]] = []
         for split in SPLITS:
@@ -258,9 +258,9 @@ class DataSource:
     def _demand(self, split: str) -> None:
         """Raise unless the folders that a split needs are there."""
         if split not in SPLITS:
-            raise DataError(f"no split {split!r}; there are {', '.join(SPLITS)}")
+            raise InputError(f"no split {split!r}; there are {', '.join(SPLITS)}")
         if not self._text(split).is_file() or not self.xmls.is_dir():
-            raise DataError(" | ".join(self.missing()))
+            raise InputError(" | ".join(self.missing()))
 
     def _without_leaked(self, split: str, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         if not self.drop_leaked or split == "train":

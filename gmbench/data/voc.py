@@ -16,7 +16,7 @@ from defusedxml import DTDForbidden, EntitiesForbidden, ExternalReferenceForbidd
 from defusedxml.sax import parseString
 
 from gmbench.core.entities import Box
-from gmbench.core.errors import DataError, fault, nearest
+from gmbench.core.errors import InputError, did_you_mean, fault
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -45,14 +45,14 @@ class Annotation:
 
     size: tuple[int, int] | None
     objects: tuple[VocObject, ...]
-    faults: tuple[DataError, ...] = ()
+    faults: tuple[InputError, ...] = ()
 
 
 def read_voc(path: Path) -> Annotation:
     """Read one file; objects with a fault are left out and their errors handed back.
 
     Raises:
-        DataError: the file as a whole cannot be read: empty, cut, too large, with a document type,
+        InputError: the file as a whole cannot be read: empty, cut, too large, with a document type,
             or not an ``<annotation>``.
     """
     handler = _Collector()
@@ -78,7 +78,7 @@ def read_voc(path: Path) -> Annotation:
             line=error.getLineNumber(),
         ) from None
     except (SAXException, LookupError, ValueError) as error:
-        if isinstance(error, DataError):
+        if isinstance(error, InputError):
             raise
         raise fault(path, f"not xml ({error})", "fetch the file again") from None
     if handler.root != "annotation":
@@ -88,13 +88,13 @@ def read_voc(path: Path) -> Annotation:
 
 def check_names(
     path: Path, objects: Iterable[VocObject], names: Collection[str]
-) -> list[DataError]:
+) -> list[InputError]:
     """One error for each object whose name is none of ``names``, the tweet's entities."""
     return [
         fault(
             path,
-            f"the text has no entity named {item.name!r}",
-            f"{nearest(item.name, names)} a name is the entity's words joined by one space",
+            f"the text has no entity named {item.name!r} (the entity's words joined by one space)"
+            f"{did_you_mean(item.name, names)}",
             line=item.line,
         )
         for item in objects
@@ -102,7 +102,7 @@ def check_names(
     ]
 
 
-def outside(path: Path, item: VocObject, size: tuple[int, int]) -> DataError | None:
+def outside(path: Path, item: VocObject, size: tuple[int, int]) -> InputError | None:
     """The error of a box that leaves an image of ``size``; touching its border is inside."""
     x1, y1, x2, y2 = item.box
     if x1 >= 0 and y1 >= 0 and x2 <= size[0] and y2 <= size[1]:
@@ -116,7 +116,7 @@ def outside(path: Path, item: VocObject, size: tuple[int, int]) -> DataError | N
 
 
 def _annotation(path: Path, handler: "_Collector") -> Annotation:
-    faults: list[DataError] = []
+    faults: list[InputError] = []
     size = _size(path, handler, faults)
     objects: list[VocObject] = []
     seen: set[tuple[str, Box]] = set()
@@ -140,7 +140,7 @@ def _annotation(path: Path, handler: "_Collector") -> Annotation:
     return Annotation(size=size, objects=tuple(objects), faults=tuple(faults))
 
 
-def _size(path: Path, handler: "_Collector", faults: list[DataError]) -> tuple[int, int] | None:
+def _size(path: Path, handler: "_Collector", faults: list[InputError]) -> tuple[int, int] | None:
     sides = [handler.size.get(name, "").strip() for name in ("width", "height")]
     if not any(sides):
         return None
@@ -150,10 +150,10 @@ def _size(path: Path, handler: "_Collector", faults: list[DataError]) -> tuple[i
     return None
 
 
-def _object(path: Path, raw: "_Raw") -> VocObject | DataError:
+def _object(path: Path, raw: "_Raw") -> VocObject | InputError:
     """The object, or what is wrong with it."""
 
-    def wrong(what: str, todo: str) -> DataError:
+    def wrong(what: str, todo: str) -> InputError:
         return fault(path, f"object {raw.name!r} {what}", todo, line=raw.line)
 
     if not raw.name:

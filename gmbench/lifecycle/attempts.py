@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import redact
-from gmbench.core.records import RecordError, from_plain, to_plain
+from gmbench.core.records import from_plain, to_plain
 from gmbench.reporting.record import Attempt, RunResult, read_result
 
 ATTEMPT = "attempt.json"
@@ -32,7 +32,7 @@ def attempt_of(folder: Path) -> Attempt | None:
     try:
         plain = json.loads((folder / ATTEMPT).read_bytes())
         return from_plain(Attempt, plain, str(folder / ATTEMPT))
-    except (OSError, ValueError, RecordError):
+    except (OSError, ValueError):
         return None
 
 

@@ -24,7 +24,7 @@ def check_up(cfg: DictConfig, console: Console) -> None:
         console: where the tables go.
 
     Raises:
-        DataError, WeightsError, ConfigError: as the run itself would.
+        InputError: as the run itself would.
     """
     torch.manual_seed(cfg.seed)
     run = build_run(cfg)

@@ -12,9 +12,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from gmbench.config import ConfigError, check_data
+from gmbench.config import check_data
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.core.distributed import rank
+from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import redact
 from gmbench.lifecycle.attempts import (
@@ -138,7 +139,7 @@ def _train(
     try:
         require_room(folder, checkpoint_bytes(run.module.model, run.module.learns))
     except NoRoom as full:
-        raise ConfigError([str(full.strerror)]) from full
+        raise InputError([str(full.strerror)]) from full
     if trainer.is_global_zero:
         set_aside(folder, start.steps)
     path = None if start.checkpoint is None else str(start.checkpoint)

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from gmbench.config import ConfigError
 from gmbench.config.identity import plain_config, what_computes
 from gmbench.core.distributed import rank
+from gmbench.core.errors import InputError
 from gmbench.core.provenance import config_sha
 from gmbench.lifecycle.build import Run
 from gmbench.training.durable_files import (
@@ -81,7 +81,7 @@ def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
         identity: of the run that is about to begin.
 
     Raises:
-        ConfigError: the checkpoint does not fit, or would give other digits.
+        InputError: the checkpoint does not fit, or would give other digits.
     """
     resume, inexact = cfg.get("resume", AUTO), cfg.get("resume_inexact", False)
     auto = resume == AUTO
@@ -102,7 +102,7 @@ def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
     if auto and found.code != identity.code and not inexact:
         return _refuse(auto, f"{path} was written by other code (resume_inexact=true goes on)")
     if digits and not inexact:
-        raise ConfigError(
+        raise InputError(
             [
                 f"resume: {path} would go on with other digits: {', '.join(digits)}; restore that, "
                 f"or set resume_inexact=true (the result says so) or resume=never"
@@ -145,7 +145,7 @@ def _readable(path: Path) -> tuple[Path, Origin]:
 
 def _refuse(auto: bool, why: str) -> Start:
     if not auto:
-        raise ConfigError([f"resume: {why}"])
+        raise InputError([f"resume: {why}"])
     log.warning("%s: the run begins anew", why)
     return Start()
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gmbench.config.compose import stored_config
 from gmbench.core.entities import Example
-from gmbench.core.records import FileError, RecordError, differences, to_plain
+from gmbench.core.errors import InputError
+from gmbench.core.records import differences, to_plain
 from gmbench.data.source import SPLITS, DataSource, Split
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.reporting.index import TWEETS
@@ -40,15 +41,15 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
         root: where its data set lies now; None = where ``config.yaml`` says.
 
     Raises:
-        RecordError: ``result.json`` or ``config.yaml`` is missing, a file is malformed, or figures
+        InputError: ``result.json`` or ``config.yaml`` is missing, a file is malformed, or figures
             do not follow from their counts.
-        FileError: the counts by tweet are malformed.
-        DataError: the data set cannot be read.
+        InputError: the counts by tweet are malformed.
+        InputError: the data set cannot be read.
         OSError: a file cannot be read.
     """
     path = folder / "result.json"
     if not path.is_file():
-        raise RecordError(f"{path}: no such file; a run without it did not finish")
+        raise InputError(f"{path}: no such file; a run without it did not finish")
     result = read_result(path)
     cfg = stored_config(folder / "config.yaml")
     source = build_source(cfg)
@@ -67,7 +68,7 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     )
     try:
         found = read_predictions(predictions, examples)
-    except FileError as fault:
+    except InputError as fault:
         return [*(f"{path}: {line}" for line in wrong), str(fault)]
     scores = _scored(examples, found)
     metrics = Metrics.of(scores, saw_pixels=result.data.saw_pixels)

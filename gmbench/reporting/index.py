@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from gmbench.core.errors import InputError
 from gmbench.reporting.record import RunResult, read_result
 from gmbench.scoring.counting import TASKS
 from gmbench.scoring.files import read_tweet_table
@@ -70,87 +71,9 @@ def _runs(folder: Path) -> Iterator[tuple[Path, list[str]]]:
             yield Path(place), names
 
 
-# Which runs may stand in one table of the leaderboard, and why others may not.
-GIVEN_TEXT = "model.decode.given_text=true"
-"""The override of a run that answers with gold spans and types, to measure regions alone."""
-
-
-def given_text(result: RunResult) -> bool:
-    """Whether the run was given the gold text, so that it may not stand beside one that was not."""
-    return any(o.lstrip("+").lower() == GIVEN_TEXT for o in result.config.overrides)
-
-
-def identity(result: RunResult) -> tuple[object, ...]:
-    """What must be equal of two runs in one table."""
-    data = result.data
-    return (
-        result.protocol,
-        data.name,
-        data.fingerprint,
-        data.split,
-        data.n,
-        data.limit,
-        data.saw_pixels,
-        given_text(result),
-    )
-
-
-def order(result: RunResult) -> tuple[object, ...]:
-    """Real data first, whole before limited, with pixels before without."""
-    data = result.data
-    protocol = result.protocol
-    return (
-        data.synthetic,
-        data.name,
-        data.limit is not None,
-        not data.saw_pixels,
-        given_text(result),
-        data.split,
-        protocol.name,
-        protocol.version,
-        protocol.iou_threshold,
-        data.fingerprint,
-        data.n,
-    )
-
-
-def title(result: RunResult) -> str:
-    """Data, split, size and protocol of a table."""
-    data, protocol = result.data, result.protocol
-    return (
-        f"{data.name}{' (built-in world)' if data.synthetic else ''}, {data.split} split, "
-        f"{data.n} tweets, protocol {protocol.name} {protocol.version}, "
-        f"data {data.fingerprint[:8]}"
-    )
-
-
-def apart(result: RunResult, first: RunResult) -> tuple[str, ...]:
-    """Why a league does not stand in the first table."""
-    data, other = result.data, first.data
-    reasons = []
-    if result.protocol != first.protocol:
-        reasons.append(f"counted by {result.protocol.name} {result.protocol.version}")
-    if data.name != other.name:
-        reasons.append(f"data set {data.name}")
-    elif data.fingerprint != other.fingerprint:
-        reasons.append("other files of the same data set (fingerprint)")
-    if data.split != other.split:
-        reasons.append(f"{data.split} split")
-    if (data.limit, data.n) != (other.limit, other.n):
-        reasons.append("all tweets" if data.limit is None else f"limited to {data.limit} tweets")
-    if data.saw_pixels != other.saw_pixels:
-        reasons.append("saw pixels" if data.saw_pixels else "saw no pixels: ranked by MNER")
-    if given_text(result) != given_text(first):
-        reasons.append("was given the gold text" if given_text(result) else "read the text itself")
-    return tuple(reasons)
-
-
+# A run with the counts of every tweet.
 TWEETS = "tweets.test.csv"
 """Counts of every tweet, in a run folder."""
-
-
-class CannotCompare(ValueError):
-    """Two runs do not answer the same question; the message says in what they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +94,17 @@ def read_scored_run(folder: Path) -> ScoredRun:
     """The run in a folder.
 
     Raises:
-        CannotCompare: the run is not finished, or its counts are missing or not those of its
+        InputError: the run is not finished, or its counts are missing or not those of its
             result.
-        RecordError, FileError: a file is malformed.
+        InputError: a file is malformed.
     """
     for name in ("result.json", TWEETS):
         if not (folder / name).is_file():
             what = "not finished" if name == "result.json" else "made before counts were stored"
-            raise CannotCompare(f"{folder}: no {name}, the run is {what}; run it again")
+            raise InputError(f"{folder}: no {name}, the run is {what}; run it again")
     result, table = read_result(folder / "result.json"), read_tweet_table(folder / TWEETS)
     if len(table.ids) != result.data.n:
-        raise CannotCompare(
+        raise InputError(
             f"{folder / TWEETS}: {len(table.ids)} tweets, result.json has "
             f"{result.data.n}; run it again"
         )
@@ -191,7 +114,7 @@ def read_scored_run(folder: Path) -> ScoredRun:
             continue
         sums = getattr(table, task).sum(axis=0).tolist()
         if sums != [figures.tp, figures.pred, figures.gold]:
-            raise CannotCompare(
+            raise InputError(
                 f"{folder / TWEETS}: {task} adds up to tp/pred/gold "
                 f"{'/'.join(map(str, sums))}, result.json has "
                 f"{figures.tp}/{figures.pred}/{figures.gold}: edited? run it again"

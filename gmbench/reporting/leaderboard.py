@@ -10,16 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gmbench.reporting.index import (
-    CannotCompare,
-    Entry,
-    Indexed,
-    apart,
-    identity,
-    order,
-    read_scored_run,
-    title,
-)
+from gmbench.reporting.index import Entry, Indexed, apart, identity, order, read_scored_run, title
 from gmbench.reporting.record import RunResult
 from gmbench.scoring.counting import TASKS, Task
 from gmbench.scoring.intervals import (
@@ -104,7 +95,7 @@ def tables_of(entries: Sequence[Entry], task: Task) -> list[Ints]:
 def _table(entry: Entry, task: Task) -> Ints | None:
     try:
         table: Ints = getattr(read_scored_run(entry.folder).table, task)
-    except (CannotCompare, ValueError, OSError):
+    except (ValueError, OSError):
         return None
     return table
 

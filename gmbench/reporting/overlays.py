@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gmbench.core.entities import Box, Entity, Example, Prediction
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.data.images import open_image
 from gmbench.reporting.plots import BLUE, GREY, STYLE, VERMILION, WORDS
@@ -169,7 +169,7 @@ def _picture(axis: "Axes", example: Example, found: Sequence[Prediction]) -> Non
         spine.set_visible(False)
     try:
         picture = None if example.image is None else open_image(example.image, example.size)
-    except DataError:
+    except InputError:
         picture = None
     if picture is None:
         axis.text(0.5, 0.5, "no picture", ha="center", va="center", color=GREY)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import GitState, redact
-from gmbench.core.records import RecordError, from_plain, to_plain
+from gmbench.core.records import from_plain, to_plain
 from gmbench.scoring.analysis import Analysis
 from gmbench.scoring.baselines import Floor
 from gmbench.scoring.counting import CorpusScores, Counts
@@ -132,7 +133,6 @@ __all__ = [
     "Metrics",
     "Part",
     "ProtocolUsed",
-    "RecordError",
     "RunResult",
     "Selection",
     "StoredFile",
@@ -285,16 +285,16 @@ def read_result(path: Path) -> RunResult:
     """Read and check a ``result.json``.
 
     Raises:
-        RecordError: not JSON, another schema, a key missing, unknown or of the wrong type, or
+        InputError: not JSON, another schema, a key missing, unknown or of the wrong type, or
             figures that do not follow from their counts; file and key are named.
         OSError: the file cannot be read.
     """
     try:
         plain = json.loads(path.read_bytes())
     except ValueError as fault:
-        raise RecordError(f"{path}: not JSON: {fault}") from fault
+        raise InputError(f"{path}: not JSON: {fault}") from fault
     if isinstance(plain, dict) and plain.get("schema", SCHEMA) != SCHEMA:
-        raise RecordError(
+        raise InputError(
             f"{path}: schema {plain['schema']!r}, but this version reads {SCHEMA}; run it again "
             "or read it with the version that wrote it"
         )
@@ -320,11 +320,11 @@ def read_analysis(path: Path) -> Analysis:
     """Read what ``write_analysis`` wrote.
 
     Raises:
-        RecordError: not JSON, or not in the shape of an analysis.
+        InputError: not JSON, or not in the shape of an analysis.
         OSError: the file cannot be read.
     """
     try:
         plain = json.loads(path.read_bytes())
     except ValueError as fault:
-        raise RecordError(f"{path}: not JSON: {fault}") from fault
+        raise InputError(f"{path}: not JSON: {fault}") from fault
     return from_plain(Analysis, plain, str(path))

@@ -29,8 +29,9 @@ from typing import Any
 import numpy as np
 
 from gmbench.core.entities import Box, Entity, Example, Prediction
+from gmbench.core.errors import InputError, did_you_mean
 from gmbench.core.files import write_atomically
-from gmbench.core.records import Fields, FileError, parse_line
+from gmbench.core.records import Fields, parse_line
 from gmbench.scoring.intervals import TweetTable
 from gmbench.scoring.protocols import Document
 
@@ -39,7 +40,7 @@ def read_gold(path: Path) -> tuple[Example, ...]:
     """The examples of a gold file, in its order.
 
     Raises:
-        FileError: a malformed line, an id that stands twice, or a span outside its sentence.
+        InputError: a malformed line, an id that stands twice, or a span outside its sentence.
         OSError: the file cannot be read.
     """
     examples = []
@@ -56,7 +57,7 @@ def read_predictions(path: Path, gold: Iterable[Example]) -> dict[str, tuple[Pre
     """Predictions by example id, in the order of ``gold``; every example must have its line.
 
     Raises:
-        FileError: a malformed line, a span outside its sentence, an id that stands twice, is not
+        InputError: a malformed line, a span outside its sentence, an id that stands twice, is not
             in ``gold``, or is missing.
         OSError: the file cannot be read.
     """
@@ -72,7 +73,7 @@ def read_candidates(path: Path, gold: Iterable[Example]) -> dict[str, tuple[Box,
     """Candidate boxes by example id, best first; an image without any still needs its line.
 
     Raises:
-        FileError: as for predictions.
+        InputError: as for predictions.
         OSError: the file cannot be read.
     """
     found = {}
@@ -86,7 +87,7 @@ def lines_of(path: Path) -> Iterator[tuple[Fields, str]]:
     """The objects of a file with their ids, each id once; their other keys are not looked at.
 
     Raises:
-        FileError: a line is no JSON object, or an id is missing or stands twice.
+        InputError: a line is no JSON object, or an id is missing or stands twice.
         OSError: the file cannot be read.
     """
     first_seen: dict[str, int] = {}
@@ -108,18 +109,18 @@ def lines_for(path: Path, gold: Sequence[Example]) -> Iterator[tuple[Fields, Exa
     """One line for every example of ``gold`` and no other, in the order of ``gold``.
 
     Raises:
-        FileError: as ``lines_of``; an id is not in ``gold``, or is missing.
+        InputError: as ``lines_of``; an id is not in ``gold``, or is missing.
         OSError: the file cannot be read.
     """
     known = {example.id: example for example in gold}
     found: dict[str, Fields] = {}
     for fields, id_ in lines_of(path):
         if id_ not in known:
-            raise fields.error(f"this id is not in the gold data{fields.near(id_, known)}")
+            raise fields.error(f"this id is not in the gold data{did_you_mean(id_, known)}")
         found[id_] = fields
     missing = [id_ for id_ in known if id_ not in found]
     if missing:
-        raise FileError(
+        raise InputError(
             f"{path}: {len(missing)} of {len(known)} ids of the gold data are missing: "
             f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}; an example without "
             'entities still needs its line, with "entities": []'
@@ -258,27 +259,27 @@ def read_tweet_table(path: Path) -> TweetTable:
     """Read what ``write_tweet_table`` wrote.
 
     Raises:
-        FileError: a line is not what it should be.
+        InputError: a line is not what it should be.
         OSError: the file cannot be read.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             lines = list(csv.reader(stream))
     except (UnicodeDecodeError, csv.Error) as fault:
-        raise FileError(f"{path}: not a table of counts ({fault})") from None
+        raise InputError(f"{path}: not a table of counts ({fault})") from None
     if not lines or lines[0] != HEADER:
-        raise FileError(f"{path}:1: the columns must be {','.join(HEADER)}")
+        raise InputError(f"{path}:1: the columns must be {','.join(HEADER)}")
     ids: list[str] = []
     rows: list[list[tuple[int, int, int]]] = []
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}:{number}"
         if len(line) != len(HEADER) or not all(map(_is_count, line[1:])):
-            raise FileError(f"{where}: an id and five whole numbers were expected")
+            raise InputError(f"{where}: an id and five whole numbers were expected")
         if ids and line[0] <= ids[-1]:
-            raise FileError(f"{where}: id {line[0]!r} stands twice or out of order")
+            raise InputError(f"{where}: id {line[0]!r} stands twice or out of order")
         pred, gold, *found = map(int, line[1:])
         if max(found) > min(pred, gold):
-            raise FileError(f"{where}: more true positives than predictions or gold entities")
+            raise InputError(f"{where}: more true positives than predictions or gold entities")
         ids.append(line[0])
         rows.append([(tp, pred, gold) for tp in found])
     cube = np.array(rows, dtype=np.int64).reshape(len(ids), 3, 3)
@@ -297,7 +298,7 @@ def read_cases(path: Path) -> dict[str, Document]:
     """The cases by id, in the order of the file.
 
     Raises:
-        FileError: a malformed line, or an id that stands twice.
+        InputError: a malformed line, or an id that stands twice.
         OSError: the file cannot be read.
     """
     cases = {}

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from gmbench.core.entities import Box, Entity, Prediction
+from gmbench.core.errors import InputError
 from gmbench.scoring.counting import (
     PROTOCOL_VERSION,
     CorpusScores,
@@ -97,10 +98,6 @@ SAME_BOX = 0.99
 Tuple4 = tuple[int, int, str, int]
 
 
-class ProtocolError(ValueError):
-    """A protocol is not defined for some predictions; one line says why."""
-
-
 def score_as_mqspn(
     id_: str,
     gold: Sequence[Entity],
@@ -112,10 +109,10 @@ def score_as_mqspn(
     """Count one tweet; its predictions are ``tp + false ones``, phantom twins among them.
 
     Raises:
-        ProtocolError: there are no ranked candidates, or a prediction names none of them.
+        InputError: there are no ranked candidates, or a prediction names none of them.
     """
     if candidates is None:
-        raise ProtocolError(
+        raise InputError(
             f"id {id_!r}: protocol mqspn compares indices of ranked candidate regions and none are "
             "given for this image; it is not defined for proposal-free models: use strict"
         )
@@ -193,19 +190,19 @@ def _index(id_: str, guess: Prediction, candidates: Sequence[Box]) -> int:
     if guess.region is None:
         if guess.box is None:
             return NONE
-        raise ProtocolError(
+        raise InputError(
             f"{span} has a box but no 'region', the index of the candidate that was chosen; "
             "protocol mqspn is not defined for proposal-free models: use strict"
         )
     if guess.region > len(candidates):
-        raise ProtocolError(f"{span} chose region {guess.region} of {len(candidates)} candidates")
+        raise InputError(f"{span} chose region {guess.region} of {len(candidates)} candidates")
     if (guess.region == NONE) != (guess.box is None):
-        raise ProtocolError(
+        raise InputError(
             f"{span} has region {guess.region} and {'no' if guess.box is None else 'a'} box; "
             "regions count from 1, and 0 is none"
         )
     if guess.box is not None and iou(guess.box, candidates[guess.region - 1]) < SAME_BOX:
-        raise ProtocolError(
+        raise InputError(
             f"{span}: its box is not candidate {guess.region}; regions count from 1 in the order "
             "of the candidates, and protocol mqspn is not defined for boxes that were moved"
         )
@@ -275,7 +272,7 @@ def score(
     """Count a corpus by id; order changes nothing.
 
     Raises:
-        ProtocolError: ``mqspn`` is not defined for a document; the message says why.
+        InputError: ``mqspn`` is not defined for a document; the message says why.
         ValueError: the threshold is not the protocol's own, or not in ``(0, 1]``.
     """
     if protocol != "strict" and iou_threshold != 0.5:

@@ -14,6 +14,7 @@ import torch
 from hydra.utils import get_object
 from transformers import AutoConfig, AutoModel, CLIPVisionConfig, CLIPVisionModel
 
+from gmbench.core.errors import InputError
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import (
     FOCUS_BLOCKS,
@@ -38,20 +39,16 @@ _ASKS_FOR_CODE = re.compile(
 """Keys of a configuration by which transformers fetches or chooses further code."""
 
 
-class ArchitectureError(ValueError):
-    """An encoder cannot be described, or not be built as described; one line."""
-
-
 def describe_text(encoder: TextEncoder) -> tuple[Architecture, bytes]:
     """A text encoder and its transformers configuration.
 
     Raises:
-        ArchitectureError: its attention is an implementation that is fetched from elsewhere.
+        InputError: its attention is an implementation that is fetched from elsewhere.
     """
     config: Any = encoder.model.config
     attention = str(config._attn_implementation)
     if attention not in ATTENTION:
-        raise ArchitectureError(f"attention {attention!r} cannot be exported; use sdpa or eager")
+        raise InputError(f"attention {attention!r} cannot be exported; use sdpa or eager")
     record = Architecture(
         kind="transformers",
         file=TEXT_FILE,
@@ -66,10 +63,10 @@ def build_text(record: Architecture, folder: Path) -> TextEncoder:
     """The described text encoder with random weights.
 
     Raises:
-        ArchitectureError: the description is not one of ours.
+        InputError: the description is not one of ours.
     """
     if record.kind != "transformers" or record.attention not in ATTENTION:
-        raise ArchitectureError(f"{folder}: no text encoder of kind {record.kind!r} can be built")
+        raise InputError(f"{folder}: no text encoder of kind {record.kind!r} can be built")
     plain = _read_config(folder / str(record.file))
     kind = plain.pop("model_type", "")
     try:
@@ -79,9 +76,7 @@ def build_text(record: Architecture, folder: Path) -> TextEncoder:
         )
     except Exception as error:  # whatever transformers makes of a stranger's values
         line = " ".join(str(error).split())[:200]
-        raise ArchitectureError(
-            f"{folder / str(record.file)}: not a text encoder's ({line})"
-        ) from None
+        raise InputError(f"{folder / str(record.file)}: not a text encoder's ({line})") from None
     return TextEncoder(model=model.to(_as_dtype(record)), identity=record.identity)
 
 
@@ -119,7 +114,7 @@ def build_vision(record: Architecture, folder: Path, pixels: Pixels) -> VisionEn
     """The described vision encoder with random weights.
 
     Raises:
-        ArchitectureError: the description is not one of ours.
+        InputError: the description is not one of ours.
     """
     (m1, m2, m3), (s1, s2, s3) = pixels.mean, pixels.std
     look: Any = {"mean": (m1, m2, m3), "std": (s1, s2, s3), "identity": record.identity}
@@ -138,7 +133,7 @@ def build_vision(record: Architecture, folder: Path, pixels: Pixels) -> VisionEn
         vit: Any = timm.create_model(record.name, num_classes=0, dynamic_img_size=True)
         encoder = from_timm(vit, **look)
     else:
-        raise ArchitectureError(f"{folder}: no vision encoder of kind {record.kind!r} can be built")
+        raise InputError(f"{folder}: no vision encoder of kind {record.kind!r} can be built")
     return encoder.to(_as_dtype(record))
 
 
@@ -148,7 +143,7 @@ def _dtype(module: torch.nn.Module) -> str:
 
 def _as_dtype(record: Architecture) -> torch.dtype:
     if record.dtype not in DTYPES:
-        raise ArchitectureError(f"dtype {record.dtype!r} is none of {', '.join(DTYPES)}")
+        raise InputError(f"dtype {record.dtype!r} is none of {', '.join(DTYPES)}")
     return DTYPES[record.dtype]
 
 
@@ -163,7 +158,7 @@ def _read_config(file: Path) -> dict[str, Any]:
     try:
         plain = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise ArchitectureError(f"{file}: cannot be read ({error})") from None
+        raise InputError(f"{file}: cannot be read ({error})") from None
     if not isinstance(plain, dict):
-        raise ArchitectureError(f"{file}: not an object")
+        raise InputError(f"{file}: not an object")
     return {key: value for key, value in plain.items() if not _ASKS_FOR_CODE.fullmatch(key)}

@@ -20,7 +20,6 @@ from gmbench.scoring.counting import TASKS
 from gmbench.scoring.intervals import FigureIntervals, Interval
 from gmbench.serving.manifest import RECORD, Exported, dumps, tokenizer_files
 from gmbench.serving.model_folder import CONFIG, WEIGHTS, Parts, read_parts
-from gmbench.core.errors import InputError
 
 # The model card of an export: data, protocol, seed, figures with intervals, and what it cannot.
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from gmbench.core.records import RecordError, from_plain, to_plain
+from gmbench.core.errors import InputError
+from gmbench.core.records import from_plain, to_plain
 
 FORMAT = 1
 RECORD = "export.json"
@@ -122,14 +123,14 @@ def read_record(folder: Path) -> Exported:
     """Read ``export.json`` of an export folder.
 
     Raises:
-        RecordError: it is damaged, or of another format.
+        InputError: it is damaged, or of another format.
         OSError: it cannot be read.
     """
     path = folder / RECORD
     try:
         plain = json.loads(path.read_bytes())
     except ValueError as fault:
-        raise RecordError(f"{path}: not JSON: {fault}") from fault
+        raise InputError(f"{path}: not JSON: {fault}") from fault
     return from_plain(Exported, plain, str(path))
 
 

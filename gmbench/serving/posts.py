@@ -8,8 +8,8 @@ from typing import IO
 
 from PIL import Image
 
-from gmbench.core.errors import fault
-from gmbench.core.records import Fields, FileError, parse_line
+from gmbench.core.errors import InputError, fault
+from gmbench.core.records import Fields, parse_line
 
 KEYS = ("text", "words", "image", "size", "entities")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -92,7 +92,7 @@ def read_posts(lines: IO[bytes], name: Path, images: Path | None = None) -> Iter
         images: folder of the pictures.
 
     Raises:
-        FileError: a line has a fault; it names file, line and what.
+        InputError: a line has a fault; it names file, line and what.
     """
     base = images if images is not None else name.parent
     for number, line in enumerate(lines, start=1):
@@ -120,7 +120,7 @@ def _of_line(fields: Fields, base: Path, images: Path | None) -> Post:
             id=id_,
             size=fields.size("size") if fields.has("size") else None,
         )
-    except FileError:
+    except InputError:
         raise
     except ValueError as error:
         raise fields.error(str(error)) from None
@@ -130,7 +130,7 @@ def read_folder(folder: Path) -> Iterator[Post]:
     """A post for every ``NAME.txt`` of a folder, with the picture ``NAME.jpg`` (or png ...) if any.
 
     Raises:
-        DataError: no text there, one that is not UTF-8 or has no word, or pictures without text.
+        InputError: no text there, one that is not UTF-8 or has no word, or pictures without text.
     """
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     texts = [path for name, path in files.items() if name.endswith(".txt")]

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageOps
 
 from gmbench.core.entities import Candidates, Example, Prediction
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.data.dataset import Collate, GroundedDataset, Item, Tokens, tokenise
 from gmbench.data.features import RegionFeatures, blank_vector, box_vectors
 from gmbench.data.images import is_turned, open_image, open_upright
@@ -83,7 +83,7 @@ class PostReader:
             strict: raise what otherwise becomes a note.
 
         Raises:
-            DataError: if ``strict``: the picture cannot be read, or the sentence is too long.
+            InputError: if ``strict``: the picture cannot be read, or the sentence is too long.
         """
         (tokens,) = tokenise(self._tokenizer, [asked.words])
         if len(tokens.ids) > self._reading.max_tokens:
@@ -92,12 +92,12 @@ class PostReader:
                 f"{self._reading.max_tokens}; shorten the text"
             )
             if strict:
-                raise DataError(line)
+                raise InputError(line)
             return Ready(asked, None, None, (line,), False)
         try:
             with _shown(asked) as shown:
                 return self._read(asked, tokens, shown)
-        except DataError as error:
+        except InputError as error:
             if strict:
                 raise
             ready = self._read(asked, tokens, (None, None, False))
@@ -133,7 +133,7 @@ class PostReader:
         """The first candidates of a picture, or a note that says why there are none."""
         try:
             found = None if self._regions is None else self._regions(id=id_, image=file, size=size)
-        except DataError as error:
+        except InputError as error:
             return None, [str(error)]
         if found is None or not len(found):
             return None, ["no candidate region: no entity has a box"]
@@ -182,7 +182,7 @@ def _stored(picture: Image.Image) -> Iterator[tuple[Path, bool]]:
             kept = upright if upright.mode in KEPT_MODES else upright.convert("RGB")
             kept.save(file, compress_level=1)
         except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"the picture in memory cannot be read ({error})") from None
+            raise InputError(f"the picture in memory cannot be read ({error})") from None
         yield file, turned
 
 
@@ -261,7 +261,7 @@ class Predictor:
             words: the words instead.
 
         Raises:
-            DataError: the picture cannot be read, or the sentence is too long for the model.
+            InputError: the picture cannot be read, or the sentence is too long for the model.
             ValueError: no word, or a given word does not stand in the text.
         """
         shown = Path(image) if isinstance(image, str) else image
@@ -271,7 +271,7 @@ class Predictor:
         """The answer to one post.
 
         Raises:
-            DataError: the picture cannot be read, or the sentence is too long for the model.
+            InputError: the picture cannot be read, or the sentence is too long for the model.
         """
         (answer,) = self._answers([self._read(asked, strict=True)])
         return answer

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.core.entities import Candidates
-from gmbench.core.errors import hint
+from gmbench.core.errors import did_you_mean
 from gmbench.data.regions.grid import LEVELS, Pyramid
 from gmbench.data.regions.selective_search import SelectiveSearch
 from gmbench.data.regions.vinvl import JsonLines, RegionSource, Size, VinVL
@@ -60,7 +60,7 @@ def region_source(spec: str, number: int) -> RegionSource:
     if kind not in {name.partition(":")[0] for name in KINDS}:
         known = [name.partition(":")[0] for name in KINDS]
         raise ValueError(
-            f"regions {spec!r}: no such kind{hint(kind, known)} (kinds: {', '.join(KINDS)})"
+            f"regions {spec!r}: no such kind{did_you_mean(kind, known)} (kinds: {', '.join(KINDS)})"
         )
     if kind in ("grid", "selective_search"):
         if path:

@@ -9,14 +9,15 @@ import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gmbench.config.check import TargetError, leaves, locate
+from gmbench.config.check import leaves, locate
+from gmbench.core.errors import InputError
 
 OURS = ("gmbench.", "models.")
 BUILDERS = ("gmbench.nn.text.", "gmbench.nn.vision.")
 """Functions that a run's ``encoders`` node names; nowhere else is a function allowed."""
 
 
-class UntrustedTarget(ValueError):
+class UntrustedTarget(InputError):
     """A configuration names code that nobody vouched for; one line."""
 
 
@@ -56,7 +57,7 @@ def _check(
         )
     try:
         found = locate(target)
-    except TargetError as error:
+    except InputError as error:
         raise UntrustedTarget(f"{where}: {key}: {error}") from None
     home = f"{getattr(found, '__module__', '')}."
     if not home.startswith(prefixes):

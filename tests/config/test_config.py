@@ -9,15 +9,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from gmbench.config import (
-    ConfigError,
-    check,
-    check_data,
-    compose,
-    conf_dir,
-    friendly,
-    shadowed_models,
-)
+from gmbench.config import check, check_data, compose, conf_dir, friendly, shadowed_models
+from gmbench.core.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PARTS = "tests.config_parts"
@@ -116,7 +109,7 @@ def make(tree: Path) -> Compose:
 
 
 def problems(cfg: DictConfig) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(InputError) as caught:
         check(cfg)
     assert str(caught.value).splitlines() == list(caught.value.problems)
     return list(caught.value.problems)
@@ -340,7 +333,7 @@ def test_harmless_names_are_no_secrets(make: Compose, key: str) -> None:
 
 def test_fewer_queries_than_entities(make: Compose) -> None:
     check_data(make(), max_entities=8)
-    with pytest.raises(ConfigError, match="8 queries cannot answer for the 9 entities"):
+    with pytest.raises(InputError, match="8 queries cannot answer for the 9 entities"):
         check_data(make(), max_entities=9)
 
 
@@ -435,7 +428,7 @@ def test_a_further_folder(tree: Path, tmp_path: Path) -> None:
     (mine / "trainer").mkdir(parents=True)
     (mine / "trainer" / "long.yaml").write_text("defaults: [default]\nepochs: 99\n")
     assert compose(["trainer=long"], mine, main_dir=tree).trainer.epochs == 99
-    with pytest.raises(ConfigError, match="no folder"):
+    with pytest.raises(InputError, match="no folder"):
         compose([], tmp_path / "absent", main_dir=tree)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gmbench.core.entities import Entity
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.data.bio import read_blocks, spans
 from tests.data.files import COARSE
 
@@ -93,7 +93,7 @@ def test_any_column_of_tags(tmp_path):
     ],
 )
 def test_faults_name_file_and_line(tmp_path, data, line, parts):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(InputError) as caught:
         read(tmp_path, data)
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'train.txt'}:{line}: ")
@@ -103,12 +103,12 @@ def test_faults_name_file_and_line(tmp_path, data, line, parts):
 
 
 def test_a_missing_column_says_which_there_are(tmp_path):
-    with pytest.raises(DataError, match=r"train.txt:2: no tag column 2: .* 1 after the word"):
+    with pytest.raises(InputError, match=r"train.txt:2: no tag column 2: .* 1 after the word"):
         read(tmp_path, "IMGID:1\nAda\tO\n", tag_column=2)
 
 
 def test_an_empty_and_a_missing_file(tmp_path):
-    with pytest.raises(DataError, match="no tweet"):
+    with pytest.raises(InputError, match="no tweet"):
         read(tmp_path, "\n\n")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_blocks(tmp_path / "absent.txt", tag_column=1, types=COARSE)

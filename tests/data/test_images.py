@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.core.errors import DataError, SizeMismatch
+from gmbench.core.errors import InputError, SizeMismatch
 from gmbench.data.images import image_size, open_image, open_upright
 from tests.data.files import picture, png_header
 
@@ -17,7 +17,7 @@ def test_a_cut_file_is_an_error(tmp_path, share, ending):
     data = picture(tmp_path / f"whole.{ending}", (300, 200)).read_bytes()
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(DataError, match=r"cut\.jpg: (damaged image|not an image)"):
+    with pytest.raises(InputError, match=r"cut\.jpg: (damaged image|not an image)"):
         open_image(cut)
 
 
@@ -30,7 +30,7 @@ def test_a_flag_that_lets_half_an_image_pass_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_no_file_is_worth_a_crash(tmp_path):
-    """Damage of any kind is a DataError or a picture, never another error."""
+    """Damage of any kind is a InputError or a picture, never another error."""
     rng = np.random.default_rng(1)
     for ending in ("jpg", "png", "gif", "bmp", "webp", "tiff"):
         data = bytearray(picture(tmp_path / f"whole.{ending}", (40, 30)).read_bytes())
@@ -42,7 +42,7 @@ def test_no_file_is_worth_a_crash(tmp_path):
             path.write_bytes(bad)
             try:
                 assert open_image(path).mode == "RGB"
-            except DataError:
+            except InputError:
                 continue
 
 
@@ -54,7 +54,7 @@ def test_what_is_no_image(tmp_path, data, why):
     path = tmp_path / "1.jpg"
     path.write_bytes(data)
     for read in (open_image, image_size):
-        with pytest.raises(DataError, match=why):
+        with pytest.raises(InputError, match=why):
             read(path)
 
 
@@ -62,12 +62,12 @@ def test_what_is_no_image(tmp_path, data, why):
 def test_formats_that_no_tweet_has_are_refused(tmp_path, ending):
     """EPS would start another program; each format less is a decoder less for hostile files."""
     path = picture(tmp_path / f"1.{ending}").rename(tmp_path / "1.jpg")
-    with pytest.raises(DataError, match="not an image"):
+    with pytest.raises(InputError, match="not an image"):
         open_image(path)
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(DataError, match=r"1\.jpg: missing image"):
+    with pytest.raises(InputError, match=r"1\.jpg: missing image"):
         open_image(tmp_path / "1.jpg")
 
 
@@ -138,7 +138,7 @@ def test_sizes_that_no_turn_explains(tmp_path):
 @pytest.mark.filterwarnings("error")
 def test_more_than_forty_million_pixels_are_refused(tmp_path, side, promise):
     for read in (open_image, image_size):
-        with pytest.raises(DataError, match="40 million pixels"):
+        with pytest.raises(InputError, match="40 million pixels"):
             read(png_header(tmp_path / "1.png", side, side))
     promise("R9", "pictures of too many pixels refused before decoding", 1)
 

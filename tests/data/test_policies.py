@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.data.regions.vinvl import Grid
 from tests.data.files import dataset, picture, source, thing, voc
 
@@ -55,7 +55,7 @@ def test_a_header_does_not_tell_that_a_file_is_cut(tmp_path):
 
 def test_bad_images_are_one_error_by_default(tmp_path):
     data = source(bad_images(tmp_path), missing_image="blank")
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(InputError) as caught:
         data.read("train", verify_images=True)
     message = str(caught.value)
     assert message.startswith(str(tmp_path / "images" / "truncated.jpg"))
@@ -89,7 +89,7 @@ BAD_XML = {
 @pytest.mark.parametrize("case", BAD_XML)
 def test_bad_xml_is_an_error_or_is_dropped_and_counted(tmp_path, case, promise):
     root = dataset(tmp_path, {"1": "Ada/B-PER", "2": "x"}, {"1": BAD_XML[case]})
-    with pytest.raises(DataError, match=r"1\.xml.*data\.bad_input=mask"):
+    with pytest.raises(InputError, match=r"1\.xml.*data\.bad_input=mask"):
         source(root).read("train")
     split = source(root, bad_input="mask").read("train")
     files = case in {"empty", "cut", "dtd"}
@@ -103,7 +103,7 @@ def test_bad_xml_is_an_error_or_is_dropped_and_counted(tmp_path, case, promise):
 def test_without_a_size_in_the_xml_the_image_tells_what_is_outside(tmp_path):
     xml = voc(thing("Ada", (1, 1, 101, 9)), size=None)
     root = dataset(tmp_path, {"1": "Ada/B-PER", "2": "x"}, {"1": xml})
-    with pytest.raises(DataError, match="leaves the image of 100x80"):
+    with pytest.raises(InputError, match="leaves the image of 100x80"):
         source(root).read("train")
 
 
@@ -117,6 +117,6 @@ def test_reading_writes_nothing(tmp_path):
     data = source(root, missing_image="blank", bad_input="mask")
     data.read("train", Grid(), verify_images=True)
     data.fingerprint()
-    with pytest.raises(DataError):
+    with pytest.raises(InputError):
         source(root).read("train")
     assert listing() == before

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gmbench.core.entities import Entity
-from gmbench.core.errors import DataError, MissingRegions
+from gmbench.core.errors import InputError, MissingRegions
 from gmbench.data.regions.vinvl import Grid, VinVL
 from gmbench.data.source import SPLITS, DataSource
 from tests.data.files import COARSE, dataset, source, thing, voc
@@ -41,7 +41,7 @@ def test_a_sound_data_set(tmp_path):
 def test_missing_images_are_an_error_with_count_names_and_origin(tmp_path):
     many = {str(i): "word" for i in range(25)}
     data = source(dataset(tmp_path, many, {}, images=["3"]))
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(InputError) as caught:
         data.read("train")
     message = str(caught.value)
     assert "24 of 25 images of split 'train' are missing" in message
@@ -71,20 +71,20 @@ def test_no_image_folder_is_the_same_as_no_image(tmp_path):
 
 
 def test_folders_that_are_not_there(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere: no such folder; set data\.root; .*NUSTM/GMNER"):
+    with pytest.raises(InputError, match=r"nowhere: no such folder; set data\.root; .*NUSTM/GMNER"):
         source(tmp_path / "nowhere").read("train")
     root = dataset(tmp_path)
     (root / "txt" / "dev.txt").unlink()
     (root / "xml" / "1.xml").unlink()
     (root / "xml").rmdir()
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(InputError) as caught:
         source(root).read("dev")
     message = str(caught.value)
     assert f"{root / 'txt'}: lacks dev.txt; " in message
     assert f"{root / 'xml'}: no such folder" in message
     assert "Twitter10000_v2.0" in message
     assert "NUSTM/FMNERG" in message
-    with pytest.raises(DataError, match="no split 'valid'; there are train, dev, test"):
+    with pytest.raises(InputError, match="no split 'valid'; there are train, dev, test"):
         source(root).read("valid")
 
 
@@ -134,7 +134,7 @@ def test_candidates(tmp_path):
     with pytest.raises(MissingRegions, match=r"\(2 of 2 images of split 'dev'\)"):
         source(root).read("dev", VinVL(folder=folder))
     (folder / "1.jpg.npz").write_bytes(b"x")
-    with pytest.raises(DataError, match=r"1\.jpg\.npz: not an npz file"):
+    with pytest.raises(InputError, match=r"1\.jpg\.npz: not an npz file"):
         source(root).read("train", VinVL(folder=folder))
     masked = source(root, bad_input="mask").read("train", VinVL(folder=folder))
     assert masked.report.masked_regions == 1
@@ -190,11 +190,11 @@ def test_errors_survive_the_way_out_of_a_worker(tmp_path):
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    with pytest.raises(DataError) as here:
+    with pytest.raises(InputError) as here:
         source(tmp_path).read("train")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as workers:
         answer = workers.submit(source(tmp_path).read, "train")
-        with pytest.raises(DataError) as there:
+        with pytest.raises(InputError) as there:
             answer.result()
     assert (type(there.value), str(there.value)) == (type(here.value), str(here.value))
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.data.voc import check_names, read_voc
 from tests.data.files import thing, voc
 
@@ -52,7 +52,7 @@ def test_utf_16_with_a_byte_order_mark(tmp_path, promise):
     ],
 )
 def test_files_that_cannot_be_read(tmp_path, text, why):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(InputError) as caught:
         read(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / '7.xml'}:")
     assert why in str(caught.value)
@@ -88,7 +88,7 @@ def test_a_name_that_the_text_does_not_have(tmp_path):
     found = read(tmp_path, voc(thing("Ada  Byron") + thing("Bob")))
     (wrong,) = check_names(tmp_path / "7.xml", found.objects, {"Ada Byron", "Bob"})
     assert "no entity named 'Ada Byron'" in " ".join(str(wrong).split())
-    assert "did you mean 'Ada Byron'?" in str(wrong)
+    assert "did you mean Ada Byron?" in str(wrong)
 
 
 BOMBS = {
@@ -107,7 +107,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_document_type_is_refused_at_once(tmp_path, bomb, promise):
     began = time.process_time()
-    with pytest.raises(DataError, match=r"7.xml:1: has a document type"):
+    with pytest.raises(InputError, match=r"7.xml:1: has a document type"):
         read(tmp_path, BOMBS[bomb])
     assert time.process_time() - began < 0.1
     promise("R7", "hostile xml files refused", 1)

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.papers.papers import papers
 from experiments.papers.published import Cell
-from gmbench.core.records import RecordError
+from gmbench.core.errors import InputError
 
 HALF = 0.005
 """Printed numbers are rounded to two decimals."""
@@ -219,13 +219,13 @@ def test_a_wrong_file_is_refused(tmp_path):
     path = tmp_path / "papers.yaml"
     for old, new, word in (
         ("flag: average_like", "flag: averagelike", "averagelike"),
-        ("protocol: mqspn", "protocal: mqspn", "did you mean 'protocol'"),
+        ("protocol: mqspn", "protocal: mqspn", "did you mean protocol"),
         ("order: FD", "order: F", "does not say what"),
         ("label: Table VI", "lable: Table VI", "label"),
     ):
         assert old in text
         path.write_text(text.replace(old, new))
-        with pytest.raises(RecordError, match=re.escape(word)):
+        with pytest.raises(InputError, match=re.escape(word)):
             papers.__wrapped__(path)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from experiments import readme
 from experiments.readme import MARKED, PAGES, RESULTS, add, filled, main
-from gmbench.reporting.record import RecordError, write_result
+from gmbench.core.errors import InputError
+from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
 
 
@@ -83,5 +84,5 @@ def test_an_edited_result_is_refused(elsewhere):
     _, _, run = elsewhere
     path = run / "result.json"
     path.write_text(path.read_text().replace('"f1": 0.', '"f1": 0.9', 1))
-    with pytest.raises(RecordError):
+    with pytest.raises(InputError):
         add("here/mine", [run])

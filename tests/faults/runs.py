@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from gmbench.faults import VARIABLE
 from rich.console import Console
 
 import gmbench.lifecycle.execute
 import gmbench.lifecycle.record
-from gmbench.config import ConfigError, compose
-from gmbench.faults import VARIABLE
+from gmbench.config import compose
+from gmbench.core.errors import InputError
 from gmbench.lifecycle.execute import execute
 from gmbench.reporting.record import read_result
 from gmbench.training.module import GroundedModule
@@ -84,7 +85,7 @@ def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:
         cfg = compose([*SMALL, *paths, *overrides])
         execute(cfg, folder, (), Console(file=io.StringIO()))
         code = 0
-    except ConfigError as error:
+    except InputError as error:
         (folder / "refused.txt").write_text(str(error))
         code = 2
     except BaseException as error:

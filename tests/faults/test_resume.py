@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gmbench.config import ConfigError, check, compose
+from gmbench.config import check, compose
+from gmbench.core.errors import InputError
 from gmbench.lifecycle.start import choose_start
 from gmbench.reporting.record import read_result
 from gmbench.training.resume import read_origin
@@ -112,7 +113,7 @@ def test_what_would_change_a_digit_is_refused_or_begins_anew(
     auto, inexact = (compose([*SMALL, f"resume_inexact={x}"]) for x in ("false", "true"))
     assert choose_start(auto, folder, origin.identity).checkpoint == folder / "last.ckpt"
     if said:
-        with pytest.raises(ConfigError, match=re.escape(said)):
+        with pytest.raises(InputError, match=re.escape(said)):
             choose_start(auto, folder, now)
     else:
         assert choose_start(auto, folder, now).checkpoint is None
@@ -160,5 +161,5 @@ def test_another_run_with_workers_gives_the_same_bytes(unbroken, world, tmp_path
 )
 def test_a_typo_is_named(world, value, said):
     cfg = compose([*SMALL, f"data.root={world}", f"resume={value}"])
-    with pytest.raises(ConfigError, match=re.escape(said)):
+    with pytest.raises(InputError, match=re.escape(said)):
         check(cfg)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gmbench.config import ConfigError, check, compose
+from gmbench.config import check, compose
 from gmbench.config.compose import stored_config
-from gmbench.core.records import RecordError
+from gmbench.core.errors import InputError
 
 
 @cache
@@ -21,6 +21,6 @@ def checked(path: Path) -> None:
     cfg = stored_config(path)
     try:
         check(cfg)
-    except ConfigError as error:
+    except InputError as error:
         first = " ".join(error.problems[0].split())
-        raise RecordError(f"{path}: {first}") from None
+        raise InputError(f"{path}: {first}") from None

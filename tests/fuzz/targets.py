@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gmbench.core.entities import Example
-from gmbench.core.errors import DataError
-from gmbench.core.records import FileError, RecordError
+from gmbench.core.errors import InputError
 from gmbench.data.bio import read_blocks
 from gmbench.data.images import open_image
 from gmbench.data.regions.vinvl import JsonLines, VinVL
@@ -92,28 +91,28 @@ def targets(result: bytes, analysis: bytes) -> dict[str, Target]:
             "train.txt",
             BIO.encode(),
             lambda path: read_blocks(path, tag_column=1, types=known),
-            (DataError,),
+            (InputError,),
         ),
-        "xml": Target("1.xml", XML.encode(), read_voc, (DataError,)),
-        "npz": Target("1.jpg.npz", npz(), vinvl, (DataError,)),
-        "image": Target("1.jpg", jpeg(), open_image, (DataError,)),
+        "xml": Target("1.xml", XML.encode(), read_voc, (InputError,)),
+        "npz": Target("1.jpg.npz", npz(), vinvl, (InputError,)),
+        "image": Target("1.jpg", jpeg(), open_image, (InputError,)),
         "regions": Target(
             "boxes.jsonl",
             BOXES.encode(),
             lambda path: JsonLines(path=path, k=5)(id="1", image=None, size=(20, 20)),
-            (DataError, FileError),
+            (InputError,),
         ),
-        "gold": Target("gold.jsonl", GOLD_LINE.encode(), read_gold, (FileError,)),
+        "gold": Target("gold.jsonl", GOLD_LINE.encode(), read_gold, (InputError,)),
         "predictions": Target(
             "pred.jsonl",
             PREDICTION.encode(),
             lambda path: read_predictions(path, GOLD),
-            (FileError,),
+            (InputError,),
         ),
         "config": Target(
-            "config.yaml", configurations.stored(), configurations.checked, (RecordError,)
+            "config.yaml", configurations.stored(), configurations.checked, (InputError,)
         ),
-        "tweets": Target("tweets.test.csv", TWEETS.encode(), read_tweet_table, (FileError,)),
-        "result": Target("result.json", result, read_result, (RecordError,)),
-        "analysis": Target("analysis.json", analysis, read_analysis, (RecordError,)),
+        "tweets": Target("tweets.test.csv", TWEETS.encode(), read_tweet_table, (InputError,)),
+        "result": Target("result.json", result, read_result, (InputError,)),
+        "analysis": Target("analysis.json", analysis, read_analysis, (InputError,)),
     }

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel
 
-from gmbench.config import ConfigError, check, compose
+from gmbench.config import check, compose
 from gmbench.config.instantiate import construct
+from gmbench.core.errors import InputError
 from gmbench.core.tensors import Batch
 from gmbench.lifecycle.build import build_encoders, build_model
 from gmbench.nn.text import TextEncoder
@@ -56,7 +57,7 @@ def test_every_row_of_the_page_trains_a_step(name, overrides, bench):
 
 def test_there_is_no_way_to_crop_an_image():
     """Acceptance 7: a crop would put 5 % of the boxes of the tweets out of reach."""
-    with pytest.raises(ConfigError, match="resize"):
+    with pytest.raises(InputError, match="resize"):
         check(compose(["model=qgn", "+encoders.resize=centre_crop"]))
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from gmbench.core.errors import InputError
 from gmbench.nn.vision import FOCUS_BLOCKS, dinov2_small
-from gmbench.nn.weights import WeightsError, dinov2_state, read_onnx
+from gmbench.nn.weights import dinov2_state, read_onnx
 
 
 def small_model(onnx, **changes):
@@ -49,18 +50,18 @@ def test_values_elsewhere_and_truncation_are_named(tmp_path):
     onnx = pytest.importorskip("onnx")
     listed = onnx.helper.make_tensor("listed", onnx.TensorProto.FLOAT, [2], [1.0, 2.0])
     onnx.save(small_model(onnx, more=[listed]), tmp_path / "m.onnx")
-    with pytest.raises(WeightsError, match="values of listed are not in raw_data"):
+    with pytest.raises(InputError, match="values of listed are not in raw_data"):
         read_onnx(tmp_path / "m.onnx")
     content = (tmp_path / "m.onnx").read_bytes()
     (tmp_path / "cut.onnx").write_bytes(content[: len(content) // 2])
-    with pytest.raises(WeightsError, match=r"cut\.onnx cannot be read as ONNX"):
+    with pytest.raises(InputError, match=r"cut\.onnx cannot be read as ONNX"):
         read_onnx(tmp_path / "cut.onnx")
 
 
 def test_another_network_is_refused(tmp_path):
     onnx = pytest.importorskip("onnx")
     onnx.save(small_model(onnx), tmp_path / "m.onnx")
-    with pytest.raises(WeightsError, match="no exported Dinov2Model: it lacks"):
+    with pytest.raises(InputError, match="no exported Dinov2Model: it lacks"):
         dinov2_state(read_onnx(tmp_path / "m.onnx"), depth=1, grid=2)
 
 

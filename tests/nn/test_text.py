@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer
 
+from gmbench.core.errors import InputError
 from gmbench.nn import carriers, text
 from gmbench.nn.text import TextEncoder, mask_states, pool_words
-from gmbench.nn.weights import WeightsError
 
 
 def small_bert(**changes):
@@ -157,7 +157,7 @@ def test_tiny_weights_round_trip_in_half_precision(tokenizer_file, monkeypatch):
 
     monkeypatch.setattr(carriers, "SHIPPED", tokenizer_file.parent)
     first = text.tiny_text(pretrained=False)
-    with pytest.raises(WeightsError, match=r"text\.safetensors is missing.*gmbench\.pretrain"):
+    with pytest.raises(InputError, match=r"text\.safetensors is missing.*gmbench\.pretrain"):
         text.tiny_text()
     half = {name: value.half().contiguous() for name, value in first.state_dict().items()}
     save_file(half, tokenizer_file.parent / "text.safetensors")
@@ -167,7 +167,7 @@ def test_tiny_weights_round_trip_in_half_precision(tokenizer_file, monkeypatch):
         assert value.eq(half[name].float()).all()
     del half["model.embeddings.LayerNorm.bias"]
     save_file(half, tokenizer_file.parent / "text.safetensors")
-    with pytest.raises(WeightsError, match=r"model\.embeddings\.LayerNorm\.bias is missing"):
+    with pytest.raises(InputError, match=r"model\.embeddings\.LayerNorm\.bias is missing"):
         text.tiny_text()
 
 
@@ -188,7 +188,7 @@ def test_a_local_folder_by_name(tmp_path, tokenizer_file):
 @pytest.mark.parametrize("build", [text.named_text, text.named_tokenizer])
 def test_no_hub_and_no_folder_is_one_line(build, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(WeightsError, match=r"'no-such/model' is no local folder") as caught:
+    with pytest.raises(InputError, match=r"'no-such/model' is no local folder") as caught:
         build("no-such/model")
     assert "\n" not in str(caught.value)
     assert "name a folder that holds" in str(caught.value)
@@ -196,7 +196,7 @@ def test_no_hub_and_no_folder_is_one_line(build, monkeypatch):
 
 def test_a_tokenizer_without_vocabulary_is_refused(tmp_path):
     BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(WeightsError, match="no vocabulary"):
+    with pytest.raises(InputError, match="no vocabulary"):
         text.named_tokenizer(str(tmp_path))
 
 

@@ -8,9 +8,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel
 
+from gmbench.core.errors import InputError
 from gmbench.nn import carriers, vision
 from gmbench.nn.vision import from_clip, from_timm
-from gmbench.nn.weights import WeightsError
 
 TOWER = {
     "hidden_size": 16,
@@ -134,7 +134,7 @@ def test_tiny_from_scratch_and_round_trip(tmp_path, monkeypatch):
     monkeypatch.setattr(carriers, "SHIPPED", tmp_path)
     torch.manual_seed(0)
     first = vision.tiny_vision(pretrained=False).eval()
-    with pytest.raises(WeightsError, match=r"vision\.safetensors is missing"):
+    with pytest.raises(InputError, match=r"vision\.safetensors is missing"):
         vision.tiny_vision()
     save_file(first.state_dict(), tmp_path / "vision.safetensors")
     second = vision.tiny_vision().eval()
@@ -166,7 +166,7 @@ def offline(monkeypatch):
 
 @pytest.mark.parametrize("name", ["no-such/model", "vit_tiny_patch16_224"])
 def test_no_hub_and_no_folder_is_one_line(name, offline):
-    with pytest.raises(WeightsError, match=f"'{name}'") as caught:
+    with pytest.raises(InputError, match=f"'{name}'") as caught:
         vision.named_vision(name)
     assert "\n" not in str(caught.value)
     assert "config.json and model.safetensors" in str(caught.value)
@@ -174,7 +174,7 @@ def test_no_hub_and_no_folder_is_one_line(name, offline):
 
 def test_a_folder_without_weights_is_named(tmp_path, offline):
     CLIPVisionConfig(**TOWER).save_pretrained(tmp_path)
-    with pytest.raises(WeightsError, match=f"folder '{tmp_path}' cannot be used; it needs config"):
+    with pytest.raises(InputError, match=f"folder '{tmp_path}' cannot be used; it needs config"):
         vision.named_vision(str(tmp_path))
 
 
@@ -189,7 +189,7 @@ def test_a_timm_name_from_the_cache(tmp_path, monkeypatch, offline):
     wanted = model.forward_head(model.forward_features(pixels), pre_logits=True)
     torch.testing.assert_close(encoder.vector(pixels), wanted, atol=1e-6, rtol=0)
     assert encoder.mean == model.pretrained_cfg["mean"]
-    with pytest.raises(WeightsError, match="'resnet10t' is no plain vision transformer"):
+    with pytest.raises(InputError, match="'resnet10t' is no plain vision transformer"):
         vision.named_vision("resnet10t")
 
 

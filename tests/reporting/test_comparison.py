@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from gmbench.reporting.index import TWEETS, CannotCompare, read_scored_run
+from gmbench.core.errors import InputError
+from gmbench.reporting.index import TWEETS, read_scored_run
 from gmbench.reporting.pairs import check_comparable, compare_runs, comparison_table, rule_of
 from gmbench.reporting.record import write_result
 from gmbench.scoring.files import write_tweet_table
@@ -50,27 +51,27 @@ def test_without_pixels_only_text_is_compared(folder):
 ])  # fmt: skip
 def test_what_cannot_be_compared_is_named(part, change, message):
     other = replace(sample(), **{part: replace(getattr(sample(), part), **change)})
-    with pytest.raises(CannotCompare, match=message):
+    with pytest.raises(InputError, match=message):
         check_comparable(sample(), other)
 
 
 def test_all_differences_at_once():
     data = replace(sample().data, split="dev", limit=5)
-    with pytest.raises(CannotCompare, match="split test against dev; limit None against 5"):
+    with pytest.raises(InputError, match="split test against dev; limit None against 5"):
         check_comparable(sample(), replace(sample(), data=data))
 
 
 def test_counts_must_be_those_of_the_result(folder):
     text = (folder / TWEETS).read_text()
     (folder / TWEETS).write_text(text.replace("a,1,1,1,", "a,1,1,0,"))
-    with pytest.raises(CannotCompare, match="gmner adds up to tp/pred/gold 1/3/2, "):
+    with pytest.raises(InputError, match="gmner adds up to tp/pred/gold 1/3/2, "):
         read_scored_run(folder)
     (folder / TWEETS).write_text(text.rsplit("\n", 2)[0] + "\n")
-    with pytest.raises(CannotCompare, match="1 tweets, result"):
+    with pytest.raises(InputError, match="1 tweets, result"):
         read_scored_run(folder)
     (folder / TWEETS).unlink()
-    with pytest.raises(CannotCompare, match="made before counts were stored"):
+    with pytest.raises(InputError, match="made before counts were stored"):
         read_scored_run(folder)
     (folder / "result.json").unlink()
-    with pytest.raises(CannotCompare, match="not finished"):
+    with pytest.raises(InputError, match="not finished"):
         read_scored_run(folder)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gmbench.core.records import RecordError
+from gmbench.core.errors import InputError
 from gmbench.reporting.record import read_result, write_result
 from tests.reporting.sample import sample, with_overrides
 
@@ -54,7 +54,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "missing": (lambda r: r["data"].pop("split"), r"key 'data\.split' is missing"),
     "renamed": (
         lambda r: r.update(protocoll=r.pop("protocol")),
-        r"unknown key 'protocoll'; did you mean 'protocol'\?",
+        r"unknown key 'protocoll'; did you mean protocol\?",
     ),
     "unknown": (lambda r: r.update(zzz=1), r"unknown key 'zzz'; known: protocol, data"),
     "text as number": (
@@ -101,7 +101,7 @@ def test_a_wrong_file_is_named_with_its_key(edit: str, tmp_path: Path) -> None:
     plain = json.loads(path.read_text())
     change(plain)
     path.write_text(json.dumps(plain))
-    with pytest.raises(RecordError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         read_result(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
@@ -111,7 +111,7 @@ def test_a_wrong_file_is_named_with_its_key(edit: str, tmp_path: Path) -> None:
 def test_a_torn_file_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(text)
-    with pytest.raises(RecordError, match=r"result\.json(: not JSON| must be an object)"):
+    with pytest.raises(InputError, match=r"result\.json(: not JSON| must be an object)"):
         read_result(path)
 
 

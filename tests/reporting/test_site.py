@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from gmbench.core.entities import Entity, Prediction
+from gmbench.core.errors import InputError
 from gmbench.report import main
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard
@@ -20,7 +21,7 @@ from gmbench.reporting.plots import curves_png, read_curves
 from gmbench.reporting.record import read_result, write_result
 from gmbench.reporting.site.pages import write_site
 from gmbench.reporting.site.tweets import split_by
-from gmbench.reporting.site.writer import MARK, NotASite, Writer
+from gmbench.reporting.site.writer import MARK, Writer
 from gmbench.reporting.verdicts import judged
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_predictions
@@ -176,7 +177,7 @@ def test_only_a_site_of_ours_is_replaced(tmp_path):
     write_site(board, site, gold_of=lambda member: gold, images=True)
     assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == first
     (site / MARK).unlink()
-    with pytest.raises(NotASite, match="no site of ours"):
+    with pytest.raises(InputError, match="no site of ours"):
         write_site(board, site, gold_of=lambda member: gold, images=True)
 
 

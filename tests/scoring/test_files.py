@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmbench.core.entities import Box, Entity, Example, Prediction
-from gmbench.core.records import FileError
+from gmbench.core.errors import InputError
 from gmbench.scoring.files import read_gold, read_predictions, write_gold, write_predictions
 
 WORDS = ("RT", "@", "_", "Kevin", "Durant", "\u2028", "😀")
@@ -95,15 +95,15 @@ FAULTS = {
     "key twice": ('{"id": "b", "id": "c", "entities": []}', r"2: key 'id' stands twice"),
     "unknown id": (
         '{"id": "bb", "entities": []}',
-        r"2: id 'bb': this id is not in the gold data; did you mean 'b'",
+        r"2: id 'bb': this id is not in the gold data; did you mean b",
     ),
     "no entities": ('{"id": "b"}', r"2: id 'b': key 'entities' is missing"),
-    "near key": ('{"id": "b", "entitys": []}', r"'entitys'; did you mean 'entities'"),
+    "near key": ('{"id": "b", "entitys": []}', r"'entitys'; did you mean entities"),
     "far key": ('{"id": "b", "zzz": []}', r"unknown key 'zzz'; known: id, entities"),
     "entities no list": ('{"id": "b", "entities": {}}', r"entities must be a list, not \{\}"),
     "entity no object": ('{"id": "b", "entities": [3]}', r"entities\[0\] must be an object, not 3"),
     "no box": (without("box"), ENTITY + r"key 'box' is missing"),
-    "boxes for box": (line(boxes=[]), ENTITY + r"unknown key 'boxes'; did you mean 'box'"),
+    "boxes for box": (line(boxes=[]), ENTITY + r"unknown key 'boxes'; did you mean box"),
     "past the end": (line(end=7), ENTITY + r"span 3\.\.7 lies outside the sentence of 7 words"),
     "turned round": (line(start=5), ENTITY + r"span 5\.\.4 is turned round"),
     "negative": (line(start=-1), ENTITY + r"start must be a whole number from 0, not -1"),
@@ -127,7 +127,7 @@ def test_every_malformed_line_is_named(fault: str, tmp_path: Path) -> None:
     text, message = FAULTS[fault]
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "a", "entities": []}\n' + text + "\n")
-    with pytest.raises(FileError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         read_predictions(path, EXAMPLES)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(str(path))
@@ -136,14 +136,14 @@ def test_every_malformed_line_is_named(fault: str, tmp_path: Path) -> None:
 def test_missing_ids_are_named(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "a", "entities": []}\n')
-    with pytest.raises(FileError, match="1 of 2 ids of the gold data are missing: b; an example"):
+    with pytest.raises(InputError, match="1 of 2 ids of the gold data are missing: b; an example"):
         read_predictions(path, EXAMPLES)
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_bytes(b'{"id": "\xff"}\n')
-    with pytest.raises(FileError, match=r"p\.jsonl:1: not UTF-8 at byte 8"):
+    with pytest.raises(InputError, match=r"p\.jsonl:1: not UTF-8 at byte 8"):
         read_predictions(path, EXAMPLES)
 
 
@@ -172,7 +172,7 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
 def test_gold_is_checked_as_strictly(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "gold.jsonl"
     path.write_text(text + "\n")
-    with pytest.raises(FileError, match=message):
+    with pytest.raises(InputError, match=message):
         read_gold(path)
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 
 from gmbench.core.entities import Box, Entity, Prediction
+from gmbench.core.errors import InputError
 from gmbench.scoring.counting import Counts, Scores, score_corpus
-from gmbench.scoring.protocols import Document, Protocol, ProtocolError, add_up, score
+from gmbench.scoring.protocols import Document, Protocol, add_up, score
 from tests.scoring.documents import corpora, golds, preds, random_document
 
 BOX: Box = (0, 0, 100, 100)
@@ -109,7 +110,7 @@ def test_mqspn_is_refused_with_the_reason(
     guess: Prediction, candidates: tuple[Box, ...] | None, reason: str
 ) -> None:
     document = Document([], [guess], words=("a",), candidates=candidates)
-    with pytest.raises(ProtocolError, match=reason):
+    with pytest.raises(InputError, match=reason):
         score({"t7": document}, "mqspn")
 
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from gmbench.core.records import FileError
+from gmbench.core.errors import InputError
 from gmbench.scoring.files import read_tweet_table, write_tweet_table
 from gmbench.scoring.intervals import TweetTable
 from gmbench.scoring.significance import compare
@@ -45,14 +45,14 @@ def test_faults_are_named(tmp_path, old, new, message):
     path = tmp_path / "tweets.csv"
     write_tweet_table(path, table())
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(FileError, match=re.escape(message)):
+    with pytest.raises(InputError, match=re.escape(message)):
         read_tweet_table(path)
 
 
 def test_impossible_counts(tmp_path):
     path = tmp_path / "tweets.csv"
     path.write_text("id,pred,gold,gmner_tp,mner_tp,eeg_tp\na,1,1,2,1,1\n")
-    with pytest.raises(FileError, match="more true positives"):
+    with pytest.raises(InputError, match="more true positives"):
         read_tweet_table(path)
     other = table()
     other.eeg[0, 1] += 1

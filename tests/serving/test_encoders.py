@@ -14,15 +14,10 @@ from transformers import (
     RobertaModel,
 )
 
+from gmbench.core.errors import InputError
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import from_clip, from_timm, tiny_vision
-from gmbench.serving.encoders import (
-    ArchitectureError,
-    build_text,
-    build_vision,
-    describe_text,
-    describe_vision,
-)
+from gmbench.serving.encoders import build_text, build_vision, describe_text, describe_vision
 from gmbench.serving.manifest import Architecture, Pixels
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -113,12 +108,12 @@ def test_what_is_no_configuration_is_told(plain, tmp_path):
         kind="transformers", file="text_encoder.json", attention="sdpa", dtype="float32",
         identity="x",
     )  # fmt: skip
-    with pytest.raises(ArchitectureError, match=r"text_encoder\.json"):
+    with pytest.raises(InputError, match=r"text_encoder\.json"):
         build_text(record, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["configured", "timm", "onnx"])
 def test_kinds_that_are_not_ours_are_refused(kind, tmp_path):
     record = Architecture(kind=kind, name="hf-hub:evil/vit", dtype="float32", identity="x")
-    with pytest.raises(ArchitectureError, match=kind):
+    with pytest.raises(InputError, match=kind):
         build_vision(record, tmp_path, PIXELS)

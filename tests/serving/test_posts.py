@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gmbench.core.errors import DataError
-from gmbench.core.records import FileError
+from gmbench.core.errors import InputError
 from gmbench.serving.posts import located, post, read_folder, read_posts
 
 
@@ -72,16 +71,16 @@ def test_a_byte_order_mark_and_empty_lines_do_no_harm():
 
 
 def test_a_fault_names_its_line():
-    with pytest.raises(FileError, match=r"^folder/posts\.jsonl:2: size must be"):
+    with pytest.raises(InputError, match=r"^folder/posts\.jsonl:2: size must be"):
         read({"id": "a", "text": "x"}, {"id": "b", "text": "x", "size": [0, 1]})
 
 
 def test_a_folder_without_text_or_with_a_bad_one(tmp_path):
-    with pytest.raises(DataError, match=r"no NAME\.txt"):
+    with pytest.raises(InputError, match=r"no NAME\.txt"):
         list(read_folder(tmp_path))
     (tmp_path / "a.txt").write_bytes(b"\xff")
-    with pytest.raises(DataError, match=r"a\.txt: not UTF-8 at byte 0"):
+    with pytest.raises(InputError, match=r"a\.txt: not UTF-8 at byte 0"):
         list(read_folder(tmp_path))
     (tmp_path / "a.txt").write_text(" ")
-    with pytest.raises(DataError, match=r"a\.txt: the text has no word"):
+    with pytest.raises(InputError, match=r"a\.txt: the text has no word"):
         list(read_folder(tmp_path))

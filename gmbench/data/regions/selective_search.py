@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.data.images import open_image
 from gmbench.data.regions.noisy import pairwise_iou
 from gmbench.data.regions.vinvl import Size
@@ -37,7 +37,7 @@ class SelectiveSearch:
         cache: folder that keeps what was found, by the picture's content; None keeps nothing.
 
     Raises:
-        DataError: OpenCV with its contributed modules is not installed.
+        InputError: OpenCV with its contributed modules is not installed.
     """
 
     k: int = 50
@@ -122,7 +122,7 @@ def _opencv() -> Any:
 
         return cv2.ximgproc.segmentation
     except (ImportError, AttributeError):
-        raise DataError(
+        raise InputError(
             "regions selective_search: OpenCV with its contributed modules is not installed; "
             "pip install 'gmbench[regions]' (opencv-contrib-python-headless, in place of any other "
             "opencv package)"

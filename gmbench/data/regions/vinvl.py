@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
-from gmbench.core.errors import REGION_ORIGIN, DataError, MissingRegions, fault, located
+from gmbench.core.errors import REGION_ORIGIN, InputError, MissingRegions, fault, located
 
 # Arrays of a detector's npz file, checked: every fault names the key and the shapes.
 Size = tuple[int, int]
@@ -94,7 +94,7 @@ class RegionSource(Protocol):
         """Candidates of one image, best first; None where the source has none and may say so.
 
         Raises:
-            DataError: what the source has on the image is missing or damaged.
+            InputError: what the source has on the image is missing or damaged.
         """
         ...
 
@@ -137,7 +137,7 @@ class VinVL:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return self._read(path, arrays, size)
-        except DataError:
+        except InputError:
             raise
         except UNREADABLE as error:
             raise fault(

@@ -85,7 +85,7 @@ def write_site(
         The first page.
 
     Raises:
-        NotASite: the folder holds something else.
+        InputError: the folder holds something else.
         OSError: a file cannot be written.
     """
     writer = Writer(folder=folder)

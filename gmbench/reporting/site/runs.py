@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gmbench.core.entities import Example, Prediction
-from gmbench.core.records import FileError, RecordError
-from gmbench.reporting.index import CannotCompare, Entry, read_scored_run
+from gmbench.core.errors import InputError
+from gmbench.reporting.index import Entry, read_scored_run
 from gmbench.reporting.leaderboard import BoardRow, League
 from gmbench.reporting.pairs import compare_runs
 from gmbench.reporting.plots import curves_png
@@ -58,7 +58,7 @@ def answers_of(folder: Path, split: str, gold: Iterable[Example]) -> Answers | N
     path = folder / f"predictions.{split}.jsonl"
     try:
         return read_predictions(path, gold) if path.is_file() else None
-    except FileError:
+    except InputError:
         return None
 
 
@@ -77,7 +77,7 @@ def analysis_of(folder: Path) -> Analysis | None:
     path = folder / ANALYSIS
     try:
         return read_analysis(path) if path.is_file() else None
-    except RecordError:
+    except InputError:
         return None
 
 
@@ -85,5 +85,5 @@ def compared(one: Member, other: Member) -> Comparison | str:
     """The paired tests, or why there are none."""
     try:
         return compare_runs(*(read_scored_run(member.entry.folder) for member in (one, other)))
-    except (CannotCompare, FileError, RecordError) as fault:
+    except InputError as fault:
         return str(fault)

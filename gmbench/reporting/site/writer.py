@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from gmbench.core.entities import Example
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.core.records import to_plain
 from gmbench.data.images import open_image
@@ -24,10 +24,6 @@ SIDE = 640
 """Longest side of a picture on the site, in pixels."""
 COLOURS = 128
 """Of a chart: more than it is drawn with, edges smoothed."""
-
-
-class NotASite(ValueError):
-    """A folder that may not be overwritten."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +87,7 @@ class Writer:
             target = self.folder / path
             try:
                 picture = open_image(example.image, example.size)
-            except DataError:
+            except InputError:
                 continue
             picture.thumbnail((SIDE, SIDE))
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -103,11 +99,11 @@ class Writer:
         """Make the folder, or empty it if an earlier site is all that it holds.
 
         Raises:
-            NotASite: there is something else in it.
+            InputError: there is something else in it.
         """
         if self.folder.is_dir() and any(self.folder.iterdir()):
             if not (self.folder / MARK).is_file():
-                raise NotASite(
+                raise InputError(
                     f"{self.folder} holds files that are no site of ours; name a new or an empty "
                     "folder"
                 )

@@ -31,7 +31,7 @@ def box_or_none(fields: Fields, name: str, value: Any) -> Box | None:
     ``n/a`` and ``-``. A list that holds one box is that box.
 
     Raises:
-        FileError: neither a box nor none, or several boxes: a prediction has one.
+        InputError: neither a box nor none, or several boxes: a prediction has one.
     """
     if value is None or value == [] or (isinstance(value, str) and value.strip().lower() in NO_BOX):
         return None

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gmbench.core.entities import Box, Example, Prediction
-from gmbench.core.records import Fields, FileError
+from gmbench.core.errors import InputError, did_you_mean
+from gmbench.core.records import Fields
 from gmbench.scoring.importers.common import Imported, box_or_none
 
 Row = tuple[int, list[str]]
@@ -22,7 +23,7 @@ def read_conll(path: Path, gold: Sequence[Example]) -> Imported:
     """Tagged words with boxes. An I- that continues nothing opens an entity.
 
     Raises:
-        FileError: a malformed line, words that are not the gold data's, a tweet that is missing,
+        InputError: a malformed line, words that are not the gold data's, a tweet that is missing,
             unknown or there twice.
         OSError: the file cannot be read.
     """
@@ -31,13 +32,13 @@ def read_conll(path: Path, gold: Sequence[Example]) -> Imported:
     for number, id_, rows in _tweets(path):
         fields = Fields({}, f"{path}:{number}: id {id_!r}")
         if id_ not in known:
-            raise fields.error(f"this id is not in the gold data{fields.near(id_, known)}")
+            raise fields.error(f"this id is not in the gold data{did_you_mean(id_, known)}")
         if id_ in found:
             raise fields.error("this id stands twice")
         found[id_] = tuple(_entities(path, id_, rows, known[id_].words))
     missing = [id_ for id_ in known if id_ not in found]
     if missing:
-        raise FileError(
+        raise InputError(
             f"{path}: {len(missing)} of {len(known)} ids of the gold data are missing: "
             f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
         )
@@ -53,10 +54,10 @@ def _tweets(path: Path) -> Iterator[tuple[int, str, list[Row]]]:
         try:
             text = line.decode("utf-8").removesuffix("\r")
         except UnicodeDecodeError as fault:
-            raise FileError(f"{path}:{number}: not UTF-8 at byte {fault.start}") from fault
+            raise InputError(f"{path}:{number}: not UTF-8 at byte {fault.start}") from fault
         if text.startswith(HEAD) and "\t" not in text:
             if head is not None:
-                raise FileError(
+                raise InputError(
                     f"{path}:{number}: {text!r} inside a tweet; put a blank line before"
                 )
             head = number, text.removeprefix(HEAD).strip()
@@ -65,7 +66,7 @@ def _tweets(path: Path) -> Iterator[tuple[int, str, list[Row]]]:
                 yield *head, rows
             head, rows = None, []
         elif head is None:
-            raise FileError(f"{path}:{number}: a tweet begins without a line {HEAD}<id>")
+            raise InputError(f"{path}:{number}: a tweet begins without a line {HEAD}<id>")
         else:
             rows.append((number, text.split("\t")))
 
@@ -75,7 +76,7 @@ def _entities(
 ) -> Iterator[Prediction]:
     if len(rows) != len(words):
         place = f"{path}:{rows[0][0]}: " if rows else f"{path}: "
-        raise FileError(
+        raise InputError(
             f"{place}id {id_!r}: {len(rows)} words, but the gold data have {len(words)}"
         )
     start, kind, box = 0, "", None

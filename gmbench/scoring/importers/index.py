@@ -31,7 +31,7 @@ def read_index(
         none: the index that means *none*: 0, or the number of candidates the model chose from.
 
     Raises:
-        FileError: a malformed line, or an index that names no candidate.
+        InputError: a malformed line, or an index that names no candidate.
         OSError: the file cannot be read.
     """
     found, notes = {}, []

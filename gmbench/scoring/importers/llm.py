@@ -32,7 +32,7 @@ def read_llm(path: Path, gold: Sequence[Example]) -> Imported:
     """Answers of a language model.
 
     Raises:
-        FileError: a malformed line, an answer without JSON, or an entity without name or type.
+        InputError: a malformed line, an answer without JSON, or an entity without name or type.
         OSError: the file cannot be read.
     """
     found, notes = {}, []
@@ -52,7 +52,7 @@ def answered(fields: Fields, answer: Any) -> list[Any]:
     """The list of entities in an answer.
 
     Raises:
-        FileError: there is none.
+        InputError: there is none.
     """
     if isinstance(answer, str):
         answer = _first_json(fields, answer)

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gmbench.core.entities import Example, Prediction
-from gmbench.core.records import Fields, FileError
+from gmbench.core.errors import InputError, did_you_mean
+from gmbench.core.records import Fields
 from gmbench.scoring.files import lines_for
 from gmbench.scoring.importers.common import Imported, Places, box_or_none
 
@@ -35,7 +36,7 @@ def read_surface(path: Path, gold: Sequence[Example]) -> Imported:
     """Names, types and boxes as JSON.
 
     Raises:
-        FileError: a malformed line.
+        InputError: a malformed line.
         OSError: the file cannot be read.
     """
     found, notes = {}, []
@@ -59,7 +60,7 @@ def read_e2e(path: Path, gold: Sequence[Example]) -> Imported:
     """Answers of ``name|type|box`` parted by semicolons or line ends.
 
     Raises:
-        FileError: a malformed line or answer.
+        InputError: a malformed line or answer.
         OSError: the file cannot be read.
     """
     found, notes = {}, []
@@ -78,7 +79,7 @@ def triples(fields: Fields, answer: str, places: Places) -> list[Prediction]:
     """The predictions in one answer.
 
     Raises:
-        FileError: a part is not ``name|type|box``.
+        InputError: a part is not ``name|type|box``.
     """
     inside = ANSWER.search(answer)
     found = []
@@ -97,7 +98,7 @@ def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
     """Text lines, one for each entity.
 
     Raises:
-        FileError: a malformed line, or an image that no example has.
+        InputError: a malformed line, or an image that no example has.
         OSError: the file cannot be read.
     """
     known = {example.id: example for example in gold}
@@ -108,16 +109,16 @@ def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
         try:
             text = line.decode("utf-8").strip()
         except UnicodeDecodeError as fault:
-            raise FileError(f"{where}: not UTF-8 at byte {fault.start}") from fault
+            raise InputError(f"{where}: not UTF-8 at byte {fault.start}") from fault
         if not text:
             continue
         match = RIVEG.fullmatch(text)
         if match is None:
-            raise FileError(f"{where}: not ID.jpg###name(TYPE)###description###flag###&[box]")
+            raise InputError(f"{where}: not ID.jpg###name(TYPE)###description###flag###&[box]")
         id_ = match["id"]
         fields = Fields({}, f"{where}: id {id_!r}")
         if id_ not in known:
-            raise fields.error(f"this id is not in the gold data{fields.near(id_, known)}")
+            raise fields.error(f"this id is not in the gold data{did_you_mean(id_, known)}")
         sentence = places.setdefault(id_, Places(known[id_].words, fields.where))
         box = None if match["flag"] == "0" else box_or_none(fields, "box", _json(match["box"]))
         found[id_].append(Prediction(*sentence.place(match["text"].strip()), match["type"], box))

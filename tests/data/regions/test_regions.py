@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from gmbench.core.errors import DataError, MissingRegions
+from gmbench.core.errors import InputError, MissingRegions
 from gmbench.data.regions.vinvl import Grid, JsonLines, RegionSource, VinVL
 
 BOXES = np.array([[1, 2, 30, 40], [-5, -5, 200, 90], [50, 60, 50, 70], [1, 2, 30, 40]], np.float32)
@@ -56,7 +56,7 @@ def test_features_only_on_demand_and_beside_their_boxes(tmp_path):
 def test_optional_keys(tmp_path):
     npz(tmp_path, scores=None, box_features=None, num_boxes=None)
     assert ask(VinVL(folder=tmp_path)).scores is None
-    with pytest.raises(DataError, match="no 'box_features'; it has bounding_boxes, objects"):
+    with pytest.raises(InputError, match="no 'box_features'; it has bounding_boxes, objects"):
         ask(VinVL(folder=tmp_path, features=True))
 
 
@@ -91,7 +91,7 @@ def test_no_box_at_all(tmp_path):
 )
 def test_a_wrong_npz_names_key_and_shapes(tmp_path, changes, parts):
     path = npz(tmp_path, **changes)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(InputError) as caught:
         ask(VinVL(folder=tmp_path, features=True))
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
@@ -105,11 +105,11 @@ def test_files_that_are_no_npz(tmp_path):
     cases = [b"", b"text", whole[: len(whole) // 2], pickle.dumps({"a": 1})]
     for data in cases:
         (tmp_path / "1.jpg.npz").write_bytes(data)
-        with pytest.raises(DataError, match=r"1\.jpg\.npz: "):
+        with pytest.raises(InputError, match=r"1\.jpg\.npz: "):
             ask(VinVL(folder=tmp_path))
     with (tmp_path / "1.jpg.npz").open("wb") as stream:
         np.save(stream, BOXES)
-    with pytest.raises(DataError, match="not an npz"):
+    with pytest.raises(InputError, match="not an npz"):
         ask(VinVL(folder=tmp_path))
 
 
@@ -118,7 +118,7 @@ def test_a_flipped_bit_is_found(tmp_path):
     data = bytearray(path.read_bytes())
     data[data.index(BOXES.tobytes()) + 1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(DataError, match="'bounding_boxes' cannot be read"):
+    with pytest.raises(InputError, match="'bounding_boxes' cannot be read"):
         ask(VinVL(folder=tmp_path))
 
 
@@ -182,15 +182,15 @@ def test_json_lines(tmp_path):
 )
 def test_a_bad_line_is_named(tmp_path, row):
     path = lines(tmp_path, {"id": 0, "boxes": []}, row)
-    with pytest.raises(DataError, match=r"boxes\.jsonl:2: not a line of candidates"):
+    with pytest.raises(InputError, match=r"boxes\.jsonl:2: not a line of candidates"):
         ask(JsonLines(path=path))
 
 
 def test_a_repeated_id_and_a_missing_file(tmp_path):
     path = lines(tmp_path, {"id": 1, "boxes": []}, {"id": "1", "boxes": []})
-    with pytest.raises(DataError, match=r"boxes\.jsonl:2: '1' for the second time"):
+    with pytest.raises(InputError, match=r"boxes\.jsonl:2: '1' for the second time"):
         ask(JsonLines(path=path))
-    with pytest.raises(DataError, match=r"cannot be read .*regions\.path"):
+    with pytest.raises(InputError, match=r"cannot be read .*regions\.path"):
         ask(JsonLines(path=tmp_path / "absent.jsonl"))
 
 
@@ -228,5 +228,5 @@ def test_the_real_npz(shared):
             assert np.array_equal(found.features, raw["box_features"])
             assert np.array_equal(found.scores, raw["scores"].astype(np.float64))
         assert len(VinVL(folder=path.parent, k=5)(id=tweet, image=None, size=size)) == 5
-        with pytest.raises(DataError, match="same archive"):
+        with pytest.raises(InputError, match="same archive"):
             VinVL(folder=path.parent)(id=tweet, image=None, size=(256, 200))

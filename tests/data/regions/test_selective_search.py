@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from gmbench.core.errors import DataError
+from gmbench.core.errors import InputError
 from gmbench.data.regions.noisy import pairwise_iou
 from gmbench.data.regions.selective_search import APART, LEAST_SIDE, SelectiveSearch
 
@@ -78,6 +78,6 @@ def test_a_picture_of_nothing_has_no_candidate(tmp_path):
 
 def test_without_opencv_one_line_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(DataError, match=r"pip install 'gmbench\[regions\]'") as error:
+    with pytest.raises(InputError, match=r"pip install 'gmbench\[regions\]'") as error:
         SelectiveSearch()
     assert "\n" not in str(error.value)

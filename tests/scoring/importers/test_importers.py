@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gmbench.core.entities import Box, Example, Prediction
-from gmbench.core.records import FileError
+from gmbench.core.errors import InputError
 from gmbench.scoring.importers.common import Imported, occurrences
 from gmbench.scoring.importers.conll import read_conll
 from gmbench.scoring.importers.index import read_index
@@ -71,7 +71,7 @@ def test_index_of_a_candidate(
 def test_an_index_of_nothing_is_named(
     tmp_path: Path, region: object, none: int, message: str
 ) -> None:
-    with pytest.raises(FileError, match=r"p\.jsonl:1: id '7': entities\[0\]: " + message):
+    with pytest.raises(InputError, match=r"p\.jsonl:1: id '7': entities\[0\]: " + message):
         read_index(written(tmp_path, indexed(region), NOTHING), GOLD, CANDIDATES, none)
 
 
@@ -113,7 +113,7 @@ def test_a_surface_that_is_not_there_counts_as_wrong(tmp_path: Path) -> None:
 
 def test_two_boxes_of_one_prediction_are_refused(tmp_path: Path) -> None:
     row = {"text": "NBA", "type": "ORG", "box": [[1, 2, 3, 4], [5, 6, 7, 8]]}
-    with pytest.raises(FileError, match="box holds 2 boxes; a prediction has one or none"):
+    with pytest.raises(InputError, match="box holds 2 boxes; a prediction has one or none"):
         read_surface(written(tmp_path, {"id": "7", "entities": [row]}, NOTHING), GOLD)
 
 
@@ -154,7 +154,7 @@ def test_e2e_answers(tmp_path: Path) -> None:
 )
 def test_a_malformed_e2e_answer_is_named(tmp_path: Path, answer: object, message: str) -> None:
     lines = ({"id": "7", "answer": answer}, {"id": "8", "answer": ""})
-    with pytest.raises(FileError, match=r"p\.jsonl:1: id '7': " + message):
+    with pytest.raises(InputError, match=r"p\.jsonl:1: id '7': " + message):
         read_e2e(written(tmp_path, *lines), GOLD)
 
 
@@ -179,7 +179,7 @@ def test_riveg_lines(tmp_path: Path) -> None:
     ],
 )
 def test_a_malformed_riveg_line_is_named(tmp_path: Path, line: str, message: str) -> None:
-    with pytest.raises(FileError, match=message):
+    with pytest.raises(InputError, match=message):
         read_riveg(written(tmp_path, line), GOLD)
 
 
@@ -189,7 +189,7 @@ def test_bytes_that_are_no_text_are_named(
 ) -> None:
     path = tmp_path / "p.txt"
     path.write_bytes(b"\n\xff\n")
-    with pytest.raises(FileError, match=r"p\.txt:2: not UTF-8 at byte 0"):
+    with pytest.raises(InputError, match=r"p\.txt:2: not UTF-8 at byte 0"):
         read(path, GOLD)
 
 
@@ -241,14 +241,14 @@ def test_a_malformed_conll_line_is_named(tmp_path: Path, old: str, new: str, mes
     assert old in CONLL
     path = tmp_path / "p.txt"
     path.write_text(CONLL.replace(old, new, 1))
-    with pytest.raises(FileError, match=message):
+    with pytest.raises(InputError, match=message):
         read_conll(path, GOLD)
 
 
 def test_a_tweet_missing_in_conll_is_named(tmp_path: Path) -> None:
     path = tmp_path / "p.txt"
     path.write_text(CONLL.split("\n\n")[0])
-    with pytest.raises(FileError, match="1 of 2 ids of the gold data are missing: 8"):
+    with pytest.raises(InputError, match="1 of 2 ids of the gold data are missing: 8"):
         read_conll(path, GOLD)
 
 
@@ -293,7 +293,7 @@ def test_llm_answers(tmp_path: Path, answer: object) -> None:
 )
 def test_a_malformed_llm_answer_is_named(tmp_path: Path, answer: object, message: str) -> None:
     lines = ({"id": "7", "answer": answer}, {"id": "8", "answer": "[]"})
-    with pytest.raises(FileError, match=r"p\.jsonl:1: id '7': " + message):
+    with pytest.raises(InputError, match=r"p\.jsonl:1: id '7': " + message):
         read_llm(written(tmp_path, *lines), GOLD)
 
 
@@ -302,5 +302,5 @@ def test_a_missing_tweet_is_named(
     tmp_path: Path, read: Callable[[Path, tuple[Example, ...]], Imported]
 ) -> None:
     key = "entities" if read is read_surface else "answer"
-    with pytest.raises(FileError, match="1 of 2 ids of the gold data are missing: 8"):
+    with pytest.raises(InputError, match="1 of 2 ids of the gold data are missing: 8"):
         read(written(tmp_path, {"id": "7", key: []}), GOLD)
