@@ -13,7 +13,6 @@ VERBS = {
     "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
     "export": "a finished run's model as a folder that anybody can load",
     "bench": "speed and memory against floors measured in the same run",
-    "replay": "make the step once more that ended a run in NaN",
     "pretrain": "pretrain the tiny encoders, or check the shipped weights",
 }
 
@@ -32,7 +31,7 @@ exit codes of every verb:
   1    a failure in the work itself (run: failure.json holds it; prepare: a run would not start;
        bench: slower than --against)
   2    bad command line, configuration or input; a line on standard error says what to do
-  3    run: a loss or gradient that is not finite (replay makes that step again)
+  3    run: a loss or gradient that is not finite
   130  interrupted
 """
 

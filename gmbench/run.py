@@ -113,7 +113,7 @@ def main() -> int:
 
 
 def _own_exit_code(error: Exception) -> int | None:
-    from gmbench.training.nonfinite import EXIT_NONFINITE, cause_of
+    from gmbench.training.failures import EXIT_NONFINITE, cause_of
 
     return EXIT_NONFINITE if cause_of(error) == "nan" else None
 

@@ -219,8 +219,7 @@ class Optim:
 class Trainer:
     """conf/trainer: how long, how much at once, on what.
 
-    ``may_skip_steps``: training steps that may be left out because a loss, gradient or cost is not
-    finite. ``may_miss_saves``: checkpoints that a full disk may cost before the run ends.
+    ``may_miss_saves``: checkpoints that a full disk may cost before the run ends.
     ``peer_timeout``: seconds that a process waits for the others in a step.
     """
 
@@ -234,7 +233,6 @@ class Trainer:
     nodes: Count = 1
     num_threads: Count | None = None
     deterministic: bool = True
-    may_skip_steps: Annotated[int, Range(0)] = 0
     may_miss_saves: Annotated[int, Range(0)] = 3
     peer_timeout: Annotated[float, Range(0, above=True)] = 120.0
 

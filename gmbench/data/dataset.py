@@ -17,7 +17,6 @@ from gmbench.core.tensors import Batch, Targets
 from gmbench.data.features import RegionFeatures
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
-from gmbench.faults import strike
 
 
 # Words to sub-words with a fast tokenizer: no word is ever lost.
@@ -124,7 +123,6 @@ class GroundedDataset(Dataset[Item]):
         return len(self.examples)
 
     def __getitem__(self, index: int) -> Item:
-        strike("load")
         example = self.examples[index]
         boxes = np.zeros((1, 4))
         if "regions" in self.inputs and example.candidates is not None:

@@ -136,7 +136,6 @@ def build_run(cfg: DictConfig) -> Run:
         optim=OptimSettings(**construct(cfg.optim)),
         metrics={name: GroundedF1(gold=data.gold(name), types=types) for name in ("dev", "test")},
         select="gmner" if saw_pixels else "mner",
-        may_skip=cfg.trainer.get("may_skip_steps", 0),
     )
     return Run(source=source, data=data, module=module, saw_pixels=saw_pixels)
 

@@ -31,11 +31,9 @@ from gmbench.lifecycle.tracking import Tracking, tracked
 from gmbench.reporting.record import RunResult, Selection, write_result
 from gmbench.reporting.tables import show
 from gmbench.scoring.files import write_predictions
-from gmbench.training.checkpoints import Checkpoints
-from gmbench.training.durable_files import NoRoom, checkpoint_bytes, require_room
-from gmbench.training.loggers import join, set_aside
+from gmbench.training.checkpoints import Checkpoints, NoRoom, checkpoint_bytes, require_room
+from gmbench.training.failures import PEER, cause_of, message_of
 from gmbench.training.matching_stability import MatchingStability
-from gmbench.training.nonfinite import PEER, cause_of, message_of
 from gmbench.training.resume import ExactResume, Identity
 from gmbench.training.trainer import TrainerSettings, build_trainer
 
@@ -122,7 +120,6 @@ def _compute(
     write_predictions(predictions, run.module.predictions)
     store_analysis(run, folder, f"{cfg.model.name} seed {cfg.seed}")
     result = record(cfg, run, trainer, fit, identity.data, overrides, predictions, began)
-    join(folder)
     if cfg.mode == "train":
         store_curves(folder, saw_pixels=run.saw_pixels)
     result = replace(result, attempt=ended_attempt(folder, "done"))
@@ -140,14 +137,10 @@ def _train(
         require_room(folder, checkpoint_bytes(run.module.model, run.module.learns))
     except NoRoom as full:
         raise InputError([str(full.strerror)]) from full
-    if trainer.is_global_zero:
-        set_aside(folder, start.steps)
     path = None if start.checkpoint is None else str(start.checkpoint)
     trainer.fit(run.module, run.data, ckpt_path=path, weights_only=True)
     kept = trainer.checkpoint_callback
     assert isinstance(kept, Checkpoints)
-    lost = {"disk": kept.io.missed, "nan": run.module.skips.taken}
-    degraded = tuple(cause for cause, count in lost.items() if count)
     return Fit(
         checkpoint=kept.best,
         selection=Selection(
@@ -159,7 +152,7 @@ def _train(
         seconds=kept.seconds,
         earlier=kept.earlier,
         exact=start.exact,
-        degraded=degraded,
+        degraded=("disk",) if kept.io.missed else (),
         samples=len(run.data.splits["train"].examples) * trainer.current_epoch,
     )
 

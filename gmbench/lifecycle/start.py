@@ -22,7 +22,7 @@ from gmbench.training.durable_files import (
     intact,
     write_durably,
 )
-from gmbench.training.resume import Identity, Origin, read_origin
+from gmbench.training.resume import Identity, read_identity
 
 log = logging.getLogger("gmbench")
 
@@ -35,12 +35,10 @@ class Start:
 
     Attributes:
         checkpoint: to go on from; None = at the beginning.
-        steps: done before it.
         exact: whether every digit will be that of an unbroken run.
     """
 
     checkpoint: Path | None = None
-    steps: int = 0
     exact: bool = True
 
 
@@ -91,10 +89,9 @@ def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
     if auto and not path.is_file() and not path.with_name(PREVIOUS).is_file():
         return Start()
     try:
-        path, origin = _readable(path)
+        path, found = _readable(path)
     except DamagedCheckpoint as fault:
         return _refuse(auto, str(fault))
-    found = origin.identity
     another = list(found.another_run(identity))
     if another:
         return _refuse(auto, f"{path} is of {' and '.join(another)}")
@@ -113,7 +110,7 @@ def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
         folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / "best.ckpt", lambda stream: stream.write(best))
     log.info("going on from %s", path)
-    return Start(path, origin.steps, exact=not digits)
+    return Start(path, exact=not digits)
 
 
 def forget_previous(folder: Path) -> None:
@@ -122,7 +119,7 @@ def forget_previous(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _readable(path: Path) -> tuple[Path, Origin]:
+def _readable(path: Path) -> tuple[Path, Identity]:
     """The checkpoint or its forerunner, and who wrote it.
 
     Raises:
@@ -137,10 +134,10 @@ def _readable(path: Path) -> tuple[Path, Origin]:
     # The forerunner of a damaged last one: its best epoch is made again, unless it was before.
     if fault is not None and path.name != PREVIOUS:
         raise DamagedCheckpoint(f"{best}, the best so far, is damaged ({fault})")
-    origin = read_origin(path)
-    if origin is None:
+    identity = read_identity(path)
+    if identity is None:
         raise DamagedCheckpoint(f"{path} does not say which run wrote it")
-    return path, origin
+    return path, identity
 
 
 def _refuse(auto: bool, why: str) -> Start:

@@ -1,9 +1,11 @@
-"""When a checkpoint is written: after each epoch ``last``, and ``best`` where dev was better."""
+"""Checkpoints: ``last`` after each epoch, ``best`` if dev improved, and the room that they take."""
 
 import errno
 import logging
 import math
+import shutil
 import time
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import lightning
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
 
 from gmbench.core.distributed import NonFinite, over_all
 from gmbench.training.durable_files import (
@@ -24,52 +27,52 @@ from gmbench.training.durable_files import (
     write_durably,
 )
 
-# How Lightning writes and reads a checkpoint here: whole, durable, verified, never unpickled.
-# Lightning's own writer leaves temporary files in another folder when it is killed, and in version
-# 2.6.6 reports nothing where a file may not be written.
 log = logging.getLogger("gmbench")
 
 
 class DurableCheckpoints(CheckpointIO):
-    """Checkpoints as ``durable`` writes them; ``last.ckpt`` keeps the one before it.
+    """Write checkpoints durably, keep the previous ``last.ckpt``, verify and never unpickle.
+
+    Lightning's own writer leaves temporary files outside the folder when it is killed and, in
+    version 2.6.6, reports nothing if a file may not be written.
+
+    Args:
+        may_miss: number of checkpoints that a full disk may cost before training ends.
 
     Attributes:
-        may_miss: so many may get lost to a full disk before training ends.
-        missed: so many have been.
+        missed: number of checkpoints lost so far.
     """
 
     def __init__(self, may_miss: int = 0) -> None:
-        """Keep the setting."""
         self.may_miss = may_miss
         self.missed = 0
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write a checkpoint, or with a warning none where the disk is full.
+        """Write a checkpoint; on a full disk, warn and keep the old one.
 
         Raises:
-            OSError: no space left once more than may be, or no right to write; the old file still
-                is there.
+            OSError: no right to write, or no space left once too often; the old file is untouched.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            write_durably(path, lambda stream: torch.save(checkpoint, stream), keep=kept(path))
+            write_durably(path, lambda stream: torch.save(checkpoint, stream), keep=_kept(path))
         except OSError as error:
             self.miss(path, error)
 
     def miss(self, path: Path, error: OSError) -> None:
-        """Let a checkpoint go that a full disk refused.
+        """Count a checkpoint as lost to a full disk.
 
         Raises:
-            OSError: as given: another error, or one too many.
+            OSError: as given, if it has another reason or is one too many.
         """
         if not is_full(error) or self.missed >= self.may_miss:
             raise error
         self.missed += 1
         log.warning(
-            "%s: not written, %s; the one before it stays (%d of %d that may be missed)",
+            "%s: not written, %s; the previous one stays (%d of %d that may be missed)",
             path,
             error.strerror,
             self.missed,
@@ -79,10 +82,10 @@ class DurableCheckpoints(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint; nothing but tensors and plain containers, whatever is asked for.
+        """Read a checkpoint: tensors and plain containers only, even if ``weights_only=False``.
 
         Raises:
-            DamagedCheckpoint: its digest does not fit, and there is no other to take.
+            DamagedCheckpoint: its digest does not match, and nothing can replace it.
         """
         loaded: dict[str, Any] = torch.load(
             intact(Path(path)), map_location=map_location or "cpu", weights_only=True
@@ -95,103 +98,93 @@ class DurableCheckpoints(CheckpointIO):
         sidecar_of(Path(path)).unlink(missing_ok=True)
 
 
-def kept(path: Path) -> Path | None:
+def _kept(path: Path) -> Path | None:
     """Where the old ``last.ckpt`` goes; any other checkpoint is just replaced."""
     return path.with_name(PREVIOUS) if path.name == "last.ckpt" and digests(path) else None
 
 
 class Checkpoints(Checkpoint):
-    """Keeps ``best.ckpt``, ``last.ckpt`` and ``previous.ckpt``, the last one's forerunner.
+    """Keep ``best.ckpt``, ``last.ckpt`` and ``previous.ckpt``, the ``last.ckpt`` before it.
 
-    Lightning's ModelCheckpoint writes ``last`` only where it also writes ``best``, and takes a
-    score that is not a number for a very low one. Here a state that is both is written once.
+    Lightning's ModelCheckpoint writes ``last`` only when it also writes ``best``, and takes a NaN
+    score for a very low one. Here a state that is both best and last is written once.
+
+    Args:
+        folder: of the checkpoints.
+        monitor: the logged value whose maximum is the best.
+        io: the trainer's writer; counts the checkpoints that a full disk cost.
 
     Attributes:
-        score: of the best epoch so far, or None.
-        epoch: which it was.
-        seconds: of training so far, interruptions left out.
+        score, epoch: of the best epoch so far, or None.
+        seconds: of training so far, without interruptions.
         earlier: those of them before the last interruption.
     """
 
     def __init__(self, folder: Path, monitor: str, io: DurableCheckpoints) -> None:
-        """Keep the settings.
-
-        Args:
-            folder: where checkpoints lie.
-            monitor: the logged figure whose greatest value is the best.
-            io: what the trainer writes them with; counts those that a full disk cost.
-        """
         self.folder = folder
+        self.best, self.last = folder / "best.ckpt", folder / "last.ckpt"
         self.io = io
         self.monitor = monitor
         self.score: float | None = None
         self.epoch: int | None = None
         self.seconds = self.earlier = 0.0
-        self._stop = False
+        self._stopped = False
         self._since = 0.0
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint of the best epoch."""
-        return self.folder / "best.ckpt"
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint of the last epoch."""
-        return self.folder / "last.ckpt"
 
     def setup(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
     ) -> None:
-        """Remove what killed processes left half-written."""
+        """Remove temporary files of killed processes."""
         if trainer.is_global_zero:
             sweep(self.folder)
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Start the clock; a run whose patience had ended stays ended."""
+        """Start the clock; a run that had stopped early stays stopped."""
         self._since = time.perf_counter()
-        trainer.should_stop = trainer.should_stop or self._stop
+        trainer.should_stop = trainer.should_stop or self._stopped
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Write the state after this epoch.
 
-        One that a full disk refuses, and may, is not the best one either: what is chosen in the
-        end is on the disk.
+        A checkpoint lost to a full disk is not the best one either: what is chosen in the end
+        exists.
 
         Raises:
             NonFinite: the score is NaN or infinite.
-            OSError: it cannot be written; the checkpoints before it still are there.
+            OSError: it cannot be written; the previous checkpoints are untouched.
         """
         score = float(trainer.callback_metrics[self.monitor])
         if not math.isfinite(score):
             raise NonFinite(f"{self.monitor} is {score} after epoch {trainer.current_epoch}")
         now = time.perf_counter()
         self.seconds, self._since = self.seconds + now - self._since, now
-        self._stop = bool(trainer.should_stop)
+        self._stopped = bool(trainer.should_stop)
         for logger in trainer.loggers:
-            logger.save()  # what led here must not be lost when what follows is
+            logger.save()  # the curve up to a checkpoint exists wherever the checkpoint does
         if self.score is not None and score <= self.score:
             trainer.save_checkpoint(self.last)
             return
-        before = self.score, self.epoch, self.io.missed
+        score_before, epoch_before, missed_before = self.score, self.epoch, self.io.missed
         self.score, self.epoch = score, trainer.current_epoch
         trainer.save_checkpoint(self.best)
-        if _any(self.io.missed > before[2], trainer):  # the first process writes, all must know
-            self.score, self.epoch = before[:2]
+        missed = float(self.io.missed > missed_before)
+        # The first process writes, all must know.
+        if over_all(torch.tensor(missed, device=trainer.strategy.root_device)):
+            self.score, self.epoch = score_before, epoch_before
         elif trainer.is_global_zero:
             try:
-                duplicate(self.best, self.last, keep=kept(self.last))
+                duplicate(self.best, self.last, keep=_kept(self.last))
             except OSError as error:
                 self.io.miss(self.last, error)
 
     def on_train_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """See to it that there is a checkpoint to test.
+        """Make sure that there is a checkpoint to test.
 
         Raises:
             OSError: the disk was full each time.
@@ -200,23 +193,57 @@ class Checkpoints(Checkpoint):
             raise OSError(errno.ENOSPC, f"{self.best}: never written, the disk was full")
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return {
             "score": self.score,
             "epoch": self.epoch,
             "seconds": self.seconds,
-            "stop": self._stop,
+            "stop": self._stopped,
             "missed": self.io.missed,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As :meth:`state_dict` gave it."""
+        """Restore what :meth:`state_dict` returned."""
         self.score, self.epoch = state_dict["score"], state_dict["epoch"]
-        self.seconds, self._stop = state_dict["seconds"], state_dict["stop"]
-        self.earlier = self.seconds
+        self.seconds = self.earlier = state_dict["seconds"]
+        self._stopped = state_dict["stop"]
         self.io.missed = state_dict.get("missed", 0)
 
 
-def _any(flag: bool, trainer: lightning.Trainer) -> bool:
-    """Whether it holds in any process."""
-    return bool(over_all(torch.tensor(float(flag), device=trainer.strategy.root_device)))
+MARGIN = 256 * 2**20
+"""Bytes for everything that a run writes beside checkpoints: predictions, figures, pictures."""
+
+COPIES = 3
+"""Checkpoints on the disk while one is written: best, last, and the one being written."""
+
+
+class NoRoom(OSError):
+    """A run would fill the disk."""
+
+
+def checkpoint_bytes(model: nn.Module, learns: AbstractSet[str]) -> int:
+    """Estimate the size of a checkpoint: all weights, and AdamW's moments of those that learn."""
+    state = model.state_dict().values()
+    weights: int = sum(tensor.nbytes for tensor in state)
+    moments: int = sum(2 * p.nbytes for name, p in model.named_parameters() if name in learns)
+    return weights + moments
+
+
+def require_room(folder: Path, checkpoint: int) -> None:
+    """Refuse to start a run that the disk cannot hold.
+
+    Args:
+        folder: of the run; it need not exist yet.
+        checkpoint: bytes of one checkpoint.
+
+    Raises:
+        NoRoom: says how much is free and how much is needed.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    free, needed = shutil.disk_usage(there).free, COPIES * checkpoint + MARGIN
+    if free < needed:
+        raise NoRoom(
+            errno.ENOSPC,
+            f"runs: {free / 2**20:,.0f} MiB are free in {there}, but checkpoints and results may "
+            f"take {needed / 2**20:,.0f} MiB; make room, or set runs=FOLDER on another disk",
+        )

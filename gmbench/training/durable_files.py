@@ -1,6 +1,6 @@
-"""Files that are either whole or absent, are known by digest and survive a crash of the machine.
+"""Write files that are either whole or absent, and recognise them by digest.
 
-Beside ``last.ckpt`` lies ``last.ckpt.json``: sizes and SHA-256 of the file and of the one before it,
+Beside ``last.ckpt`` lies ``last.ckpt.json``: size and SHA-256 of the file and of the one before it,
 so that no crash between the two renames leaves a file without its digest.
 """
 
@@ -183,7 +183,7 @@ def damage(path: Path) -> str | None:
 
 
 def intact(path: Path) -> Path:
-    """Return ``path``, or ``previous.ckpt`` (with a warning) if ``path`` is a damaged ``last.ckpt``.
+    """Return ``path``; if it is a damaged ``last.ckpt``, warn and return ``previous.ckpt``.
 
     Raises:
         FileNotFoundError: neither exists.

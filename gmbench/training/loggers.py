@@ -1,190 +1,123 @@
-"""Where a trainer's figures go: metrics.csv always, TensorBoard and any further taker on demand."""
+"""Loggers of a run: ``metrics.csv`` always, TensorBoard and one more on demand."""
 
 import csv
 import io
 import logging
-from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
 
 from gmbench.core.files import write_atomically
-from gmbench.faults import strike
 from gmbench.training.durable_files import is_full
 
-# metrics.csv of a run that was interrupted: Lightning begins the file anew, here it goes on.
-FILE, BEFORE = "metrics.csv", "metrics.before.csv"
-
-Row = dict[str, str]
-
-
-def set_aside(folder: Path, steps: int) -> None:
-    """Keep the rows of the first ``steps`` steps until :func:`join`; drop all others.
-
-    Args:
-        folder: the run folder.
-        steps: done before the checkpoint that training goes on from; 0 for a run begun anew.
-    """
-    rows = [row for row in _read(folder / BEFORE) + _read(folder / FILE) if _step(row) < steps]
-    if rows:
-        _write(folder / BEFORE, rows)
-    else:
-        (folder / BEFORE).unlink(missing_ok=True)
-
-
-def join(folder: Path) -> None:
-    """Put the rows kept before in front of those written since."""
-    before = _read(folder / BEFORE)
-    if before:
-        _write(folder / FILE, before + _read(folder / FILE))
-    (folder / BEFORE).unlink(missing_ok=True)
-
-
-def _read(path: Path) -> list[Row]:
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _step(row: Row) -> int:
-    """A row that was cut off has none and is dropped."""
-    step = row.get("step") or ""
-    return int(step) if step.isdecimal() else 2**63
-
-
-def _write(path: Path, rows: list[Row]) -> None:
-    names = sorted({name for row in rows for name in row if name})
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, fieldnames=names, extrasaction="ignore")
-    table.writeheader()
-    table.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
-
-
-# metrics.csv: the figures of a run, written whole each time, so that no row is ever torn.
 log = logging.getLogger("gmbench")
 
-EVERY = 100
-"""Points between two writes; each epoch's end writes too."""
+TENSORBOARD = "tensorboard"
+"""Folder of TensorBoard's event files in a run folder."""
 
 
-class MetricsFile(Logger):
-    """Keeps every figure and replaces ``metrics.csv`` by a longer one.
+class WholeFileWriter(ExperimentWriter):
+    """Replace ``metrics.csv`` as a whole, so that no row is ever torn or lost to a full disk.
 
-    Lightning's CSVLogger appends, and begins the file anew where a figure is new: a full disk
-    leaves half a row, or no rows at all. Here what a full disk refused is written the next time.
+    Lightning's own writer appends, and rewrites the file in place for each new column: a full disk
+    leaves half a row, or no rows at all. It also deletes the file of an interrupted run.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Begin a new file; one of an earlier run in the folder is replaced.
-
-        Args:
-            folder: the run folder.
-        """
-        super().__init__()
-        self._folder = folder
-        self._rows: list[dict[str, float | int]] = []
-        self._unwritten = 0
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        self._written = 0
         self._warned = False
 
-    @property
-    def name(self) -> str:
-        """What Lightning shows."""
-        return "csv"
+    def _check_log_dir_exists(self) -> None:
+        """Keep the file until it is replaced, so that a resumed run can continue it."""
 
-    @property
-    def version(self) -> str:
-        """None of its own: one run folder, one run."""
-        return ""
+    def continue_from(self, step: int) -> None:
+        """Put the rows of the file that come before a step in front of the new ones."""
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="") as file:
+                rows: list[dict[str, Any]] = [
+                    {name: value for name, value in row.items() if value}
+                    for row in csv.DictReader(file)
+                ]
+            self.metrics[:0] = [row for row in rows if int(row.get("step", step)) < step]
 
-    @property
-    def log_dir(self) -> str:
-        """The run folder."""
-        return str(self._folder)
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """One row."""
-        values = {n: v.item() if isinstance(v, Tensor) else v for n, v in metrics.items()}
-        self._rows.append({**values, "step": len(self._rows) if step is None else step})
-        self._unwritten += 1
-        if self._unwritten >= EVERY:
-            self.save()
-
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the run folder holds the whole configuration."""
-
-    @rank_zero_only
     def save(self) -> None:
-        """Write all rows; on a full disk the file stays as it was, and the rows here.
+        """Write all rows; on a full disk, keep the file and try again next time.
 
         Raises:
             OSError: it cannot be written for another reason.
         """
-        if not self._unwritten:
+        if len(self.metrics) == self._written:
             return
-        names = sorted({name for row in self._rows for name in row})
         text = io.StringIO(newline="")
-        table = csv.DictWriter(text, fieldnames=names)
+        table = csv.DictWriter(text, fieldnames=sorted({n for row in self.metrics for n in row}))
         table.writeheader()
-        table.writerows(self._rows)
+        table.writerows(self.metrics)
         try:
-            strike("log")
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._folder / FILE, text.getvalue().encode())
+            write_atomically(Path(self.metrics_file_path), text.getvalue().encode())
         except OSError as error:
             if not is_full(error):
                 raise
             if not self._warned:
-                log.warning("%s: not written, %s; trying again later", self._folder / FILE, error)
+                log.warning(
+                    "%s: not written, %s; trying again later", self.metrics_file_path, error
+                )
             self._warned = True
             return
-        self._unwritten = 0
+        self._written = len(self.metrics)
+
+
+class MetricsFile(CSVLogger):
+    """Lightning's CSVLogger for ``metrics.csv`` in a run folder, which a resumed run continues."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, name=None, version="")
+
+    @property
+    def experiment(self) -> WholeFileWriter:
+        """The writer."""
+        if self._experiment is None:
+            self._experiment = WholeFileWriter(str(self._save_dir))
+        assert isinstance(self._experiment, WholeFileWriter)
+        return self._experiment
 
     @rank_zero_only
-    def finalize(self, status: str) -> None:
-        """Write what is left."""
-        self.save()
+    def continue_from(self, step: int) -> None:
+        """Keep the rows before a step: 0 for a new run."""
+        self.experiment.continue_from(step)
 
-
-TENSORBOARD = "tensorboard"
-"""Folder of TensorBoard's event files in a run folder."""
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Log nothing: the run folder holds the whole configuration."""
 
 
 class Taker(Protocol):
     """Takes points of curves and must neither block nor raise."""
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """One point of each curve, at an optimiser step."""
+        """Take one point of each curve, at an optimiser step."""
 
 
 class TakerLogger(Logger):
-    """Hands every figure that Lightning logs to a taker, on the first process only."""
+    """Hands every logged value to a taker, on the first process only."""
 
     def __init__(self, taker: Taker, name: str) -> None:
-        """Keep the parts.
-
-        Args:
-            taker: of the figures.
-            name: shown by Lightning.
-        """
         super().__init__()
         self._taker = taker
         self._name = name
 
     @property
     def name(self) -> str:
-        """As given."""
+        """Name shown by Lightning."""
         return self._name
 
     @property
     def version(self) -> str:
-        """None of its own: one run folder, one run."""
+        """None: one run folder, one run."""
         return ""
 
     @rank_zero_only
@@ -192,21 +125,19 @@ class TakerLogger(Logger):
         """Pass the point on."""
         self._taker.log(metrics, step or 0)
 
-    def log_hyperparams(
-        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
-    ) -> None:
-        """Nothing: the taker has the whole configuration."""
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Log nothing: the taker has the whole configuration."""
 
 
 def build_loggers(
     folder: Path, *, tensorboard: bool = False, taker: Taker | None = None
 ) -> list[Logger]:
-    """``metrics.csv`` in the run folder, and beside it whatever was asked for.
+    """Build the loggers of a run.
 
     Args:
         folder: the run folder.
-        tensorboard: event files in its folder ``tensorboard``; needs that package.
-        taker: gets every figure too, say the mirror on W&B.
+        tensorboard: write event files too, in ``tensorboard/``; needs that package.
+        taker: gets every value too, such as the mirror on W&B.
     """
     loggers: list[Logger] = [MetricsFile(folder)]
     if tensorboard:

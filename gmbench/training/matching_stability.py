@@ -1,4 +1,4 @@
-"""How settled the matching is: do queries keep the gold entity of the epoch before?"""
+"""How stable the matching is: do queries keep the gold entity of the previous epoch?"""
 
 from typing import Any
 
@@ -7,31 +7,30 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
-from gmbench.training.module import GroundedModule
+from gmbench.core.tensors import Batch
 
 CHANGED = "train/matching_changed"
 
 
 class MatchingStability(Callback):
-    """Logs, at each epoch's end, the share of matched queries that were matched otherwise before.
+    """Log, per epoch, the share of queries whose gold entity is not that of the previous epoch.
 
-    Counted over training examples seen in both epochs: of the queries matched in either of them,
-    those that answer for another gold entity, or for one in one epoch alone. The first epoch, and
-    the first after a resume, have no value. Matchings are copied to the host once a step, so it is
-    on demand only (``callbacks.matching=true``).
+    Counted over training examples of both epochs, among the queries matched in either. The first
+    epoch, and the first after a resume, have no value. Matchings are copied to the host once per
+    step, so this is off by default (``callbacks.matching=true``).
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.before: dict[str, NDArray[np.int16]] = {}
-        self.now: dict[str, NDArray[np.int16]] = {}
+        self.previous: dict[str, NDArray[np.int16]] = {}
+        self.current: dict[str, NDArray[np.int16]] = {}
         self.changed = self.counted = 0
 
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """What was seen becomes what was seen before."""
-        self.before, self.now = self.now, {}
+        """Start a new epoch."""
+        self.previous, self.current = self.current, {}
         self.changed = self.counted = 0
 
     def on_train_batch_end(
@@ -39,20 +38,15 @@ class MatchingStability(Callback):
         trainer: lightning.Trainer,
         pl_module: lightning.LightningModule,
         outputs: Any,
-        batch: Any,
+        batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Compare the step's matching, of the last layer, with the examples' own of before."""
-        assert isinstance(pl_module, GroundedModule)
-        values = None if pl_module.step is None else pl_module.step.values
-        if values is None:
-            return
-        gold = values.matching.gold.cpu().numpy().astype(np.int16)  # [B, Q]
-        for name, row in zip(batch.ids, gold, strict=True):
-            self.now[name] = row
-            earlier = self.before.get(name)
-            if earlier is not None:
-                changed, counted = moved(earlier, row)
+        """Compare the last layer's matching with the one of the previous epoch."""
+        gold = outputs["matching"].gold.cpu().numpy().astype(np.int16)  # [B, Q]
+        for id_, row in zip(batch.ids, gold, strict=True):
+            self.current[id_] = row
+            if id_ in self.previous:
+                changed, counted = moved(self.previous[id_], row)
                 self.changed += changed
                 self.counted += counted
 
@@ -65,7 +59,7 @@ class MatchingStability(Callback):
 
 
 def moved(before: NDArray[np.int16], now: NDArray[np.int16]) -> tuple[int, int]:
-    """Queries matched otherwise than before, and all that are matched now or were.
+    """Count the queries whose gold row changed, and those matched in either epoch.
 
     Args:
         before: ``[Q]`` gold rows of one example's queries, -1 for none.

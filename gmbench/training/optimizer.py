@@ -1,4 +1,4 @@
-"""Optimiser, schedule and staged freezing: which parameters learn, how fast, and when."""
+"""Optimiser, schedule and freezing: which parameters learn, when and how fast."""
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class OptimSettings:
     Attributes:
         lr_encoder: peak learning rate of the pretrained encoders.
         lr_head: peak learning rate of everything else.
-        weight_decay: of AdamW; none on biases and norms.
-        warmup: share of all steps with linearly rising rate; linear decay to 0 follows.
-        clip: largest gradient norm; None = any.
-        freeze_epochs: epochs in which the pretrained encoders stay as they are (MQSPN: 5).
+        weight_decay: of AdamW; biases and norms have none.
+        warmup: fraction of all steps with a linearly rising rate; linear decay to 0 follows.
+        clip: maximum gradient norm; None = no clipping.
+        freeze_epochs: first epochs in which the pretrained encoders do not learn (MQSPN: 5).
     """
 
     lr_encoder: float
@@ -33,26 +33,46 @@ class OptimSettings:
 
 
 def pretrained_modules(model: nn.Module) -> Iterator[nn.Module]:
-    """The encoders inside a model: what *pretrained* means for learning rates and freezing."""
+    """Yield the encoders inside a model, which learn at their own rate or are frozen."""
     for module in model.modules():
         if isinstance(module, TextEncoder | VisionEncoder):
             yield module
 
 
-def build_optimizer(
-    model: nn.Module, settings: OptimSettings, trainable: frozenset[str]
-) -> torch.optim.AdamW:
-    """AdamW over the named parameters: encoder and head groups, decay on matrices only.
+def freeze_encoders(model: nn.Module, learns: Set[str], frozen: bool) -> None:
+    """Put a model into training mode with its encoders frozen or not.
+
+    An encoder that does not learn runs without dropout, as it does where its features are cached.
 
     Args:
-        model: what learns.
+        model: any model.
+        learns: names of the parameters that ever learn.
+        frozen: whether the encoders are frozen for now.
+    """
+    model.train()
+    for module in pretrained_modules(model):
+        module.requires_grad_(not frozen)
+    for name, parameter in model.named_parameters():
+        if name not in learns:
+            parameter.requires_grad_(False)
+    for module in pretrained_modules(model):
+        module.train(any(p.requires_grad for p in module.parameters()))
+
+
+def build_optimizer(
+    model: nn.Module, settings: OptimSettings, learns: Set[str]
+) -> torch.optim.AdamW:
+    """Build AdamW with a learning rate for encoders and one for the rest; decay on matrices only.
+
+    Args:
+        model: any model.
         settings: learning rates and decay.
-        trainable: names of the parameters that ever learn (frozen towers are not in it).
+        learns: names of the parameters that ever learn.
     """
     encoder_ids = {id(p) for module in pretrained_modules(model) for p in module.parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if name in trainable:
+        if name in learns:
             key = (id(parameter) in encoder_ids, parameter.ndim >= 2)
             groups.setdefault(key, []).append(parameter)
     return torch.optim.AdamW(
@@ -72,7 +92,7 @@ def build_optimizer(
 def build_schedule(
     optimizer: torch.optim.Optimizer, settings: OptimSettings, steps: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
-    """Linear warm-up over ``warmup * steps`` steps, then linear decay to 0 at ``steps``."""
+    """Warm up linearly over ``warmup * steps`` steps, then decay linearly to 0 at ``steps``."""
     schedule: torch.optim.lr_scheduler.LambdaLR = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]
         optimizer,
         num_warmup_steps=round(settings.warmup * steps),
@@ -81,10 +101,9 @@ def build_schedule(
     return schedule
 
 
-# How many parameters each part of a model has, and how many of them learn.
 @dataclass(frozen=True)
 class PartSize:
-    """One child module of a model (or ``own``: parameters it holds itself)."""
+    """Parameter counts of a child module of a model (``own``: the model's own parameters)."""
 
     name: str
     total: int
@@ -92,12 +111,7 @@ class PartSize:
 
 
 def parameters_by_part(model: nn.Module, learns: Set[str]) -> tuple[PartSize, ...]:
-    """Counts by child module, in order; a shared parameter counts in the first part only.
-
-    Args:
-        model: any model.
-        learns: names of the parameters that ever learn.
-    """
+    """Count parameters by child module; a shared one counts in the first module only."""
     sizes: dict[str, list[int]] = {}
     for name, parameter in model.named_parameters():
         part = name.split(".")[0] if "." in name else "own"
@@ -108,13 +122,9 @@ def parameters_by_part(model: nn.Module, learns: Set[str]) -> tuple[PartSize, ..
 
 
 def without_gradient(model: nn.Module, prefix: str = "") -> tuple[str, ...]:
-    """What a backward pass left without a gradient, of all that may learn.
+    """Name the parameters that require a gradient and have none after a backward pass.
 
-    A module that got none at all is named once, in place of its parameters.
-
-    Args:
-        model: any model, after the backward pass.
-        prefix: of its parameters' names.
+    A module without any gradient is named in place of its parameters.
     """
     learning = [p for p in model.parameters() if p.requires_grad]
     if prefix and learning and all(p.grad is None for p in learning):

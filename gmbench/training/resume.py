@@ -1,4 +1,4 @@
-"""Exact resume: what a checkpoint must know so that training goes on as if never interrupted."""
+"""Exact resume: everything in a checkpoint that lets training continue bit for bit."""
 
 import json
 import random
@@ -16,35 +16,32 @@ from torch import Tensor
 from gmbench.core.distributed import gather_bytes
 from gmbench.core.tensors import Batch
 from gmbench.data.datamodule import draw
+from gmbench.training.loggers import MetricsFile
+
+KEY = "gmbench"
+"""Key of our part of a checkpoint."""
 
 
-# The state of every random generator of a process, in plain tensors.
 @dataclass(frozen=True, eq=False)
 class RandomState:
-    """Generators of torch (CPU and the process's GPU), numpy and Python.
-
-    Attributes:
-        torch: of the CPU.
-        cuda: of the GPU; empty without one.
-        numpy, python: as their libraries give them.
-    """
+    """State of every random generator of a process: torch (CPU and own GPU), numpy, Python."""
 
     torch: Tensor
-    cuda: tuple[Tensor, ...]
+    cuda: tuple[Tensor, ...]  # empty without a GPU
     numpy: tuple[Any, ...]
     python: tuple[Any, ...]
 
     @classmethod
     def now(cls) -> Self:
-        """As the generators stand."""
-        # Of this process's own GPU alone: to ask another would take memory there.
+        """Return the current state."""
+        # Of this process's own GPU only: asking another would take memory there.
         used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
         cuda = (torch.cuda.get_rng_state(),) if used else ()
         numpy: Any = np.random.get_state(legacy=True)
         return cls(torch=torch.get_rng_state(), cuda=cuda, numpy=numpy, python=random.getstate())
 
     def restore(self) -> None:
-        """Put the generators back to this state; a GPU that is not there is passed over."""
+        """Set the generators to this state; ignore the state of a missing GPU."""
         torch.set_rng_state(self.torch)
         if self.cuda and torch.cuda.is_available():
             torch.cuda.set_rng_state(self.cuda[0])
@@ -52,7 +49,7 @@ class RandomState:
         random.setstate(self.python)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Byte tensors by name."""
+        """Return the state as byte tensors by name."""
         kind, keys, *rest = self.numpy
         plain = json.dumps({"numpy": [kind, keys.tolist(), *rest], "python": self.python})
         text = torch.frombuffer(bytearray(plain.encode()), dtype=torch.uint8)
@@ -60,7 +57,7 @@ class RandomState:
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """The state that :meth:`tensors` describes."""
+        """Build the state from what :meth:`tensors` returned."""
         plain = json.loads(bytes(tensors["plain"].cpu().numpy()))
         kind, keys, *rest = plain["numpy"]
         version, internal, gauss = plain["python"]
@@ -72,13 +69,9 @@ class RandomState:
         )
 
 
-KEY = "gmbench"
-"""Of our part of a checkpoint."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a run is, and what its digits depend on.
+    """What defines a run, and what its digits depend on.
 
     Attributes:
         config: sha256 of the configuration without its volatile keys.
@@ -86,8 +79,8 @@ class Identity:
         code: sha256 of the sources.
         torch: version.
         device: ``cpu``, or the name of the GPU.
-        processes: that train together.
-        threads: of each.
+        processes: number of processes that train together.
+        threads: number of threads per process.
     """
 
     config: str
@@ -99,14 +92,14 @@ class Identity:
     threads: int
 
     def another_run(self, other: "Identity") -> Iterator[str]:
-        """What makes ``other`` another run altogether."""
+        """Yield what makes ``other`` a different run."""
         if self.config != other.config:
             yield "another configuration"
         if self.data != other.data:
             yield "other data"
 
     def other_digits(self, other: "Identity") -> Iterator[str]:
-        """What would change the last digits: ``name (then, now)``."""
+        """Yield what would change the last digits: ``name (then, now)``."""
         if self.code != other.code:
             yield "code (changed since)"
         for name in ("torch", "device", "processes", "threads"):
@@ -115,36 +108,21 @@ class Identity:
                 yield f"{name} ({then} then, {now} now)"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a checkpoint comes from.
-
-    Attributes:
-        identity: of the run that wrote it.
-        steps: it had done.
-    """
-
-    identity: Identity
-    steps: int
-
-
-def read_origin(path: Path) -> Origin | None:
-    """Of a checkpoint; None for one that does not say."""
+def read_identity(path: Path) -> Identity | None:
+    """Return the identity of the run that wrote a checkpoint; None if it holds none."""
     state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     own = state.get(KEY)
-    if own is None:
-        return None
-    return Origin(Identity(**json.loads(own["identity"])), int(state["global_step"]))
+    return None if own is None else Identity(**json.loads(own["identity"]))
 
 
 class ExactResume(Callback):
-    """Writes who trains and every process's random generators; puts those back.
+    """Store the run's identity and every process's random state; restore the latter.
 
-    The generators are put back right before the first batch: whatever was built until then has
-    drawn from them too.
+    The random state is restored right before the first batch: whatever is built before that draws
+    random numbers too. ``metrics.csv`` continues after the last row before the checkpoint.
 
     Attributes:
-        identity: of the run; set before training, since the trainer says how many processes.
+        identity: of the run; set before training, when the trainer knows the number of processes.
     """
 
     def __init__(self) -> None:
@@ -157,7 +135,7 @@ class ExactResume(Callback):
         pl_module: lightning.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Add our part; every process takes part in it."""
+        """Add identity and random states; every process takes part in this."""
         assert self.identity is not None
         checkpoint[KEY] = {
             "identity": json.dumps(asdict(self.identity)),
@@ -170,10 +148,18 @@ class ExactResume(Callback):
         pl_module: lightning.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Remember the generators of this process; with more processes than then, leave them."""
+        """Remember the random state of this process; a process beyond those has none."""
         states = checkpoint.get(KEY, {}).get("random", [])
         if trainer.global_rank < len(states):
             self._pending = RandomState.of_tensors(states[trainer.global_rank])
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Continue ``metrics.csv``."""
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.continue_from(trainer.global_step)
 
     def on_train_batch_start(
         self,
@@ -182,7 +168,7 @@ class ExactResume(Callback):
         batch: Batch,
         batch_idx: int,
     ) -> None:
-        """Put the generators back, once, to where the epoch's loader had left them."""
+        """Restore the random state, once, as the epoch's loader had left it."""
         if self._pending is not None:
             self._pending.restore()
             self._pending = None

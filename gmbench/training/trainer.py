@@ -1,4 +1,4 @@
-"""A Lightning trainer from typed settings: precision, checkpoints, progress, loggers."""
+"""Build a Lightning trainer from typed settings."""
 
 import inspect
 import logging
@@ -12,18 +12,14 @@ from typing import Any, Literal
 import lightning
 import torch
 import torch.distributed as dist
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    RichProgressBar,
-)
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch.distributed import distributed_c10d as c10d
 from torch.nn.parallel import DistributedDataParallel
 
 from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
-from gmbench.training.replay import FailedSteps
+from gmbench.training.failures import StepNotes
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
@@ -34,15 +30,15 @@ class TrainerSettings:
 
     Attributes:
         epochs: passes over the training split.
-        precision: ``auto`` = bf16-mixed on a GPU that has it, otherwise 32-true.
+        precision: ``auto`` = bf16-mixed on a GPU that supports it, otherwise 32-true.
         accelerator, devices: Lightning's; several devices train as processes of DDP.
-        nodes: machines, with so many devices each.
+        nodes: number of machines with that many devices each.
         idle_parts: a step may leave parts of the model without gradient (frozen for some epochs, or
-            nothing but blank pictures in a process's share), which DDP must then look for.
-        deterministic: refuse operations whose result differs from run to run.
-        progress: rich progress bars.
+            only blank pictures in a process's share); DDP then looks for them.
+        deterministic: avoid operations whose result differs from run to run.
+        progress: show progress bars.
         patience: epochs without a better dev score before training stops; None = never.
-        may_miss: checkpoints that a full disk may cost before training ends.
+        may_miss: number of checkpoints that a full disk may cost before training ends.
         peer_timeout: seconds that a process waits for the others in a step before it gives up.
     """
 
@@ -65,17 +61,14 @@ def build_trainer(
     loggers: list[Logger],
     callbacks: Sequence[Callback] = (),
 ) -> lightning.Trainer:
-    """A trainer that keeps ``checkpoints/{best,last}.ckpt`` in ``folder``.
+    """Build a trainer that keeps ``checkpoints/{best,last}.ckpt`` in ``folder``.
 
     The best checkpoint is chosen by ``dev/select``, which the module logs.
     """
-    quiet()
+    _silence_advice()
     io = DurableCheckpoints(settings.may_miss)
-    all_callbacks: list[Callback] = [
-        *callbacks,
-        FailedSteps(folder),
-        Checkpoints(folder / "checkpoints", "dev/select", io),
-    ]
+    checkpoints = Checkpoints(folder / "checkpoints", "dev/select", io)
+    all_callbacks: list[Callback] = [*callbacks, StepNotes(), checkpoints]
     if settings.progress:
         all_callbacks.append(RichProgressBar(leave=False))
     if settings.patience is not None:
@@ -88,7 +81,7 @@ def build_trainer(
         devices=settings.devices,
         num_nodes=settings.nodes,
         strategy=build_strategy(settings),
-        use_distributed_sampler=False,  # ours share batches exactly, and repeat nothing
+        use_distributed_sampler=False,  # ours splits batches exactly and repeats nothing
         deterministic="warn" if settings.deterministic else False,
         callbacks=all_callbacks,
         plugins=[io],
@@ -101,56 +94,55 @@ def build_trainer(
 
 
 def build_strategy(settings: TrainerSettings) -> Strategy | str:
-    """One process, or DDP.
+    """Return DDP, or Lightning's ``auto`` for one process.
 
     FSDP is not offered: models of a few hundred million parameters need no sharding.
     """
-    if settings.devices == 1 and settings.nodes == 1:
+    few = settings.devices == "auto" and torch.cuda.device_count() < 2
+    alone = settings.nodes == 1 and (settings.devices == 1 or few)
+    if alone or settings.accelerator == "mps":
         return "auto"
-    accelerator = settings.accelerator
-    if settings.devices == "auto" and settings.nodes == 1 and torch.cuda.device_count() < 2:
-        return "auto"
-    if accelerator == "mps":
-        return "auto"
+    # No buffer changes in training, and evaluation must do without collectives. The argument's name
+    # depends on the version of torch.
     known = inspect.signature(DistributedDataParallel).parameters
-    named = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    none_changes: dict[str, Any] = {named: False}  # and evaluation must do without collectives
-    return Together(
-        patience=settings.peer_timeout,
+    sync_buffers = (
+        "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    )
+    return TimedDDP(
+        peer_timeout=settings.peer_timeout,
         find_unused_parameters=settings.idle_parts,
         gradient_as_bucket_view=True,
-        **none_changes,
-        timeout=timedelta(minutes=30),  # until all have read the data and met
+        timeout=timedelta(minutes=30),  # until all processes have read the data
+        **{sync_buffers: False},
     )
 
 
-class Together(DDPStrategy):
-    """DDP whose processes wait long for each other once, then as long as a step may take."""
+class TimedDDP(DDPStrategy):
+    """DDP with a timeout of its own for every wait after the first, which includes reading data.
 
-    def __init__(self, *, patience: float, **settings: Any) -> None:
-        """Keep the settings.
+    Args:
+        peer_timeout: seconds of every wait after the first.
+        settings: Lightning's.
+    """
 
-        Args:
-            patience: seconds of every wait after the first.
-            settings: Lightning's.
-        """
+    def __init__(self, *, peer_timeout: float, **settings: Any) -> None:
         super().__init__(**settings)
-        self._patience = timedelta(seconds=patience)
+        self._peer_timeout = timedelta(seconds=peer_timeout)
 
     def setup_distributed(self) -> None:
-        """Meet the other processes."""
+        """Join the process group."""
         super().setup_distributed()
         # Public under another name from torch 2.13 on.
         set_timeout = getattr(dist, "set_timeout", None) or c10d._set_pg_timeout
-        set_timeout(self._patience, None)
+        set_timeout(self._peer_timeout, None)
 
 
-def quiet() -> None:
-    """Leave the screen to progress bars and tables: no tips, no advice that does not apply."""
+def _silence_advice() -> None:
+    """Turn off tips and warnings that do not apply here."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for text in (
-        ".*does not have many workers.*",  # cached features: more workers cost more than they do
+        ".*does not have many workers.*",  # cached features: more workers cost more than they save
         ".*exists and is not empty.*",  # the same command uses its own folder again
         ".*smaller than the logging interval.*",
         ".*in eval mode at the start of training.*",  # frozen encoders belong there
@@ -161,7 +153,7 @@ def quiet() -> None:
 
 
 def resolve_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed"]:
-    """bf16 where the device has it: a CUDA GPU from Ampere on; the CPU stays in float32."""
+    """Resolve ``auto``: bf16 on a CUDA GPU from Ampere on, float32 on a CPU."""
     if precision != "auto":
         return precision
     on_gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
