@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from gmbench.config.compose import stored_config
-from gmbench.core.command_line import CommandLine
+from gmbench.core.command_line import CommandLine, console
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
@@ -56,12 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"report: --pairs has no {options.format}; table, md or csv", file=sys.stderr)
         return 2
     if options.format == "table" and options.out is None:
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=160)
+        screen = console(width=160)
         shown = pairs.terminal(board, options.tests) if options.pairs else terminal(board)
         for renderable in shown:
-            console.print(renderable)
+            screen.print(renderable)
         return 0
     form = "md" if options.format == "table" else options.format
     text = pairs.TEXTS[form](board, options.tests) if options.pairs else TEXTS[form](board)

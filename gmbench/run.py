@@ -17,11 +17,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from gmbench.config import check, conf_dir, friendly, shadowed_models
 from gmbench.config.check import secret_arguments
 from gmbench.config.identity import run_sha
+from gmbench.core.command_line import console
 from gmbench.core.provenance import print_redacted
 from gmbench.lifecycle.attempts import finished
 from gmbench.reporting.record import RunResult
@@ -46,14 +46,12 @@ def _task(cfg: DictConfig) -> float | None:
 
 def _run(cfg: DictConfig) -> float | None:
     folder = Path(HydraConfig.get().runtime.output_dir)
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width of its own: room for the tables
-        console = Console(width=120)
+    screen = console()
     before = _finished(cfg, folder)
     if before is not None:
         told = f"Finished before, in {folder} (force=true computes it again)."
-        console.print(told, soft_wrap=True, markup=False, highlight=False)
-        show(before, console)
+        screen.print(told, soft_wrap=True, markup=False, highlight=False)
+        show(before, screen)
         return before.selected_f1
     check(cfg)
     overrides = tuple(HydraConfig.get().overrides.task)
@@ -61,11 +59,11 @@ def _run(cfg: DictConfig) -> float | None:
     if cfg.mode == "check":
         from gmbench.lifecycle.check import check_up
 
-        check_up(cfg, console)
+        check_up(cfg, screen)
         return None
     from gmbench.lifecycle.execute import execute
 
-    return execute(cfg, folder, overrides, console)
+    return execute(cfg, folder, overrides, screen)
 
 
 def _finished(cfg: DictConfig, folder: Path) -> RunResult | None:

@@ -18,9 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from rich.console import Console
-
-from gmbench.core.command_line import CommandLine
+from gmbench.core.command_line import CommandLine, console
 from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.errors import InputError
 from gmbench.core.records import to_plain
@@ -34,12 +32,14 @@ from gmbench.reporting.formats import (
     strata_object,
 )
 from gmbench.reporting.index import read_scored_run
-from gmbench.reporting.pairs import (
-    compare_runs,
+from gmbench.reporting.pairs import compare_runs
+from gmbench.reporting.tables import (
     comparison_table,
     rule_of,
+    strata_table,
+    task_table,
+    type_score_table,
 )
-from gmbench.reporting.tables import strata_table, task_table, type_score_table
 from gmbench.scoring.files import read_candidates, read_cases, read_gold, read_predictions
 from gmbench.scoring.importers.common import Imported
 from gmbench.scoring.importers.conll import read_conll
@@ -369,7 +369,7 @@ def compare_two_runs(args: Namespace) -> None:
     if args.json:
         print(_dump({"first": first.name, "second": second.name, **to_plain(found)}))
         return
-    _console().print(comparison_table(found, first.name, second.name, rule_of(first.result)))
+    console().print(comparison_table(found, first.name, second.name, rule_of(first.result)))
 
 
 def _intervals(scored: Scored, resamples: int, seed: int) -> Intervals | None:
@@ -388,17 +388,11 @@ def _print_tables(
     resamples: int,
     splits: Strata | None,
 ) -> None:
-    console = _console()
-    console.print(task_table(scored, title, found, resamples))
-    console.print(type_score_table(scored))
+    screen = console()
+    screen.print(task_table(scored, title, found, resamples))
+    screen.print(type_score_table(scored))
     if splits is not None:
-        console.print(strata_table(scored, splits))
-
-
-def _console() -> Console:
-    console = Console()
-    # A file or a pipe has no width of its own: room for the tables.
-    return console if console.is_terminal else Console(width=120)
+        screen.print(strata_table(scored, splits))
 
 
 def _print_notes(notes: Sequence[str]) -> None:

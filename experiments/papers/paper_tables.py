@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from experiments.papers.our_rows import OurRow, our_rows
 from experiments.papers.papers import papers
 from experiments.papers.published import Cell, Column, PaperTable
+from gmbench.core.command_line import console
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard
 
@@ -115,9 +116,7 @@ def main() -> int:
     parser.add_argument("tables", nargs="*", metavar="TABLE", help="; ".join(papers().tables))
     parser.add_argument("--runs", type=Path, help="a folder of finished runs, shown below")
     args = parser.parse_args()
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width of its own
-        console = Console(width=120)
+    screen = console()
     board = leaderboard(read_index(args.runs), tests=0) if args.runs else None
     for name in args.tables or papers().tables:
         try:
@@ -125,7 +124,7 @@ def main() -> int:
         except KeyError as fault:
             print(fault.args[0], file=sys.stderr)
             return 2
-        console.print(paper_table(table, our_rows(table, board) if board else ()))
+        screen.print(paper_table(table, our_rows(table, board) if board else ()))
     return 0
 
 

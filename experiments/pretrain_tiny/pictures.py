@@ -11,10 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from experiments.pretrain_tiny.recipe import Recipe
+from gmbench.core.iou import iou
 from gmbench.data.pixels import letterbox
 from gmbench.data.synthetic.cast import TYPES
 from gmbench.data.synthetic.looks import COLOURS, PATTERNS
-from gmbench.data.synthetic.scenes import IntBox, Thing, iou, render
+from gmbench.data.synthetic.scenes import IntBox, Thing, render
 from gmbench.data.synthetic.tweets import Tweet
 from gmbench.data.synthetic.world import World
 

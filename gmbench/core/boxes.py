@@ -7,7 +7,7 @@ Images are squashed to a square, so a point ``(x, y)`` of a ``W x H`` image beco
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import box_convert, box_iou
+from torchvision.ops import box_convert
 
 EPS = 1e-7
 
@@ -43,18 +43,9 @@ def to_pixels(boxes: Tensor, sizes: Tensor, clip: bool = True) -> Tensor:
     return xyxy * _twice(sizes)
 
 
-def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
-    """IoU of every pair: xyxy ``[N, 4]`` and ``[M, 4]`` -> ``[N, M]``; 0 where an area is 0."""
-    iou: Tensor = box_iou(first, second)
-    return iou.nan_to_num(0.0)
-
-
 def iou(first: Tensor, second: Tensor) -> Tensor:
     """IoU, element by element, of cxcywh boxes broadcast against each other; 0 without area."""
-    a, b = box_convert(first, "cxcywh", "xyxy"), box_convert(second, "cxcywh", "xyxy")
-    overlap = torch.minimum(a, b)[..., 2:] - torch.maximum(a, b)[..., :2]
-    intersection = overlap.clamp(min=0).prod(dim=-1)
-    union = first[..., 2] * first[..., 3] + second[..., 2] * second[..., 3] - intersection
+    intersection, union, _ = _areas(first, second)
     return intersection / (union + EPS)
 
 
@@ -65,12 +56,18 @@ def giou(first: Tensor, second: Tensor) -> Tensor:
     which makes the host wait for the device at every call. Two boxes without area give 0, not NaN
     (QGN section 6: eps 1e-7 in both denominators).
     """
+    intersection, union, hull = _areas(first, second)
+    return intersection / (union + EPS) - (hull - union) / (hull + EPS)
+
+
+def _areas(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Area of the intersection, of the union and of the smallest box that holds both."""
     a, b = box_convert(first, "cxcywh", "xyxy"), box_convert(second, "cxcywh", "xyxy")
     overlap = torch.minimum(a, b)[..., 2:] - torch.maximum(a, b)[..., :2]
     intersection = overlap.clamp(min=0).prod(dim=-1)
     union = first[..., 2] * first[..., 3] + second[..., 2] * second[..., 3] - intersection
     hull = (torch.maximum(a, b)[..., 2:] - torch.minimum(a, b)[..., :2]).prod(dim=-1)
-    return intersection / (union + EPS) - (hull - union) / (hull + EPS)
+    return intersection, union, hull
 
 
 def patch_centres(side: int, device: torch.device | None = None) -> Tensor:

@@ -3,9 +3,20 @@
 import re
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gmbench.core.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(width: int = 120) -> "Console":
+    """A console on standard output; a file or a pipe, which has no width, gets ``width``."""
+    from rich.console import Console
+
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=width)
 
 
 class CommandLine(ArgumentParser):

@@ -11,8 +11,9 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from gmbench.core.boxes import pairwise_iou, to_unit
+from gmbench.core.boxes import to_unit
 from gmbench.core.entities import Example
+from gmbench.core.iou import pairwise_iou
 from gmbench.core.tensors import Batch, Targets
 from gmbench.data.features import RegionFeatures
 from gmbench.data.images import Pictures, picture_of
@@ -213,7 +214,7 @@ class Collate:
                 pixels = torch.tensor(entity.boxes, dtype=torch.float64)
                 gold_boxes[b, g, : len(pixels)] = to_unit(pixels, size).float()
                 box_mask[b, g, : len(pixels)] = True
-                overlap = pairwise_iou(boxes[b, 1:].double(), pixels).amax(dim=1)
+                overlap = torch.from_numpy(pairwise_iou(boxes[b, 1:], pixels).max(axis=1))
                 regions[b, g, 1:] = (overlap >= self.iou_threshold) & slots[b, 1:]
         return Targets(
             mask=mask_of(counts, golds),

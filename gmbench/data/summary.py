@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from gmbench.core.entities import Box, Example
-from gmbench.data.regions.noisy import pairwise_iou
+from gmbench.core.iou import pairwise_iou
 from gmbench.data.source import Split, leaked
 
 ALL = "all"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gmbench.core.entities import Box, Entity, Prediction
+from gmbench.core.iou import iou
 
 
 # When a region is right, and how many pairs can be matched: the exact rules below the counts.
@@ -25,23 +26,6 @@ def region_right(box: Box | None, boxes: Sequence[Box], iou_threshold: float = 0
     if box is None:
         return not boxes
     return any(iou(box, gold) >= iou_threshold for gold in boxes)
-
-
-def iou(first: Box, second: Box) -> float:
-    """Intersection over union of two xyxy boxes in double precision; 0.0 if either has no area.
-
-    No ``+ 1``, no epsilon, and a box turned round has no area: the threshold is met exactly.
-    """
-    # float() keeps a float32 that reached a record from dragging the arithmetic down with it.
-    ax1, ay1, ax2, ay2 = map(float, first)
-    bx1, by1, bx2, by2 = map(float, second)
-    area_a = max(0.0, ax2 - ax1) * max(0.0, ay2 - ay1)
-    area_b = max(0.0, bx2 - bx1) * max(0.0, by2 - by1)
-    if area_a == 0.0 or area_b == 0.0:
-        return 0.0
-    width = max(0.0, min(ax2, bx2) - max(ax1, bx1))
-    inter = width * max(0.0, min(ay2, by2) - max(ay1, by1))
-    return inter / (area_a + area_b - inter)
 
 
 def maximum_matching(edges: Sequence[Iterable[int]]) -> int:

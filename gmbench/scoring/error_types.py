@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gmbench.core.entities import Entity, Prediction
-from gmbench.scoring.counting import Counts, iou, match, region_right
+from gmbench.core.iou import iou
+from gmbench.scoring.counting import Counts, match, region_right
 
 PAIRS = ("type", "region", "type_region", "span")
 KINDS = (*PAIRS, "duplicate", "spurious", "missed")

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gmbench.core.entities import Box, Entity, Example, Prediction
-from gmbench.scoring.counting import Counts, iou, match, region_right, score_corpus
+from gmbench.core.iou import iou
+from gmbench.scoring.counting import Counts, match, region_right, score_corpus
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """0.5:0.05:0.95, as COCO's."""

@@ -27,6 +27,7 @@ from typing import Literal, get_args
 
 from gmbench.core.entities import Box, Entity, Prediction
 from gmbench.core.errors import InputError
+from gmbench.core.iou import iou
 from gmbench.scoring.counting import (
     PROTOCOL_VERSION,
     CorpusScores,
@@ -34,7 +35,6 @@ from gmbench.scoring.counting import (
     Scores,
     Tally,
     TypeScores,
-    iou,
     score_corpus,
 )
 from gmbench.scoring.intervals import TweetTable, table_of

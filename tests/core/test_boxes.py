@@ -2,7 +2,8 @@ import pytest
 import torch
 from torchvision.ops import box_convert, generalized_box_iou_loss
 
-from gmbench.core.boxes import giou, pairwise_iou, patch_centres, patches_inside, to_pixels, to_unit
+from gmbench.core.boxes import giou, patch_centres, patches_inside, to_pixels, to_unit
+from gmbench.core.iou import pairwise_iou
 
 
 def random_boxes(count: int, width: float, height: float) -> torch.Tensor:

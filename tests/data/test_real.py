@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gmbench.core.entities import Example
-from gmbench.data.regions.noisy import pairwise_iou
+from gmbench.core.iou import pairwise_iou
 from gmbench.data.source import SPLITS, Split
 from gmbench.data.summary import Summary, summarise
 from gmbench.data.voc import read_voc

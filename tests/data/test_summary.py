@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from gmbench.core.entities import Candidates, Entity, Example
+from gmbench.core.iou import pairwise_iou
 from gmbench.data.examples import ReadReport, Split
-from gmbench.data.regions.noisy import pairwise_iou
 from gmbench.data.source import leaked, normalised
 from gmbench.data.summary import (
     Counts,

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gmbench.core.iou import iou
 from gmbench.data.synthetic import world as world_module
 from gmbench.data.synthetic.cast import SHARES, TYPES
 from gmbench.data.synthetic.dials import Dials
-from gmbench.data.synthetic.scenes import CROWDED, iou
+from gmbench.data.synthetic.scenes import CROWDED
 from gmbench.data.synthetic.tweets import gold_box, shown_shares
 from gmbench.data.synthetic.world import World
 

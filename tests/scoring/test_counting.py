@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from gmbench.core.entities import Entity, Prediction
+from gmbench.core.iou import iou
 from gmbench.scoring.counting import (
     Counts,
     Scores,
-    iou,
     maximum_matching,
     region_right,
     score_corpus,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from gmbench.core.entities import Candidates, Entity, Example, Prediction
-from gmbench.scoring.counting import Counts, iou, score_corpus
+from gmbench.core.iou import iou
+from gmbench.scoring.counting import Counts, score_corpus
 from gmbench.scoring.grounding import (
     THRESHOLDS,
     best_region_a_type,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError
+from gmbench.core.iou import pairwise_iou
 from gmbench.data.images import open_image
-from gmbench.data.regions.noisy import pairwise_iou
 from gmbench.data.regions.vinvl import Size
 
 VERSION = 1

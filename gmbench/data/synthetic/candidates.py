@@ -6,7 +6,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from gmbench.data.synthetic.scenes import iou
+from gmbench.core.iou import iou
 
 FloatBox = tuple[float, float, float, float]
 

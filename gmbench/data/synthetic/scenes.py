@@ -8,6 +8,7 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageDraw
 
+from gmbench.core.iou import iou
 from gmbench.data.synthetic.cast import Subject
 from gmbench.data.synthetic.looks import Colour, Look
 from gmbench.data.synthetic.painters import paint
@@ -111,12 +112,6 @@ def render(scene: Scene, palette: dict[str, Colour], clutter: float) -> Image.Im
         lut = [min(255, round(value * thing.light)) for value in range(256)]
         picture.paste(tile.convert("RGB").point(lut * 3), (x0, y0), tile.getchannel("A"))
     return picture
-
-
-def iou(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes x0, y0, x1, y1 in plain coordinates."""
-    shared = _shared(a, b)
-    return shared / (area(a) + area(b) - shared) if shared else 0.0
 
 
 def area(box: Sequence[float]) -> float:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from gmbench.core.iou import pairwise_iou
 from gmbench.data.regions.grid import LEVELS, Pyramid
-from gmbench.data.regions.noisy import pairwise_iou
 
 
 def test_windows_cover_the_picture_from_edge_to_edge():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gmbench.data.regions.noisy import APART, NoisyRegions, pairwise_iou
+from gmbench.core.iou import pairwise_iou
+from gmbench.data.regions.noisy import APART, NoisyRegions
 
 DETECTED = np.array([[0, 0, 40, 40], [50, 50, 90, 95], [10, 60, 30, 90], [1, 1, 2, 2]], float)
 

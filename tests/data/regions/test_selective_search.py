@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from gmbench.core.errors import InputError
-from gmbench.data.regions.noisy import pairwise_iou
+from gmbench.core.iou import pairwise_iou
 from gmbench.data.regions.selective_search import APART, LEAST_SIDE, SelectiveSearch
 
 OBJECTS = ((20, 30, 90, 120), (120, 40, 190, 130))
