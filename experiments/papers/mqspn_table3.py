@@ -19,11 +19,11 @@ EXPERIMENT = Experiment(
         "mqspn_table3",
         {
             "full": "",
-            "wo_ptq": "model.network.type_queries=false model.network.entity_classifier=softmax",
-            "wo_leq": "model.network.entity_queries=human",
-            "wo_qct": "model.network.qct=false",
-            "wo_qpi": "model.network.prefix_source=none",
-            "wo_sag": "model.network.aggregator=none",
+            "wo_ptq": "model.network.mqs.type_queries=false model.network.msp.entity_classifier=softmax",
+            "wo_leq": "model.network.mqs.entity_queries=human",
+            "wo_qct": "model.network.qfnet.qct=false",
+            "wo_qpi": "model.network.qfnet.prefix_source=none",
+            "wo_sag": "model.network.qfnet.aggregator=none",
             "wo_bml": "model.matcher.solver=order model.activation=softmax "
             "model.loss_kind=softmax_nll",
         },

@@ -22,15 +22,15 @@ EXPERIMENT = Experiment(
         Variant(
             key="human",
             label="MQSPN w/o LEQ (one written question a type)",
-            overrides=("model.network.entity_queries=human",),
+            overrides=("model.network.mqs.entity_queries=human",),
             world_only=("model=mqspn",),
         ),
         Variant(
             key="no_types",
             label="MQSPN w/o PTQ",
             overrides=(
-                "model.network.type_queries=false",
-                "model.network.entity_classifier=softmax",
+                "model.network.mqs.type_queries=false",
+                "model.network.msp.entity_classifier=softmax",
             ),
             world_only=("model=mqspn",),
         ),

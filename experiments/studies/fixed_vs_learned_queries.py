@@ -5,8 +5,8 @@ import sys
 from experiments.engine import Experiment, Variant, main
 from experiments.engine.measures import BOTH_RIGHT, TASKS_F1
 
-NO_TYPES = ("model.network.type_queries=false", "model.network.entity_classifier=softmax")
-HUMAN = ("model.network.entity_queries=human",)
+NO_TYPES = ("model.network.mqs.type_queries=false", "model.network.msp.entity_classifier=softmax")
+HUMAN = ("model.network.mqs.entity_queries=human",)
 
 EXPERIMENT = Experiment(
     name="fixed_vs_learned_queries",

@@ -57,7 +57,62 @@ class Group:
     arguments: Mapping[str, str]
 
 
-GROUPS: tuple[Group, ...] = ()
+GROUPS: tuple[Group, ...] = tuple(
+    Group(
+        model="mqspn",
+        owner="models.mqspn.MQSPN",
+        name=name,
+        target=f"models.mqspn.{target}",
+        arguments=arguments,
+    )
+    for name, target, arguments in (
+        (
+            "mqs",
+            "queries.MQSSettings",
+            {
+                "type_queries": "type_queries",
+                "ptq_trainable": "ptq_trainable",
+                "entity_queries": "entity_queries",
+                "human_queries": "human_queries",
+                "repeat": "repeat",
+                "query_init_std": "init_std",
+                "query_dropout": "dropout",
+            },
+        ),
+        (
+            "qfnet",
+            "fusion.QFNetSettings",
+            {
+                "layers": "layers",
+                "qct": "qct",
+                "query_pos": "query_pos",
+                "query_self_attention": "query_self_attention",
+                "prefix_source": "prefix_source",
+                "aggregator": "aggregator",
+            },
+        ),
+        (
+            "sag",
+            "aggregator.SAGSettings",
+            {
+                "lambda_visual": "lambda_visual",
+                "lambda_learnable": "lambda_learnable",
+                "sag_scale": "scale",
+            },
+        ),
+        (
+            "msp",
+            "heads.MSPSettings",
+            {
+                "entity_classifier": "entity_classifier",
+                "classifier_regions": "classifier_regions",
+                "share_boundary_proj": "share_boundary_proj",
+                "activation": "activation",
+                "head_dropout": "dropout",
+            },
+        ),
+    )
+)
 """Every group of arguments that was once flat."""
 
 

@@ -1,47 +1,56 @@
 """Query-guided Fusion Net (QFNet): queries meet words, regions meet queries, noise is filtered."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gmbench.nn.layers import Attention, FeedForward
-from models.mqspn.aggregator import SimilarityAwareAggregator
+from models.mqspn.aggregator import SAGSettings, SimilarityAwareAggregator
+
+
+@dataclass(frozen=True, kw_only=True)
+class QFNetSettings:
+    """Switches of QFNet.
+
+    Attributes:
+        layers: L.
+        qct: query-text cross-attention; false = the ablation *w/o QCT*: the same block without
+            text keys, so queries attend to queries.
+        query_pos: learned query position averaged with (the released code; the paper is silent)
+            or added to the queries of an attention.
+        query_self_attention: queries attend to each other before they see the words.
+        prefix_source: what prefixes the regions' attention; ``none`` = *w/o QPI*.
+        aggregator: similarity-aware aggregator; ``none`` = *w/o SAG*.
+    """
+
+    layers: int = 3
+    qct: bool = True
+    query_pos: Literal["avg", "add", "none"] = "avg"
+    query_self_attention: bool = False
+    prefix_source: Literal["query", "token", "none"] = "query"
+    aggregator: Literal["similarity", "none"] = "similarity"
 
 
 class QueryTextCrossAttention(nn.Module):
     """QCT: a post-norm transformer block in which queries attend to words.
 
-    The learned query position enters the attention's query only, averaged with the state (the
-    released code; the paper is silent) or added to it.
+    The learned query position enters the attention's query only.
+
+    Args:
+        width: h.
+        heads: attention heads.
+        dropout: after attention and feed-forward.
+        settings: ``qct``, ``query_pos`` and ``query_self_attention`` are read.
     """
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        heads: int,
-        dropout: float,
-        text: bool = True,
-        self_attention: bool = False,
-        average: bool = True,
-    ) -> None:
-        """Build the block.
-
-        Args:
-            width: h.
-            heads: attention heads.
-            dropout: after attention and feed-forward.
-            text: false = the ablation *w/o QCT*: the same block without text keys, so queries
-                attend to queries.
-            self_attention: queries also attend to each other before they see the words.
-            average: of state and position; false = their sum.
-        """
+    def __init__(self, *, width: int, heads: int, dropout: float, settings: QFNetSettings) -> None:
         super().__init__()
-        self.text = text
-        self.average = average
+        self.text = settings.qct
+        self.average = settings.query_pos == "avg"
         self.among = None
-        if self_attention:
+        if settings.query_self_attention:
             self.among = Attention(width=width, heads=heads, dropout=dropout)
             self.among_norm = nn.LayerNorm(width)
         self.cross = Attention(width=width, heads=heads, dropout=dropout)
@@ -53,13 +62,20 @@ class QueryTextCrossAttention(nn.Module):
     def forward(
         self, queries: Tensor, words: Tensor, word_mask: Tensor, position: Tensor | None
     ) -> Tensor:
-        """Queries ``[B, u, h]``, words ``[B, n, h]``, mask ``[B, n]`` -> ``[B, u, h]``."""
+        """Queries ``[B, u, h]`` after the block.
+
+        Args:
+            queries: ``[B, u, h]``.
+            words: ``[B, n, h]``.
+            word_mask: ``[B, n]``.
+            position: ``[u, h]``, or None.
+        """
         if self.among is not None:
             placed = self._place(queries, position)
             queries = self.among_norm(queries + self.dropout(self.among(placed, placed)))
         placed = self._place(queries, position)
-        found = self.cross(placed, words, word_mask) if self.text else self.cross(placed, placed)
-        queries = self.cross_norm(queries + self.dropout(found))
+        heard = self.cross(placed, words, word_mask) if self.text else self.cross(placed, placed)
+        queries = self.cross_norm(queries + self.dropout(heard))
         result: Tensor = self.feed_norm(queries + self.dropout(self.feed_forward(queries)))
         return result
 
@@ -67,7 +83,7 @@ class QueryTextCrossAttention(nn.Module):
         """Query states with their learned positions; as they are where there is none."""
         if position is None:
             return queries
-        return (queries + position) / (2 if self.average else 1)
+        return (queries + position) / (2 if self.average else 1)  # [B, u, h] + [u, h]
 
 
 class QueryRegionPrefix(nn.Module):
@@ -75,17 +91,15 @@ class QueryRegionPrefix(nn.Module):
 
     ``softmax(Q_V [K_pre; K_V]^T / sqrt(d_head)) [V_pre; V_V]`` with real masks; the paper's
     appendix is not public, so the form is that of its sources (HVPNeT, MKGformer).
+
+    Args:
+        width: h.
+        heads: attention heads.
+        dropout: after attention and feed-forward.
+        prefix: false = the ablation *w/o QPI*: plain self-attention among regions.
     """
 
     def __init__(self, *, width: int, heads: int, dropout: float, prefix: bool) -> None:
-        """Build the block.
-
-        Args:
-            width: h.
-            heads: attention heads.
-            dropout: after attention and feed-forward.
-            prefix: false = the ablation *w/o QPI*: plain self-attention among regions.
-        """
         super().__init__()
         self.prefix = nn.Linear(width, width) if prefix else None
         self.attention = Attention(width=width, heads=heads, dropout=dropout)
@@ -100,16 +114,24 @@ class QueryRegionPrefix(nn.Module):
         """Regions ``[B, k + 1, h]`` and prefix source ``[B, s, h]`` -> ``[B, k + 1, h]``."""
         keys, mask = regions, region_mask
         if self.prefix is not None:
-            keys = torch.cat([self.prefix(source), regions], dim=1)
-            mask = torch.cat([source_mask, region_mask], dim=1)
-        found = self.attention(regions, keys, mask)
-        regions = self.attention_norm(regions + self.dropout(found))
+            keys = torch.cat([self.prefix(source), regions], dim=1)  # [B, s + k + 1, h]
+            mask = torch.cat([source_mask, region_mask], dim=1)  # [B, s + k + 1]
+        heard = self.attention(regions, keys, mask)  # [B, k + 1, h]
+        regions = self.attention_norm(regions + self.dropout(heard))
         result: Tensor = self.feed_norm(regions + self.dropout(self.feed_forward(regions)))
         return result
 
 
 class QFNetLayer(nn.Module):
-    """One layer of QFNet: QCT, then QPI, then SAG."""
+    """One layer of QFNet: QCT, then QPI, then SAG.
+
+    Args:
+        width: h.
+        heads: attention heads of QCT and QPI.
+        dropout: in all three.
+        settings: switches.
+        sag: switches of SAG.
+    """
 
     def __init__(
         self,
@@ -117,38 +139,20 @@ class QFNetLayer(nn.Module):
         width: int,
         heads: int,
         dropout: float,
-        qct: bool = True,
-        query_pos: Literal["avg", "add", "none"] = "avg",
-        query_self_attention: bool = False,
-        prefix_source: Literal["query", "token", "none"] = "query",
-        aggregator: Literal["similarity", "none"] = "similarity",
-        lambda_visual: float = 0.5,
-        lambda_learnable: bool = False,
-        sag_scale: Literal["none", "sqrt_h"] = "sqrt_h",
+        settings: QFNetSettings,
+        sag: SAGSettings,
     ) -> None:
-        """Build the three interactions; each switch removes what it names."""
         super().__init__()
         self.qct = QueryTextCrossAttention(
-            width=width,
-            heads=heads,
-            dropout=dropout,
-            text=qct,
-            self_attention=query_self_attention,
-            average=query_pos == "avg",
+            width=width, heads=heads, dropout=dropout, settings=settings
         )
-        self.prefix_source = prefix_source
+        self.prefix_source = settings.prefix_source
         self.qpi = QueryRegionPrefix(
-            width=width, heads=heads, dropout=dropout, prefix=prefix_source != "none"
+            width=width, heads=heads, dropout=dropout, prefix=settings.prefix_source != "none"
         )
         self.sag = None
-        if aggregator == "similarity":
-            self.sag = SimilarityAwareAggregator(
-                width=width,
-                dropout=dropout,
-                lambda_visual=lambda_visual,
-                lambda_learnable=lambda_learnable,
-                scale=sag_scale,
-            )
+        if settings.aggregator == "similarity":
+            self.sag = SimilarityAwareAggregator(width=width, dropout=dropout, settings=sag)
 
     def forward(
         self,
@@ -196,7 +200,7 @@ class QFNetLayer(nn.Module):
         region_mask: Tensor,
         position: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """QCT, then QPI."""
+        """QCT, then QPI: queries ``[B, u, h]`` and regions ``[B, k + 1, h]``."""
         queries = self.qct(queries, words, word_mask, position)
         if self.prefix_source == "token":
             source, source_mask = words, word_mask

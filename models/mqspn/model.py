@@ -1,6 +1,6 @@
 """MQSPN (Tang et al., AAAI 2025): a proposal-based set prediction model for GMNER."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,10 +12,11 @@ from gmbench.core.tensors import Attention, Batch, Outputs
 from gmbench.nn.layers import sinusoids
 from gmbench.nn.text import TextEncoder, pool_words
 from gmbench.nn.vision import VisionEncoder
-from models.mqspn.fusion import QFNetLayer
-from models.mqspn.heads import SetPrediction
+from models.mqspn.aggregator import SAGSettings
+from models.mqspn.fusion import QFNetLayer, QFNetSettings
+from models.mqspn.heads import MSPSettings, SetPrediction
 from models.mqspn.joint import check_joint, joint_states
-from models.mqspn.queries import MultiGrainedQueries
+from models.mqspn.queries import MQSSettings, MultiGrainedQueries
 from models.mqspn.regions import region_vectors
 
 
@@ -34,34 +35,17 @@ class MQSPN(nn.Module):
         tokenizer: PreTrainedTokenizerFast,
         type_names: Sequence[str],
         num_queries: int = 60,
-        query_encoder: Literal["qfnet", "joint_bert"] = "qfnet",
-        layers: int = 3,
         heads: int = 8,
         dropout: float = 0.0,
         feature_dropout: float = 0.1,
-        query_dropout: float = 0.0,
-        head_dropout: float | None = None,
-        type_queries: bool = True,
-        ptq_trainable: bool = False,
-        entity_queries: Literal["learned", "human"] = "learned",
-        human_queries: Mapping[str, str] | None = None,
-        repeat: Literal["tile", "block"] = "tile",
-        query_init_std: float = 0.02,
-        query_pos: Literal["avg", "add", "none"] = "avg",
+        query_encoder: Literal["qfnet", "joint_bert"] = "qfnet",
         word_pos: Literal["sinusoid", "none"] = "sinusoid",
-        query_self_attention: bool = False,
-        qct: bool = True,
-        prefix_source: Literal["query", "token", "none"] = "query",
-        aggregator: Literal["similarity", "none"] = "similarity",
-        lambda_visual: float = 0.5,
-        lambda_learnable: bool = False,
-        sag_scale: Literal["none", "sqrt_h"] = "sqrt_h",
-        entity_classifier: Literal["softmax", "existence"] = "softmax",
-        classifier_regions: bool = True,
-        share_boundary_proj: bool = True,
-        activation: Literal["sigmoid", "softmax"] = "sigmoid",
         ungrounded: Literal["blank_image", "learned"] = "blank_image",
         train_vision: bool = False,
+        mqs: MQSSettings | None = None,
+        qfnet: QFNetSettings | None = None,
+        sag: SAGSettings | None = None,
+        msp: MSPSettings | None = None,
     ) -> None:
         """Build all parts; h is the text encoder's width.
 
@@ -71,45 +55,30 @@ class MQSPN(nn.Module):
             tokenizer: of the text encoder, for the type prompts.
             type_names: names of the types for prompts, in class order.
             num_queries: u.
-            query_encoder: queries first meet the words in QFNet (paper), or already in every
-                block of the text encoder (``joint_bert``, released code).
-            layers: L of QFNet.
             heads: attention heads of QFNet.
             dropout: in QFNet and the heads. Each query then hears noise of its own, louder than
                 what tells it apart from its neighbours: above 0 the queries tend to stay alike.
             feature_dropout: on word states and region vectors before QFNet, the same for all
                 queries.
-            query_dropout: on the query set.
-            head_dropout: in classifier and region matching; None = ``dropout`` in the former.
-            type_queries: prompt-based type-grained part; false = *w/o PTQ*.
-            ptq_trainable: that part learns, from where the text encoder put it.
-            entity_queries: learned, or one written sentence a type (*w/o LEQ*).
-            human_queries: those sentences, by type name.
-            repeat: how types are spread over queries.
-            query_init_std: of the learned part (the paper: 0.02).
-            query_pos: learned query position averaged with or added to attention queries.
+            query_encoder: queries first meet the words in QFNet (paper), or already in every
+                block of the text encoder (``joint_bert``, released code).
             word_pos: sinusoids of the word's place (Vaswani et al. 2017) added to the word states:
                 without them queries hardly learn to look for different entities of a sentence.
-            query_self_attention: queries attend to each other before they see the words.
-            qct: query-text cross-attention; false = *w/o QCT*.
-            prefix_source: what prefixes the regions' attention; ``none`` = *w/o QPI*.
-            aggregator: similarity-aware aggregator; ``none`` = *w/o SAG*.
-            lambda_visual: its weight of the regions against the words.
-            lambda_learnable: let that weight learn.
-            sag_scale: of its dot products.
-            entity_classifier: types and *no entity*, or the query's own type alone.
-            classifier_regions: the regions a query points at are evidence for its type.
-            share_boundary_proj: one pair representation for start and end, or two.
-            activation: turns scores into probabilities; the matcher's and the losses' own.
             ungrounded: what slot 0 (*not in the image*) looks like.
             train_vision: let the vision encoder learn (the paper freezes it).
+            mqs: switches of the query set.
+            qfnet: switches of QFNet.
+            sag: switches of its aggregator.
+            msp: switches of the heads.
 
         Raises:
             ValueError: ``existence`` without type queries, which gives queries no type of their
                 own; or ``joint_bert`` with a text encoder that is not built as BERT.
         """
         super().__init__()
-        if entity_classifier == "existence" and not type_queries:
+        mqs, qfnet = mqs or MQSSettings(), qfnet or QFNetSettings()
+        sag, msp = sag or SAGSettings(), msp or MSPSettings()
+        if msp.entity_classifier == "existence" and not mqs.type_queries:
             raise ValueError(
                 "entity_classifier=existence asks each query for its own type, which "
                 "type_queries=false takes away; set entity_classifier=softmax"
@@ -122,16 +91,10 @@ class MQSPN(nn.Module):
             tokenizer=tokenizer,
             type_names=type_names,
             num_queries=num_queries,
-            type_queries=type_queries,
-            entity_queries=entity_queries,
-            human_queries=human_queries,
-            repeat=repeat,
-            query_init_std=query_init_std,
-            ptq_trainable=ptq_trainable,
-            dropout=query_dropout,
+            settings=mqs,
         )
         self.joint = query_encoder == "joint_bert"
-        self.qct, self.query_self_attention = qct, query_self_attention
+        self.qct, self.query_self_attention = qfnet.qct, qfnet.query_self_attention
         self.text_encoder = text_encoder
         self.vision_encoder = vision_encoder.requires_grad_(train_vision)
         self.train_vision = train_vision
@@ -145,34 +108,15 @@ class MQSPN(nn.Module):
         self.word_pos = word_pos
         self.word_norm = nn.LayerNorm(width)
         self.position = None
-        if query_pos != "none":
+        if qfnet.query_pos != "none":
             # N(0, 1) as released: it is what tells the queries of one type apart from the start.
             self.position = nn.Parameter(torch.randn(num_queries, width))
         self.qfnet = nn.ModuleList(
-            QFNetLayer(
-                width=width,
-                heads=heads,
-                dropout=dropout,
-                qct=qct,
-                query_pos=query_pos,
-                query_self_attention=query_self_attention,
-                prefix_source=prefix_source,
-                aggregator=aggregator,
-                lambda_visual=lambda_visual,
-                lambda_learnable=lambda_learnable,
-                sag_scale=sag_scale,
-            )
-            for _ in range(layers)
+            QFNetLayer(width=width, heads=heads, dropout=dropout, settings=qfnet, sag=sag)
+            for _ in range(qfnet.layers)
         )
         self.heads = SetPrediction(
-            width=width,
-            num_types=len(type_names),
-            entity_classifier=entity_classifier,
-            classifier_regions=classifier_regions,
-            share_boundary_proj=share_boundary_proj,
-            activation=activation,
-            dropout=dropout if head_dropout is None else head_dropout,
-            region_dropout=head_dropout or 0.0,
+            width=width, num_types=len(type_names), dropout=dropout, settings=msp
         )
 
     def forward(self, batch: Batch, attention: bool = False) -> Outputs:
@@ -189,8 +133,8 @@ class MQSPN(nn.Module):
         if batch.region_mask is None:
             raise ValueError("MQSPN needs candidate regions: set regions=... and inputs: [regions]")
         queries = self.queries(len(batch))  # [B, u, h]
-        words, queries = self._words(batch, queries)
-        regions = self._regions(batch)  # [B, k + 1, h]
+        words, queries = self._words(batch, queries)  # H_T [B, n, h] and H_Q [B, u, h]
+        regions = self._regions(batch)  # H_V [B, k + 1, h]
         answers: list[Outputs] = []
         weights = None
         for depth, layer in enumerate(self.qfnet, start=1):
@@ -225,19 +169,18 @@ class MQSPN(nn.Module):
             hidden = self.text_encoder(batch.input_ids, batch.token_mask)  # [B, T, h]
         words = pool_words(hidden, batch.word_index, batch.word_mask.shape[1])  # [B, n, h]
         if self.word_pos == "sinusoid":
-            words = words + sinusoids(words.shape[1], words.shape[2]).to(words)
+            words = words + sinusoids(words.shape[1], words.shape[2]).to(words)  # + [n, h]
         return self.feature_dropout(self.word_norm(words)), queries
 
     def _regions(self, batch: Batch) -> Tensor:
         """H_V ``[B, k + 1, h]`` as QFNet reads it."""
         with torch.set_grad_enabled(self.train_vision and torch.is_grad_enabled()):
-            vectors = region_vectors(self.vision_encoder, batch)
-        regions: Tensor = self.region_projection(vectors)
-        if self.ungrounded is not None:
+            vectors = region_vectors(self.vision_encoder, batch)  # [B, k + 1, d]
+        regions: Tensor = self.region_projection(vectors)  # [B, k + 1, d] -> [B, k + 1, h]
+        if self.ungrounded is not None:  # [h] -> [B, 1, h] takes the place of slot 0
             nothing = self.ungrounded.to(regions.dtype).expand(len(regions), 1, -1)
             regions = torch.cat([nothing, regions[:, 1:]], dim=1)
-        regions = self.feature_dropout(regions)
-        return regions
+        return self.feature_dropout(regions)
 
     def _answer(self, queries: Tensor, words: Tensor, regions: Tensor, batch: Batch) -> Outputs:
         types, start, end, region = self.heads(

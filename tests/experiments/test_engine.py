@@ -13,9 +13,10 @@ import experiments
 from experiments.engine import Experiment, Variant
 from experiments.engine.collect import collect, find
 from experiments.engine.files import markdown, portable, table_csv
-from experiments.engine.measures import BOTH_RIGHT, GMNER_F1, SWAPPED
+from experiments.engine.measures import BOTH_RIGHT, SWAPPED
 from experiments.engine.picture import lines, picture
 from experiments.engine.plan import plan, settings_of
+from experiments.engine.type_columns import recall
 from experiments.papers.papers import papers
 from gmbench.config import compose
 from gmbench.core.entities import Entity, Example, Prediction
@@ -26,25 +27,26 @@ from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import write_predictions
 from tests.reporting.sample import sample
 
-NAMES = sorted(
-    path.stem
-    for path in Path(experiments.__file__).parent.glob("*.py")
+MODULES = sorted(
+    f"experiments.{path.parent.name}.{path.stem}"
+    for path in Path(experiments.__file__).parent.glob("*/*.py")
     if "EXPERIMENT = " in path.read_text()
 )
 
 
-def experiment_of(name) -> Experiment:
-    return importlib.import_module(f"experiments.{name}").EXPERIMENT
+def experiment_of(module) -> Experiment:
+    return importlib.import_module(module).EXPERIMENT
 
 
 def test_the_experiments_are_there():
-    assert len(NAMES) >= 17
+    assert len(MODULES) >= 17
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_name_and_rows(name):
-    experiment = experiment_of(name)
-    assert experiment.name == name
+@pytest.mark.parametrize("module", MODULES)
+def test_name_and_rows(module):
+    experiment = experiment_of(module)
+    name = experiment.name
+    assert experiment.module == module
     if not experiment.paper:
         return
     table = papers().table(name)
@@ -57,10 +59,10 @@ def test_name_and_rows(name):
 
 
 @pytest.mark.parametrize("preset", ["world", pytest.param("paper", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_row_composes_and_rows_differ(name, preset):
+@pytest.mark.parametrize("module", MODULES)
+def test_every_row_composes_and_rows_differ(module, preset):
     """No two rows are the same run."""
-    experiment = experiment_of(name)
+    experiment = experiment_of(module)
     planned = plan(experiment, preset=preset, seeds=(1,))
     assert len({run.sha for run in planned}) == len(planned)
     fitting = [
@@ -76,7 +78,7 @@ TINY = Experiment(
     reference="full",
     rows=(
         Variant(key="full", label="full"),
-        Variant(key="wo_sag", label="less", overrides=("model.network.aggregator=none",)),
+        Variant(key="wo_sag", label="less", overrides=("model.network.qfnet.aggregator=none",)),
         Variant(key="wo_bml", label="never run", overrides=("model.matcher.solver=order",)),
     ),
 )
@@ -230,8 +232,22 @@ def test_pairs_need_a_shared_word_and_two_types():
     assert BOTH_RIGHT.of_answers([alone], {"a": []}) is None
 
 
-def test_the_first_measure_is_the_papers():
-    assert GMNER_F1.printed == "f1"
+THREE = Example(
+    "two", ("a", "b", "c"), (Entity(0, 0, "PER"), Entity(1, 1, "PER"), Entity(2, 2, "LOC"))
+)
+LONE = Example("one", ("a", "b"), (Entity(0, 0, "PER"),))
+
+
+def test_recall_is_by_whether_another_entity_has_the_type():
+    answers = {
+        "two": (Prediction(0, 0, "PER"), Prediction(2, 2, "ORG")),
+        "one": (Prediction(0, 0, "PER"),),
+    }
+    assert recall([THREE, LONE], answers, shared=True) == 50  # one PER of two
+    assert (
+        recall([THREE, LONE], answers, shared=False) == 50
+    )  # LOC wrong, the PER of the other tweet right
+    assert recall([LONE], answers, shared=True) is None
 
 
 def test_lines_of_a_curve(planned, tmp_path):

@@ -23,22 +23,22 @@ ABLATIONS = {
 SWITCHES = {
     "default": [],
     **ABLATIONS,
-    "trained PTQ": ["model.network.ptq_trainable=true"],
-    "token prefix": ["model.network.prefix_source=token"],
-    "existence": ["model.network.entity_classifier=existence"],
+    "trained PTQ": ["model.network.mqs.ptq_trainable=true"],
+    "token prefix": ["model.network.qfnet.prefix_source=token"],
+    "existence": ["model.network.msp.entity_classifier=existence"],
     "existence in order": [
-        "model.network.entity_classifier=existence",
+        "model.network.msp.entity_classifier=existence",
         "model.matcher.solver=order",
     ],
-    "own boundary heads": ["model.network.share_boundary_proj=false"],
-    "no regions in the classifier": ["model.network.classifier_regions=false"],
+    "own boundary heads": ["model.network.msp.share_boundary_proj=false"],
+    "no regions in the classifier": ["model.network.msp.classifier_regions=false"],
     "sigmoid": ["model.activation=sigmoid", "model.loss_kind=bce"],
-    "query self-attention": ["model.network.query_self_attention=true"],
-    "no positions": ["model.network.query_pos=none", "model.network.word_pos=none"],
-    "added positions": ["model.network.query_pos=add"],
-    "blocks, wide queries": ["model.network.repeat=block", "model.network.query_init_std=1.0"],
-    "plain dot product": ["model.network.sag_scale=none"],
-    "learned lambda": ["model.network.lambda_learnable=true"],
+    "query self-attention": ["model.network.qfnet.query_self_attention=true"],
+    "no positions": ["model.network.qfnet.query_pos=none", "model.network.word_pos=none"],
+    "added positions": ["model.network.qfnet.query_pos=add"],
+    "blocks, wide queries": ["model.network.mqs.repeat=block", "model.network.mqs.init_std=1.0"],
+    "plain dot product": ["model.network.sag.scale=none"],
+    "learned lambda": ["model.network.sag.lambda_learnable=true"],
     "learned slot 0": ["model.network.ungrounded=learned"],
     "no deep supervision": ["model.loss.aux_weight=0"],
     "a gold row a candidate": ["model.loss.region_target=expand"],
@@ -46,7 +46,7 @@ SWITCHES = {
     "joint text encoder": ["model.network.query_encoder=joint_bert"],
     "joint text encoder w/o QCT": [
         "model.network.query_encoder=joint_bert",
-        "model.network.qct=false",
+        "model.network.qfnet.qct=false",
     ],
     "centred crops": ["regions.crop=center"],
     "ROI-align": ["regions.encoder=roi_align"],
@@ -128,7 +128,7 @@ def test_every_switch_trains_a_step_and_stays_exact(name, world):
 @pytest.mark.parametrize("pair", list(combinations(ABLATIONS, 2)), ids=" and ".join)
 def test_any_two_ablations_train_a_step(pair, world):
     train_a_step(
-        built(world, "model.network.layers=1", *ABLATIONS[pair[0]], *ABLATIONS[pair[1]]), ""
+        built(world, "model.network.qfnet.layers=1", *ABLATIONS[pair[0]], *ABLATIONS[pair[1]]), ""
     )
 
 
@@ -146,8 +146,8 @@ def test_the_paper_and_the_release_say_what_they_are():
         assert (cfg.model.activation, cfg.model.loss_kind) == ("sigmoid", "bce")
         assert cfg.model.network.num_queries == 60
     assert (paper.trainer.batch_size, released.trainer.batch_size) == (16, 8)
-    assert (paper.model.network.layers, released.model.network.layers) == (3, 5)
-    assert paper.model.network.entity_classifier == "existence"
+    assert (paper.model.network.qfnet.layers, released.model.network.qfnet.layers) == (3, 5)
+    assert paper.model.network.msp.entity_classifier == "existence"
 
 
 def test_each_difference_of_the_release_is_a_commented_line():
