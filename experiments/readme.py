@@ -16,10 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gmbench.config.renames import current_override
 from gmbench.core.command_line import CommandLine
 from gmbench.core.files import write_atomically
 from gmbench.reporting.leaderboard import of_the_method
 from gmbench.reporting.record import RunResult, TaskFigures, read_result, write_result
+from gmbench.reporting.tables import Table
 from gmbench.scoring.baselines import CEILING_OF_ONE_REGION_A_TYPE
 from gmbench.scoring.counting import TASKS
 from gmbench.scoring.significance import summarise
@@ -90,10 +92,11 @@ def runs_table(name: str) -> list[str]:
         heads.append(f"F1 of {' / '.join(first.metrics.per_type)}")
     rows = [*_methods(methods, shown), *_floors(methods, shown)]
     commands = [f"- {label}: `{_command(method)}`" for label, method in methods.items()]
-    return [_row(heads), "|" + "---|" * len(heads), *rows, "", *commands, "", _origin(runs)]
+    table = Table(heads=heads, sections=[rows], left=len(heads)).markdown()
+    return [*table, "", *commands, "", _origin(runs)]
 
 
-def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[str]:
+def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[list[str]]:
     for label, method in methods.items():
         for run in method if len(method) <= ONE_BY_ONE else ():
             cells = [f"{label}, seed {run.config.seed}"]
@@ -101,7 +104,7 @@ def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterat
             if not run.data.saw_pixels:
                 types = run.metrics.per_type.values()
                 cells.append(" / ".join(f"{100 * row.mner.f1:.1f}" for row in types))
-            yield _row(cells)
+            yield cells
         if len(method) > 1:
             cells = [f"{label}, mean ± sd of F1 ({len(method)} seeds)"]
             for task in shown:
@@ -111,10 +114,10 @@ def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterat
                     f"**{found.mean:.1f}** ± {found.sd:.1f}"
                     + (spread if len(method) > ONE_BY_ONE else "")
                 )
-            yield _row(cells + [""] * (not method[0].data.saw_pixels))
+            yield [*cells, *[""] * (not method[0].data.saw_pixels)]
 
 
-def _floors(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[str]:
+def _floors(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[list[str]]:
     """Each floor once; a ceiling with the name of the method that has it."""
     said = set()
     for label, (first, *_) in methods.items():
@@ -126,13 +129,17 @@ def _floors(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterato
             own = floor.name == CEILING_OF_ONE_REGION_A_TYPE
             name = floor.name.replace("its ceiling", f"ceiling of {label}")
             cells = [name if own else f"floor: {name}", *map(_figures, figures)]
-            yield _row(cells + [""] * (not first.data.saw_pixels))
+            yield [*cells, *[""] * (not first.data.saw_pixels)]
 
 
 def _command(method: list[RunResult]) -> str:
     """What makes these runs."""
     first = method[0]
-    words = [w for w in first.config.overrides if w.partition("=")[0] not in ("model", "data")]
+    words = [
+        current_override(word, first.config.model)
+        for word in first.config.overrides
+        if word.partition("=")[0] not in ("model", "data")
+    ]
     data = [f"data={first.data.name}", *([] if first.data.synthetic else ["data.root=FOLDER"])]
     seeds = ",".join(str(run.config.seed) for run in method)
     many = ["-m"] if len(method) > 1 else []
@@ -157,10 +164,6 @@ def _origin(runs: list[RunResult]) -> str:
         f"{first.data.fingerprint[:12]}, {code}, on {devices}, {minutes:.0f} minutes a run "
         "(mean, whatever else the machine did); files: `experiments/results/runs`."
     )
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
 
 
 def add(name: str, folders: Sequence[Path]) -> None:

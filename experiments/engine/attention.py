@@ -1,6 +1,10 @@
 """Where trained models look for the entities of the test split: numbers and a picture.
 
-Reads ``checkpoints/best.ckpt`` of finished runs, so it needs torch and is imported only when asked.
+A *heat map* is ``[rows, columns]`` of weights over the whole picture, each cell a rectangle of it.
+Patches of a vision transformer are such cells already; weights of candidate regions are painted
+back over their boxes. Both kinds of model thus answer the same questions: the pointing game, and
+attention mass inside the gold boxes. Reads ``checkpoints/best.ckpt`` of finished runs, so it needs
+torch and is imported only on demand.
 """
 
 from collections.abc import Sequence
@@ -8,35 +12,31 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 from torch import Tensor
 
-from gmbench.core.entities import Box, Entity, Example, Prediction
-from gmbench.core.files import write_atomically
+from gmbench.config.compose import stored_config
+from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.tensors import Batch, Outputs
 from gmbench.data.images import open_image
 from gmbench.lifecycle.build import build_run
 from gmbench.objective.costs import Activation, activate, gather_slots
 from gmbench.reporting.plots import BLUE, STYLE, VERMILION
+from gmbench.scoring.files import read_predictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
-# Where a model looks, as numbers: pointing game and attention mass inside the gold boxes. A *heat
-# map* is `[rows, columns]` of weights over the whole picture, each cell a rectangle of it. Patches
-# of a vision transformer are such cells already; weights of candidate regions are painted back
-# over their boxes. Both kinds of model thus answer the same questions.
 Heat = NDArray[np.float64]
 
 CELLS = 64
-"""Cells a side on which candidate regions are painted."""
+"""Cells per side on which candidate regions are painted."""
+SHOWN = 6
+"""Entities in the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,101 +178,6 @@ def _inside(heat: Heat, boxes: Sequence[Box], size: tuple[float, float]) -> tupl
     return float((density * area)[within].sum()), float(area[within].sum())
 
 
-# Where models look, as pictures (QGN, Figure 4): one row an entity, one column a model. Takes
-# plain arrays and records: heat maps as experiments.engine.attention defines them, from patches or
-# from painted-back regions alike.
-@dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """One model's look for one entity.
-
-    Attributes:
-        model: its name, the column's title.
-        heat: ``[rows, columns]`` over the whole picture.
-        box: predicted, xyxy pixels; None = *not in the image*.
-    """
-
-    model: str
-    heat: Heat
-    box: Box | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """One entity in its picture, and how models look for it.
-
-    Attributes:
-        text: the entity and its type, as the row's title says them.
-        image: ``[H, W, 3]`` bytes.
-        boxes: gold, xyxy pixels; none for an entity that is not in the image.
-        looks: one a model, in the order of the columns.
-    """
-
-    text: str
-    image: NDArray[np.uint8]
-    boxes: tuple[Box, ...]
-    looks: tuple[Look, ...]
-
-
-def draw_attention(scenes: Sequence[Scene], file: Path) -> None:
-    """Write one PNG: heat over the picture, gold boxes solid, predicted boxes dashed.
-
-    Args:
-        scenes: at least one, all with the same models.
-        file: written whole or not at all.
-
-    Raises:
-        ValueError: nothing to draw, or scenes of different models.
-        OSError: the file cannot be written.
-    """
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    columns = {tuple(look.model for look in scene.looks) for scene in scenes}
-    if len(columns) != 1 or columns == {()}:
-        raise ValueError("a picture of attention needs scenes, all with looks of the same models")
-    (models,) = columns
-    stream = BytesIO()
-    with style.context(["default", dict(STYLE)]):
-        figure = Figure(figsize=(3.4 * len(models), 3.0 * len(scenes)), layout="constrained")
-        axes = figure.subplots(len(scenes), len(models), squeeze=False)
-        for row, scene in zip(axes, scenes, strict=True):
-            for axis, look in zip(row, scene.looks, strict=True):
-                _draw(axis, scene, look)
-        figure.savefig(stream, format="png", metadata={"Software": None})
-    write_atomically(file, stream.getvalue())
-
-
-def _draw(axis: "Axes", scene: Scene, look: Look) -> None:
-    from matplotlib.patches import Rectangle
-
-    height, width = scene.image.shape[:2]
-    whole = (0, width, height, 0)
-    axis.imshow(scene.image, extent=whole)
-    axis.imshow(look.heat, extent=whole, cmap="magma", alpha=0.55, interpolation="bilinear")
-    axis.grid(visible=False)
-    drawn = [(box, BLUE, "-") for box in scene.boxes]
-    drawn += [(look.box, VERMILION, "--")] if look.box is not None else []
-    for (x1, y1, x2, y2), colour, line in drawn:
-        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=3.6))
-        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, ls=line, lw=2))
-    if look.heat.max() > 0:
-        x, y = hottest(look.heat)
-        axis.plot(x * width, y * height, marker="+", color="white", markersize=10, mew=2)
-    axis.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
-    axis.set_title(f"{scene.text}\n{look.model}: {_verdict(scene, look)}", fontsize=9, loc="left")
-
-
-def _verdict(scene: Scene, look: Look) -> str:
-    """The two numbers, or what the model says of an entity that is not in the image."""
-    size = (float(scene.image.shape[1]), float(scene.image.shape[0]))
-    if not scene.boxes:
-        return "a box, none is due" if look.box is not None else "not in the image"
-    hit = "hit" if points_at(look.heat, scene.boxes, size) else "miss"
-    said = "" if look.box is not None else ", no box"
-    return f"{hit}, mass inside {100 * mass_inside(look.heat, scene.boxes, size):.0f} %{said}"
-
-
-# Outputs -> heat maps: which query speaks for a gold entity, and where it looks.
 @dataclass(frozen=True, slots=True, eq=False)
 class EntityLook:
     """Where the query that speaks for a gold entity looks.
@@ -350,15 +255,12 @@ def _weights(outputs: Outputs, batch: Batch) -> Tensor:
     return outputs.attention.query_to_patch
 
 
-SHOWN = 6
-"""Entities in the picture."""
-
-
 @dataclass(frozen=True, eq=False)
 class Looks:
     """Every look of one run.
 
     Attributes:
+        examples: the test split, by id.
         heats: by example and gold entity (start, end).
         answers: the run's predictions by example.
         pointing: over entities with a box.
@@ -376,9 +278,8 @@ def looks_of(folder: Path) -> Looks | None:
     checkpoint = folder / "checkpoints" / "best.ckpt"
     if not checkpoint.is_file():
         return None
-    cfg = OmegaConf.load(folder / "config.yaml")
-    assert OmegaConf.is_dict(cfg)
-    run = build_run(cfg)  # type: ignore[arg-type]
+    cfg = stored_config(folder / "config.yaml")
+    run = build_run(cfg)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     run.module.load_state_dict(state["state_dict"], strict=False)
     model = run.module.model.eval()
@@ -388,9 +289,10 @@ def looks_of(folder: Path) -> Looks | None:
         with torch.no_grad():
             outputs = model(batch, attention=True)
         for look in entity_looks(outputs, batch, cfg.model.activation):
-            entity = _entity(batch, look, examples)
-            heats[(batch.ids[look.sample], entity.start, entity.end)] = look.heat
-    answers = _answers(folder, tuple(examples.values()))
+            example = examples[batch.ids[look.sample]]
+            entity = example.entities[look.gold]
+            heats[(example.id, entity.start, entity.end)] = look.heat
+    answers = read_predictions(folder / "predictions.test.jsonl", tuple(examples.values()))
     shown = [
         (heat, entity.boxes, example.size)
         for (id_, start, end), heat in heats.items()
@@ -401,13 +303,102 @@ def looks_of(folder: Path) -> Looks | None:
     return Looks(examples, heats, answers, pointing(shown))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One model's look for one entity.
+
+    Attributes:
+        model: its name, the column's title.
+        heat: ``[rows, columns]`` over the whole picture.
+        box: predicted, xyxy pixels; None = *not in the image*.
+    """
+
+    model: str
+    heat: Heat
+    box: Box | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One entity in its picture, and how models look for it.
+
+    Attributes:
+        text: the entity and its type, as the row's title says them.
+        image: ``[H, W, 3]`` bytes.
+        boxes: gold, xyxy pixels; none for an entity that is not in the image.
+        looks: one a model, in the order of the columns.
+    """
+
+    text: str
+    image: NDArray[np.uint8]
+    boxes: tuple[Box, ...]
+    looks: tuple[Look, ...]
+
+
+def draw_scenes(scenes: Sequence[Scene]) -> bytes:
+    """A PNG: heat over the picture, gold boxes solid, predicted boxes dashed.
+
+    Args:
+        scenes: at least one, all with the same models.
+
+    Raises:
+        ValueError: nothing to draw, or scenes of different models.
+    """
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    columns = {tuple(look.model for look in scene.looks) for scene in scenes}
+    if len(columns) != 1 or columns == {()}:
+        raise ValueError("a picture of attention needs scenes, all with looks of the same models")
+    (models,) = columns
+    stream = BytesIO()
+    with style.context(["default", dict(STYLE)]):
+        figure = Figure(figsize=(3.4 * len(models), 3.0 * len(scenes)), layout="constrained")
+        axes = figure.subplots(len(scenes), len(models), squeeze=False)
+        for row, scene in zip(axes, scenes, strict=True):
+            for axis, look in zip(row, scene.looks, strict=True):
+                _draw(axis, scene, look)
+        figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def _draw(axis: "Axes", scene: Scene, look: Look) -> None:
+    from matplotlib.patches import Rectangle
+
+    height, width = scene.image.shape[:2]
+    whole = (0, width, height, 0)
+    axis.imshow(scene.image, extent=whole)
+    axis.imshow(look.heat, extent=whole, cmap="magma", alpha=0.55, interpolation="bilinear")
+    axis.grid(visible=False)
+    drawn = [(box, BLUE, "-") for box in scene.boxes]
+    drawn += [(look.box, VERMILION, "--")] if look.box is not None else []
+    for (x1, y1, x2, y2), colour, line in drawn:
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec="white", lw=3.6))
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, ls=line, lw=2))
+    if look.heat.max() > 0:
+        x, y = hottest(look.heat)
+        axis.plot(x * width, y * height, marker="+", color="white", markersize=10, mew=2)
+    axis.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
+    axis.set_title(f"{scene.text}\n{look.model}: {_verdict(scene, look)}", fontsize=9, loc="left")
+
+
+def _verdict(scene: Scene, look: Look) -> str:
+    """The two numbers, or what the model says of an entity that is not in the image."""
+    size = (float(scene.image.shape[1]), float(scene.image.shape[0]))
+    if not scene.boxes:
+        return "a box, none is due" if look.box is not None else "not in the image"
+    hit = "hit" if points_at(look.heat, scene.boxes, size) else "miss"
+    said = "" if look.box is not None else ", no box"
+    return f"{hit}, mass inside {100 * mass_inside(look.heat, scene.boxes, size):.0f} %{said}"
+
+
 def draw(runs: Sequence[tuple[str, Looks]]) -> bytes:
     """One row an entity, one column a run: the first entities with a box that all looked for."""
     shared = set.intersection(*(set(looks.heats) for _, looks in runs))
     scenes: list[Scene] = []
     for id_, start, end in sorted(shared):
-        example = runs[0][1].examples[id_]
-        entity = next(e for e in example.entities if (e.start, e.end) == (start, end))
+        example, span = runs[0][1].examples[id_], (start, end)
+        entity = next(e for e in example.entities if (e.start, e.end) == span)
         if not entity.boxes or example.image is None or len(scenes) == SHOWN:
             continue
         words = " ".join(example.words[start : end + 1])
@@ -417,28 +408,13 @@ def draw(runs: Sequence[tuple[str, Looks]]) -> bytes:
                 image=np.asarray(open_image(example.image, example.size)),
                 boxes=entity.boxes,
                 looks=tuple(
-                    Look(name, looks.heats[(id_, start, end)], _box(looks.answers[id_], entity))
+                    Look(
+                        name,
+                        looks.heats[(id_, start, end)],
+                        next((p.box for p in looks.answers[id_] if (p.start, p.end) == span), None),
+                    )
                     for name, looks in runs
                 ),
             )
         )
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "looks.png"
-        draw_attention(scenes, file)
-        return file.read_bytes()
-
-
-def _entity(batch: object, look: EntityLook, examples: dict[str, Example]) -> Entity:
-    ids = batch.ids  # type: ignore[attr-defined]
-    return examples[ids[look.sample]].entities[look.gold]
-
-
-def _answers(folder: Path, gold: tuple[Example, ...]) -> dict[str, tuple[Prediction, ...]]:
-    from gmbench.scoring.files import read_predictions
-
-    return read_predictions(folder / "predictions.test.jsonl", gold)
-
-
-def _box(answers: Sequence[Prediction], entity: Entity) -> tuple[float, float, float, float] | None:
-    same = [p for p in answers if (p.start, p.end) == (entity.start, entity.end)]
-    return same[0].box if same else None
+    return draw_scenes(scenes)

@@ -1,4 +1,4 @@
-"""``python -m experiments.NAME``: print the rows; ``--launch`` runs them, ``--build`` the files."""
+"""The command of every experiment: print its rows, ``--launch`` runs, ``--build`` files."""
 
 import argparse
 import shlex
@@ -6,19 +6,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from experiments.engine.collect import Block, collect, find
-from experiments.engine.files import Notes, by_column, markdown, ours, portable, table_csv
+from experiments.engine.files import by_column, markdown, ours, portable, table_csv
 from experiments.engine.launching import How, launch
 from experiments.engine.measures import Measure
 from experiments.engine.plan import Experiment, plan
+from experiments.papers.footnotes import Footnotes
 from gmbench.config import friendly
+from gmbench.core.command_line import console
 from gmbench.core.files import write_atomically
 from gmbench.reporting.index import read_index
+from gmbench.reporting.tables import Table
 
 
 def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
         0 done, 2 bad arguments or some run failed, 130 interrupted.
     """
     options = _parser(experiment).parse_intermixed_args(arguments)
-    console = Console() if sys.stdout.isatty() else Console(width=140)
+    screen = console(width=140)
     try:
         planned = plan(
             experiment,
@@ -60,21 +61,21 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     blocks = collect(experiment, planned, found)
     for block in blocks:
         for number, measures in enumerate(by_column(experiment)):
-            console.print(_table(experiment, block, measures, first=number == 0))
+            screen.print(_table(experiment, block, measures, first=number == 0))
     missing = len(planned) - len(found)
     if not planned:
-        console.print("Nothing of it can be run on this data.")
-    console.print(f"{len(found)} of {len(planned)} runs are there, {missing} missing.")
+        screen.print("Nothing of it can be run on this data.")
+    screen.print(f"{len(found)} of {len(planned)} runs are there, {missing} missing.")
     if missing and not options.launch:
-        console.print(f"Run them: {_command(experiment, options, options.overrides)} --launch")
+        screen.print(f"Run them: {_command(experiment, options, options.overrides)} --launch")
     if options.build:
-        _build(experiment, blocks, options, console)
+        _build(experiment, blocks, options, screen)
     return code
 
 
 def _parser(experiment: Experiment) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"python -m experiments.{experiment.name}", description=experiment.title
+        prog=f"python -m {experiment.module}", description=experiment.title
     )
     add = parser.add_argument
     add("overrides", nargs="*", help="of every run, say data.root=FOLDER or trainer.epochs=8")
@@ -104,7 +105,7 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 
 def _command(experiment: Experiment, options: argparse.Namespace, overrides: Sequence[str]) -> str:
-    parts = ["python", "-m", f"experiments.{experiment.name}"]
+    parts = ["python", "-m", experiment.module]
     parts += [] if options.preset == "paper" else ["--preset", options.preset]
     parts += ["--seeds", ",".join(map(str, options.seeds))] if options.seeds else []
     return shlex.join([*parts, *overrides])
@@ -135,38 +136,32 @@ def _table(
     experiment: Experiment, block: Block, measures: Sequence[Measure], *, first: bool
 ) -> Table:
     """The cells of some measures; what a row is and misses stands in the first table alone."""
-    table = Table(
-        title=f"{experiment.title}: {block.setting.label}" if first else measures[0].column,
-        title_justify="left",
-        box=box.ROUNDED,
-        caption_justify="left",
-    )
-    table.add_column("row", overflow="fold")
-    if first:
-        table.add_column("key, overrides", style="dim", overflow="fold")
-        table.add_column("missing", justify="right")
     lines = [[cell for cell in row if cell.measure in measures] for row in block.cells]
     printed = any(cell.paper is not None for line in lines for cell in line)
+    heads = ["row", *(["key, overrides", "missing"] if first else [])]
     for measure in measures:
-        table.add_column(measure.title, justify="right")
-        if printed:
-            table.add_column("paper", justify="right", style="dim")
-    notes = Notes()
-    for row in lines:
-        cells: list[str] = []
-        for cell in row:
-            cells.append(ours(cell).replace("*", ""))
-            if printed:
-                flagged = cell.paper is not None and cell.paper.reason
-                cells.append(
-                    "" if cell.value is None else f"{cell.value:.2f}{'!' if flagged else ''}"
-                )
-                notes.mark(cell.paper.reason if cell.paper else None)
-        variant, missing = row[0].row, row[0].wanted - len(row[0].runs)
+        heads += [measure.title, *(["paper"] if printed else [])]
+    notes, rows = Footnotes(), []
+    for line in lines:
+        variant, missing = line[0].row, line[0].wanted - len(line[0].runs)
+        cells: list[object] = [variant.label]
         if first:
             world = () if block.setting.real else variant.world_only
             overrides = " ".join((f"{variant.key}:", *variant.overrides, *world))
-            cells = [escape(overrides), str(missing or ""), *cells]
-        table.add_row(escape(variant.label), *cells)
-    table.caption = "\n".join([*(f"! {text}" for text in notes.letters), *block.set_aside]) or None
-    return table
+            cells += [Text(overrides, style="dim"), missing or ""]
+        for cell in line:
+            cells.append(ours(cell).replace("*", ""))
+            if printed:
+                reason = cell.paper.reason if cell.paper else None
+                notes.mark(reason)
+                value = "" if cell.value is None else f"{cell.value:.2f}{'!' if reason else ''}"
+                cells.append(Text(value, style="dim"))
+        rows.append(cells)
+    return Table(
+        heads=heads,
+        sections=[rows],
+        title=f"{experiment.title}: {block.setting.label}" if first else measures[0].column or "",
+        caption="\n".join([*(f"! {text}" for text in notes.letters), *block.set_aside]),
+        left=2 if first else 1,
+        wrap=True,
+    )

@@ -1,4 +1,4 @@
-"""Finished runs -> the cells of a table: mean, deviation, paired interval, the paper's number."""
+"""The cells of a table from finished runs: mean, deviation, interval, the paper's number."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,6 @@ from gmbench.scoring.significance import (
     summarise,
 )
 
-# The predictions of finished runs beside their gold: counts by tweet, and what rests on them.
 log = logging.getLogger("experiments")
 
 
@@ -103,9 +102,6 @@ def compared(
 def asked_of(examples: Sequence[Example]) -> dict[str, tuple[tuple[str, ...], tuple[Entity, ...]]]:
     """Words and gold by tweet: data that differ in pictures or candidates alone ask the same."""
     return {example.id: (example.words, example.entities) for example in examples}
-
-
-log = logging.getLogger("experiments")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,12 @@
 """The cells of an experiment as Markdown and CSV; equal runs give equal bytes."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
 from experiments.engine.collect import Block, OurCell
 from experiments.engine.measures import Measure
 from experiments.engine.plan import Experiment, Preset
+from experiments.papers.footnotes import Footnotes
+from gmbench.reporting.tables import Table
 
 NOT_RUN = "*not run*"
 ABSENT = "-"
@@ -30,7 +30,7 @@ def markdown(
     lines = [f"# {experiment.title}", "", f"`{command}`", ""]
     if experiment.note:
         lines += [experiment.note, ""]
-    notes = Notes()
+    notes = Footnotes()
     for block in blocks:
         lines += [f"## {block.setting.label}", ""]
         for cells in _tables(experiment, block):
@@ -39,21 +39,6 @@ def markdown(
         lines.append("")
     lines += [f"{letter}) {text}  " for text, letter in notes.letters.items()]
     return "\n".join(lines).rstrip() + "\n"
-
-
-class Notes:
-    """Footnotes, each text under one letter, in the order of their first use."""
-
-    def __init__(self) -> None:
-        self.letters: dict[str, str] = {}
-
-    def mark(self, text: str | None) -> str:
-        """The raised letter of a text; nothing for None."""
-        if not text:
-            return ""
-        place = len(self.letters)
-        letter = self.letters.setdefault(text, chr(ord("a") + place % 26) * (1 + place // 26))
-        return f"<sup>{letter}</sup>"
 
 
 def by_column(experiment: Experiment) -> list[tuple[Measure, ...]]:
@@ -74,8 +59,8 @@ def _tables(experiment: Experiment, block: Block) -> Iterator[list[tuple[OurCell
 
 
 def _table(
-    experiment: Experiment, block: Block, lines: list[tuple[OurCell, ...]], notes: Notes
-) -> Iterator[str]:
+    experiment: Experiment, block: Block, lines: list[tuple[OurCell, ...]], notes: Footnotes
+) -> list[str]:
     downwards = any(measure.row for measure in experiment.measures)
     first = lines[0]
     run = [any(line[n].wanted for line in lines) for n in range(len(first))]
@@ -94,8 +79,7 @@ def _table(
         heads += [f"{name}, paper"] if paper else []
         heads += ["paper's Δ"] if paper and delta else []
         heads += ["ours - paper"] if minus else []
-    yield "| " + " | ".join(heads) + " |"
-    yield "|" + "---|" * len(heads)
+    rows = []
     for line in lines:
         cells = [line[0].measure.title if downwards else line[0].row.label]
         for cell, (mine, delta, paper, minus) in zip(line, shown, strict=True):
@@ -104,7 +88,8 @@ def _table(
             cells += [_paper(cell, notes)] if paper else []
             cells += [_number(cell.delta, "+.2f")] if paper and delta else []
             cells += [_number(cell.off, "+.2f")] if minus else []
-        yield "| " + " | ".join(cells) + " |"
+        rows.append(cells)
+    return Table(heads=heads, sections=[rows], left=len(heads)).markdown()
 
 
 def _reference(experiment: Experiment) -> str:
@@ -114,7 +99,7 @@ def _reference(experiment: Experiment) -> str:
     return label
 
 
-def ours(cell: OurCell, notes: Notes | None = None) -> str:
+def ours(cell: OurCell, notes: Footnotes | None = None) -> str:
     """Mean ± sample deviation (n), or that there is nothing."""
     if cell.summary is None:
         return ABSENT if not cell.wanted else "*not reported*" if cell.runs else NOT_RUN
@@ -122,7 +107,7 @@ def ours(cell: OurCell, notes: Notes | None = None) -> str:
     spread = "" if cell.summary.sd is None else f" ± {cell.summary.sd:.2f}"
     missing = f" of {cell.wanted}" if n < cell.wanted else ""
     texts = dict.fromkeys(run.note for run in cell.runs if run.note)
-    marks = "".join(notes.mark(text) for text in texts) if notes else ""
+    marks = "".join(_mark(notes, text) for text in texts) if notes else ""
     return f"{cell.summary.mean:.2f}{spread} ({n}{missing}){marks}"
 
 
@@ -136,13 +121,19 @@ def _delta(cell: OurCell) -> str:
     return f"{sure}{100 * delta.value:+.2f}{sure} [{100 * delta.low:+.2f}, {100 * delta.high:+.2f}]"
 
 
-def _paper(cell: OurCell, notes: Notes) -> str:
+def _paper(cell: OurCell, notes: Footnotes) -> str:
     if cell.paper is None:
         return ABSENT
-    mark = notes.mark(cell.paper.reason)
+    mark = _mark(notes, cell.paper.reason)
     if cell.value is None:
         return f"{cell.paper.printed}?{mark}"
     return f"{cell.value:.2f}{mark}"
+
+
+def _mark(notes: Footnotes, text: str | None) -> str:
+    """The raised letter of a text; empty without a text."""
+    letter = notes.mark(text)
+    return f"<sup>{letter}</sup>" if letter else ""
 
 
 def _number(value: float | None, form: str) -> str:
@@ -195,17 +186,15 @@ COLUMNS = (
 
 def table_csv(experiment: Experiment, blocks: Sequence[Block], *, preset: Preset) -> str:
     """One line a cell; empty where there is nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines = []
     for block in blocks:
         overrides = {run.row.key: " ".join(portable(run.overrides)) for run in block.planned}
-        for row in block.cells:
-            for cell in row:
-                writer.writerow(
-                    _fields(experiment, preset, block, cell, overrides.get(cell.row.key, ""))
-                )
-    return text.getvalue()
+        lines += [
+            _fields(experiment, preset, block, cell, overrides.get(cell.row.key, ""))
+            for row in block.cells
+            for cell in row
+        ]
+    return Table(heads=COLUMNS, sections=[lines]).csv()
 
 
 def _fields(

@@ -88,9 +88,8 @@ TASKS = tuple(
 GMNER = tuple(figure("gmner", name) for name in ("f1", "precision", "recall"))
 
 
-# Entities of a tweet whose names share a word: does a model keep them apart?
 def pairs_of(example: Example) -> Iterator[tuple[Entity, Entity]]:
-    """Entities of different types with a word in common."""
+    """Entities of different types whose names share a word: does a model keep them apart?"""
     words = [
         {word.lstrip("#").casefold() for word in example.words[e.start : e.end + 1]}
         for e in example.entities

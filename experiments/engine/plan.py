@@ -1,4 +1,4 @@
-"""What a table or figure is made of, and the runs that this comes to."""
+"""Experiments as data: rows, settings and measures, and the runs they need."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -127,6 +127,13 @@ class Experiment:
     data_varies: bool = False
     picture: Callable[[Mapping[str, Sequence[Finished]]], bytes | None] | None = None
 
+    @property
+    def module(self) -> str:
+        """The module that ``python -m`` runs: papers or studies, whichever holds it."""
+        rooms = Path(__file__).parent.parent
+        room = next((p.parent.name for p in rooms.glob(f"*/{self.name}.py")), None)
+        return ".".join(filter(None, ("experiments", room, self.name)))
+
     def __post_init__(self) -> None:
         keys = [row.key for row in self.rows]
         if len(set(keys)) != len(keys):
@@ -136,6 +143,53 @@ class Experiment:
         for row in self.rows:
             if row.weights_of is not None and row.weights_of not in keys:
                 raise ValueError(f"{self.name}: no row {row.weights_of!r} to take weights of")
+
+
+def rows_of(
+    table: str,
+    overrides: Mapping[str, str],
+    extra: Mapping[str, tuple[str, str]] | None = None,
+    weights_of: Mapping[str, str] | None = None,
+) -> tuple[Variant, ...]:
+    """Variants for exactly the rows of a paper's table, in its order, then rows of ours.
+
+    Args:
+        table: key of the table in ``papers.yaml``.
+        overrides: by key of the row, separated by spaces.
+        extra: label and overrides of the rows that the paper does not have, by key.
+        weights_of: for rows of ``extra`` that train nothing, the key of the row whose weights they
+            test.
+
+    Raises:
+        ValueError: a row of the paper is missing or there is one that it does not have.
+    """
+    rows = papers().table(table).rows
+    if set(rows) != set(overrides):
+        differ = sorted(set(rows) ^ set(overrides))
+        raise ValueError(f"{table}: rows differ from the paper's in {', '.join(differ)}")
+    ours = [
+        Variant(key=key, label=row.title, overrides=tuple(overrides[key].split()))
+        for key, row in rows.items()
+    ]
+    more = [
+        Variant(
+            key=key,
+            label=label,
+            overrides=tuple(given.split()),
+            extra=True,
+            weights_of=(weights_of or {}).get(key),
+        )
+        for key, (label, given) in (extra or {}).items()
+    ]
+    return (*ours, *more)
+
+
+def curve(key: str, values: tuple[float, ...]) -> tuple[Variant, ...]:
+    """One variant per value of a configuration key."""
+    return tuple(
+        Variant(key=f"{value:g}", label=f"{value:g}", overrides=(f"{key}={value:g}",), x=value)
+        for value in values
+    )
 
 
 Preset = Literal["paper", "world", "smoke"]
@@ -225,50 +279,3 @@ def plan(
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-")
-
-
-# Rows by the keys of `papers.yaml`, so that a table of ours has exactly the paper's rows.
-def rows_of(
-    table: str,
-    overrides: Mapping[str, str],
-    extra: Mapping[str, tuple[str, str]] | None = None,
-    weights_of: Mapping[str, str] | None = None,
-) -> tuple[Variant, ...]:
-    """The variants of a table in the paper's order, then ours.
-
-    Args:
-        table: key of the table in ``papers.yaml``.
-        overrides: of each of its rows, with spaces between them.
-        extra: further rows that the paper does not have: label and overrides.
-        weights_of: of these, the ones that train nothing: the row whose weights they test.
-
-    Raises:
-        ValueError: a row of the paper is missing or there is one that it does not have.
-    """
-    rows = papers().table(table).rows
-    if set(rows) != set(overrides):
-        differ = sorted(set(rows) ^ set(overrides))
-        raise ValueError(f"{table}: rows differ from the paper's in {', '.join(differ)}")
-    ours = [
-        Variant(key=key, label=row.title, overrides=tuple(overrides[key].split()))
-        for key, row in rows.items()
-    ]
-    more = [
-        Variant(
-            key=key,
-            label=label,
-            overrides=tuple(given.split()),
-            extra=True,
-            weights_of=(weights_of or {}).get(key),
-        )
-        for key, (label, given) in (extra or {}).items()
-    ]
-    return (*ours, *more)
-
-
-def curve(key: str, values: tuple[float, ...]) -> tuple[Variant, ...]:
-    """Variants along one setting, in steps."""
-    return tuple(
-        Variant(key=f"{value:g}", label=f"{value:g}", overrides=(f"{key}={value:g}",), x=value)
-        for value in values
-    )

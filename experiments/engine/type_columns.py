@@ -1,8 +1,9 @@
-"""Tables whose rows are entity types: one run fills a whole column."""
+"""Figures by entity type, and the papers' tables on Twitter-FMNERG whose columns are methods."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from experiments.engine.measures import GMNER_F1, Answers, Finished, Measure
 from experiments.engine.plan import FMNERG_DATA, Experiment, Variant
@@ -10,6 +11,8 @@ from experiments.papers.papers import papers
 from gmbench.core.entities import Example
 from gmbench.scoring.counting import Task
 from gmbench.scoring.error_types import judge
+
+WORLD_TYPES = ("PER", "LOC", "ORG", "OTHER")
 
 
 def type_f1(name: str, title: str | None = None, task: Task = "gmner") -> Measure:
@@ -33,14 +36,14 @@ def macro_f1() -> Measure:
     return Measure(title="macro F1", of=of)
 
 
-# Entities that share their type with another one of the tweet: what one query a type must join.
 def recall(gold: Sequence[Example], answers: Answers, *, shared: bool) -> float | None:
-    """Share of the entities right in span, type and region, in %; None where there are none.
+    """Share of some entities right in span, type and region, in %; None where there are none.
 
     Args:
-        gold: tweets with their entities.
-        answers: predictions by tweet.
-        shared: entities whose type another entity of the tweet has too, or those alone in theirs.
+        gold: examples with their entities.
+        answers: predictions by example.
+        shared: whether to take the entities whose type another entity of the example has too,
+            which a model with one query per type must tell apart, or all others.
     """
     marks = []
     for example in gold:
@@ -51,32 +54,18 @@ def recall(gold: Sequence[Example], answers: Answers, *, shared: bool) -> float 
     return 100 * sum(marks) / len(marks) if marks else None
 
 
-def alone(gold: Sequence[Example], answers: Answers) -> float | None:
-    """Of entities whose type no other entity of the tweet has."""
-    return recall(gold, answers, shared=False)
-
-
-def together(gold: Sequence[Example], answers: Answers) -> float | None:
-    """Of entities whose type occurs more than once in the tweet."""
-    return recall(gold, answers, shared=True)
-
-
 MEASURES = (
-    Measure(title="recall, type once", of_answers=alone),
-    Measure(title="recall, type shared", of_answers=together),
+    Measure(title="recall, type once", of_answers=partial(recall, shared=False)),
+    Measure(title="recall, type shared", of_answers=partial(recall, shared=True)),
 )
 
 
-# The papers' tables by entity type on Twitter-FMNERG: columns are methods.
-WORLD_TYPES = ("PER", "LOC", "ORG", "OTHER")
-
-
 def types_experiment(name: str, title: str, ours: tuple[str, ...]) -> Experiment:
-    """A table with the paper's types downwards, and those of the built-in world below them.
+    """A table with a row for each type of the paper, and below them those of the built-in world.
 
     Args:
-        name: of the table in ``papers.yaml``.
-        title: of the experiment.
+        name: key of the table in ``papers.yaml``.
+        title: title of the experiment.
         ours: keys of the columns that gmbench can run.
     """
     table = papers().table(name)

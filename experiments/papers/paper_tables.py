@@ -13,7 +13,6 @@ together.
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
@@ -21,6 +20,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from experiments.papers.footnotes import Footnotes
 from experiments.papers.our_rows import OurRow, our_rows
 from experiments.papers.papers import papers
 from experiments.papers.published import Cell, Column, PaperTable
@@ -29,26 +29,6 @@ from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard
 
 RAISED = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖ𐞥ʳˢᵗᵘᵛʷˣʸᶻ"
-
-
-@dataclass(slots=True)
-class Footnotes:
-    """Reasons, each under one letter, in the order of their first use."""
-
-    reasons: dict[str, str] = field(default_factory=dict)
-
-    def mark(self, reason: str | None) -> str:
-        """The letter of a reason; nothing for None."""
-        if reason is None:
-            return ""
-        if reason not in self.reasons:
-            place = len(self.reasons)
-            self.reasons[reason] = chr(ord("a") + place % 26) * (1 + place // 26)
-        return self.reasons[reason]
-
-    def lines(self) -> list[str]:
-        """One line a footnote."""
-        return [f"{letter}  {reason}" for reason, letter in self.reasons.items()]
 
 
 def paper_table(table: PaperTable, ours: Sequence[OurRow] = ()) -> Group:
@@ -83,7 +63,8 @@ def captions(table: PaperTable, notes: Footnotes) -> list[str]:
     else:
         (over,) = averages
     read = f"In %. Headings of the paper: {table.header}. Average over types: {over}."
-    return [read, *table.notes, *notes.lines()]
+    footnotes = (f"{letter}  {reason}" for reason, letter in notes.letters.items())
+    return [read, *table.notes, *footnotes]
 
 
 def _heads(column: Column) -> Text:

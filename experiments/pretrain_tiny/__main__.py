@@ -15,13 +15,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import gmbench
 from experiments.pretrain_tiny.recipe import FILES, RECIPE, Recipe, check, sha256
 from gmbench.core.command_line import CommandLine
+from gmbench.core.files import write_atomically
 
 if TYPE_CHECKING:
     from torch import nn
 
-WEIGHTS = Path(__file__).parent / "nn" / "weights"
+WEIGHTS = Path(gmbench.__file__).parent / "nn" / "weights"
+"""The shipped weights; ``gmbench.nn.weights`` reads the same folder, but imports torch."""
 LIMIT = 4_000_000
 """Bytes that text and vision weights may take together."""
 
@@ -58,9 +61,9 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, object]:
     vision, vision_losses = pretrain_vision(recipe)
     vision_seconds = time.process_time() - started - text_seconds
 
-    _replace(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode() + b"\n")
+    write_atomically(folder / "tokenizer.json", tokenizer.to_str(pretty=True).encode() + b"\n")
     for name, model in (("text", text), ("vision", vision)):
-        _replace(folder / f"{name}.safetensors", _half(model))
+        write_atomically(folder / f"{name}.safetensors", _half(model))
     size = sum((folder / f"{name}.safetensors").stat().st_size for name in ("text", "vision"))
     if size > LIMIT:
         raise ValueError(f"the weights take {size} bytes, more than {LIMIT}; choose smaller sizes")
@@ -81,7 +84,7 @@ def pretrain(recipe: Recipe, folder: Path) -> dict[str, object]:
         "bytes": size,
         "sha256": {name: sha256(folder / name) for name in FILES},
     }
-    _replace(folder / RECIPE, (json.dumps(record, indent=2) + "\n").encode())
+    write_atomically(folder / RECIPE, (json.dumps(record, indent=2) + "\n").encode())
     return record
 
 
@@ -99,15 +102,8 @@ def _half(model: "nn.Module") -> bytes:
     )
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write aside, then move: never half a file."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_bytes(content)
-    aside.replace(path)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; 0 = well, 1 = the check found faults."""
+    """Run the command line; return 1 if the check found faults."""
     parser = CommandLine("python -m experiments.pretrain_tiny", __doc__)
     parser.add_argument("--check", action="store_true", help="only compare files and digests")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the weights")

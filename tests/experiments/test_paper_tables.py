@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from experiments.papers.footnotes import Footnotes
 from experiments.papers.our_rows import OurRow, our_rows
-from experiments.papers.paper_tables import Footnotes, main, paper_table
+from experiments.papers.paper_tables import main, paper_table
 from experiments.papers.papers import papers
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard

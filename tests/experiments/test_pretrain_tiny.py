@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from experiments.pretrain_tiny import LIMIT, WEIGHTS, main
+from experiments.pretrain_tiny.__main__ import LIMIT, WEIGHTS, main, pretrain
 from experiments.pretrain_tiny.recipe import FILES, RECIPE, Recipe, TextRecipe, VisionRecipe, check
 
 TINY = Recipe(
@@ -35,9 +35,10 @@ def test_shipped_weights_load_into_the_tiny_encoders():
 
 
 def test_vocabulary_holds_no_name_and_no_colour():
+    from gmbench.data.synthetic.cast import POOLS
+
     from experiments.pretrain_tiny.vocabulary import build_tokenizer
     from gmbench.data.synthetic.looks import COLOURS
-    from gmbench.data.synthetic.names import POOLS
 
     tokenizer = build_tokenizer()
     pieces = set(tokenizer.get_vocab())
@@ -65,7 +66,7 @@ def test_check_names_the_file_that_differs(tmp_path):
 
 def test_check_needs_no_torch():
     script = (
-        "import sys; from experiments.pretrain_tiny import main; code = main(['--check']);"
+        "import sys; from experiments.pretrain_tiny.__main__ import main; code = main(['--check']);"
         "assert 'torch' not in sys.modules; sys.exit(code)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
@@ -100,8 +101,6 @@ def test_seeds_of_pretraining_are_no_preset_seed():
 
 @pytest.mark.slow
 def test_a_small_recipe_reproduces(tmp_path):
-    from experiments.pretrain_tiny import pretrain
-
     first = pretrain(TINY, tmp_path / "a")
     second = pretrain(TINY, tmp_path / "b")
     assert first["sha256"] == second["sha256"]

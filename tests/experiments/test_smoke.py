@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.experiments.test_engine import NAMES, experiment_of
+from tests.experiments.test_engine import MODULES, experiment_of
 
 
 @pytest.fixture(scope="module")
@@ -16,10 +16,10 @@ def user(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_smoke(name, user):
+@pytest.mark.parametrize("module", MODULES)
+def test_smoke(module, user):
     done = subprocess.run(
-        [sys.executable, "-m", f"experiments.{name}", "--preset", "smoke", "--launch", "--build"],
+        [sys.executable, "-m", module, "--preset", "smoke", "--launch", "--build"],
         cwd=user,
         env={
             **os.environ,
@@ -32,9 +32,10 @@ def test_smoke(name, user):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    name = experiment_of(module).name
     text = (user / "experiments" / "results" / f"{name}_smoke.md").read_text()
     assert "*not run*" not in text
-    for row in experiment_of(name).rows:
+    for row in experiment_of(module).rows:
         assert row.label in text
     for suffix in ("csv", "png"):
         assert (user / "experiments" / "results" / f"{name}_smoke.{suffix}").stat().st_size > 100
