@@ -14,7 +14,7 @@ from gmbench.scoring.significance import (
     randomisation_p,
     summarise,
 )
-from tests.scoring.test_statistics import simulated
+from tests.scoring.test_intervals import simulated
 
 
 def pair(n, rng, worse=0.0):

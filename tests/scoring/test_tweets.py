@@ -9,7 +9,7 @@ from gmbench.core.errors import InputError
 from gmbench.scoring.files import read_tweet_table, write_tweet_table
 from gmbench.scoring.intervals import TweetTable
 from gmbench.scoring.significance import compare
-from tests.scoring.test_statistics import simulated
+from tests.scoring.test_intervals import simulated
 
 
 def table(ids=None, seed=0, n=40):
