@@ -15,7 +15,8 @@ import yaml
 import gmbench
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 PACKAGES = ("gmbench", "models", "experiments")
 SOURCES = sorted(file for package in PACKAGES for file in (REPOSITORY / package).rglob("*.py"))
 
@@ -68,11 +69,13 @@ def test_the_readmes_commands_are_those_that_are_checked() -> None:
     assert "-m gmbench.run data=synthetic_tiny trainer=debug" in checked
 
 
-def test_links_of_the_documents_lead_somewhere() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        text = (REPOSITORY / name).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
-            assert (REPOSITORY / target).exists(), f"{name} links to {target}"
+def test_the_levels_of_contributing_are_those_that_are_enforced() -> None:
+    layers = PYPROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Levels\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\| \d+ \| (.*) \|$", section, re.MULTILINE)
+    listed = [set(re.findall(r"`([\w.]+)`", row)) for row in rows]
+    assert listed == [set(re.findall(r"[\w.]+", layer)) for layer in reversed(layers)]
 
 
 def test_every_folder_with_code_is_a_package() -> None:
@@ -85,7 +88,7 @@ def test_scoring_and_reporting_start_without_torch() -> None:
     modules = [
         ".".join(file.relative_to(REPOSITORY).with_suffix("").parts)
         for file in SOURCES
-        if {"scoring", "reporting"} & set(file.parts) and file.name != "metrics.py"
+        if {"scoring", "reporting"} & set(file.parts) and file.name != "metric.py"
     ]
     code = f"import sys, {', '.join(modules)}, gmbench.core.entities; print('torch' in sys.modules)"
     done = subprocess.run(
@@ -110,6 +113,6 @@ def test_the_wheel_holds_code_configuration_and_weights(tmp_path: Path) -> None:
     expected |= {f"gmbench/conf/{file.relative_to(REPOSITORY / 'conf')}" for file in conf}
     weights = (REPOSITORY / "gmbench" / "nn" / "weights").glob("*.safetensors")
     expected |= {str(file.relative_to(REPOSITORY)) for file in weights}
-    expected.add("hydra_plugins/gmbench_launchers.py")
+    expected.add("hydra_plugins/gmbench_launcher.py")
     assert expected <= inside, sorted(expected - inside)
     assert not [name for name in inside if name.startswith(("tests/", "conf/", ".ci/"))]

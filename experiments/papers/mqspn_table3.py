@@ -19,7 +19,10 @@ EXPERIMENT = Experiment(
         "mqspn_table3",
         {
             "full": "",
-            "wo_ptq": "model.network.mqs.type_queries=false model.network.msp.entity_classifier=softmax",
+            "wo_ptq": (
+                "model.network.mqs.type_queries=false "
+                "model.network.msp.entity_classifier=softmax"
+            ),
             "wo_leq": "model.network.mqs.entity_queries=human",
             "wo_qct": "model.network.qfnet.qct=false",
             "wo_qpi": "model.network.qfnet.prefix_source=none",
