@@ -1,10 +1,25 @@
 """Write a file whole or not at all."""
 
-import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` that becomes ``path``, or is removed after an error.
+
+    Its name ``.NAME.PID.RANDOM.tmp`` tells which process a file left by a crash belonged to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -15,30 +30,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: the folder is missing or full, or may not be written; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-# One process builds what several ask for; the others wait.
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Hold an advisory lock on ``path``; whether it is really held (no fcntl, no support: no)."""
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        yield False
-        return
-    with path.open("w") as handle:
-        held = False
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            held = True
-        yield held
+    with replacing(path) as temporary, temporary.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
-from gmbench.core.files import locked
+from gmbench.core.files import write_atomically
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 
@@ -79,9 +80,9 @@ def region_features(
     path, index = folder / f"regions-{key}.npy", folder / f"regions-{key}.json"
     if not index.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / f".{path.stem}.lock") as alone:  # of several processes one builds
+        with FileLock(folder / f".{path.stem}.lock"):  # of several processes one builds
             if not index.is_file():
-                part = path.with_suffix(".part.npy" if alone else f".part{os.getpid()}.npy")
+                part = path.with_suffix(".part.npy")
                 try:
                     _compute(examples, encode, pixels, num_regions, part, label, picture_of)
                 except InputError:  # once the picture is mended the key may be another
@@ -156,10 +157,7 @@ def _offsets(examples: Sequence[Example], most: int) -> NDArray[np.int64]:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    part.write_text(json.dumps(content))
-    os.replace(part, path)
+    write_atomically(path, json.dumps(content).encode())
 
 
 def _boxes(example: Example, most: int) -> NDArray[np.float64]:

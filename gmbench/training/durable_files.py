@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,13 +17,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from gmbench.core.errors import InputError
+from gmbench.core.files import replacing
+
 log = logging.getLogger("gmbench")
 
 PREVIOUS = "previous.ckpt"
 """The ``last.ckpt`` before the current one."""
 
 
-class DamagedCheckpoint(ValueError):
+class DamagedCheckpoint(InputError):
     """A checkpoint is not what was written, and nothing can replace it."""
 
 
@@ -108,19 +110,14 @@ def duplicate(path: Path, other: Path, *, keep: Path | None = None) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary file that becomes ``path``, or is removed after an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
+    """As ``replacing``; the new name is on the disk, too."""
+    with replacing(path) as temporary:
         yield temporary
-        temporary.replace(path)
-        handle = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)  # the new name is on the disk too
-        finally:
-            os.close(handle)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _record(path: Path, digest: Digest, keep: Path | None) -> None:

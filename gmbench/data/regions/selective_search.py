@@ -4,8 +4,6 @@ Uijlings et al., "Selective Search for Object Recognition", IJCV 2013. The set o
 gives is reproducible, its order is not: here they are sorted.
 """
 
-import os
-import secrets
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError
+from gmbench.core.files import replacing
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.images import open_image
 from gmbench.data.regions.vinvl import Size
@@ -107,12 +106,8 @@ def _apart(boxes: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
 def _keep(file: Path, boxes: NDArray[np.float64]) -> None:
     """Write beside ``file`` and move into place: never half a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.stem}.{secrets.token_hex(4)}.npy")
-    try:
-        np.save(part, boxes)
-        os.replace(part, file)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(file) as part, part.open("xb") as stream:
+        np.save(stream, boxes)
 
 
 def _opencv() -> Any:
