@@ -1,4 +1,4 @@
-"""Many runs, one process each: whatever one of them does, every other one is run."""
+"""Many runs, one process each: a job that crashes does not affect the others."""
 
 from gmbench.grid.jobs import Job, Outcome
 from gmbench.grid.runner import Limits, run_jobs

@@ -1,4 +1,4 @@
-"""A job of a grid, what became of it, and how that is read off its run folder."""
+"""A job of a grid, its outcome, and how the outcome is read from the run folder."""
 
 import json
 import signal
@@ -13,13 +13,13 @@ from gmbench.reporting.record import RunResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One run to be made in a process of its own.
+    """A run to be made in a process of its own.
 
     Attributes:
-        label: what tells it from the other jobs, for people.
+        label: what distinguishes it from the other jobs, for people.
         folder: its run folder.
         command: starts it.
-        sha: of its resolved configuration; only a result with this sha counts.
+        sha: hash of its resolved configuration; only a result with this hash counts.
     """
 
     label: str
@@ -33,8 +33,8 @@ class Outcome:
     """One row of a finished grid.
 
     Attributes:
-        cause: why it failed or was skipped; None for a run that was made.
-        seconds: it took; 0 for one that was not started.
+        cause: why the job failed or was skipped; None for a run that was made.
+        seconds: duration; 0 for a job that was not started.
     """
 
     job: Job
@@ -44,35 +44,34 @@ class Outcome:
     result: RunResult | None = None
 
 
-def judge(job: Job, code: int, killed_for: str | None, seconds: float) -> Outcome:
-    """What became of a job whose process has ended; a failure leaves its ``failure.json``.
+def judge(job: Job, code: int, kill_cause: str | None, seconds: float) -> Outcome:
+    """Outcome of a job whose process has ended; a failed job gets a ``failure.json``.
 
-    Only a valid result counts: an exit code of 0 does not, and another one does no harm to it.
+    Only a valid result counts, whatever the exit code.
 
     Args:
-        job: that ended.
+        job: the job that ended.
         code: as ``Popen.returncode``: negative for a signal.
-        killed_for: why the grid itself killed it, or None.
-        seconds: it took.
+        kill_cause: why the grid itself killed the job, or None.
+        seconds: its duration.
     """
-    result, damage = None, None
+    damage = None
     try:
-        result = finished(job.folder, job.sha)
+        if (result := finished(job.folder, job.sha)) is not None:
+            return Outcome(job=job, status=Status.DONE, seconds=seconds, result=result)
+        if (job.folder / RESULT).is_file():
+            damage = "result.json is of another configuration: did files of conf/ change meanwhile?"
     except ValueError as fault:
         damage = str(fault)
-    if result is not None:
-        return Outcome(job=job, status=Status.DONE, seconds=seconds, result=result)
-    if damage is None and (job.folder / RESULT).is_file():
-        damage = "result.json is of another configuration: did files of conf/ change meanwhile?"
-    cause = killed_for or _recorded(job.folder) or damage or _cause_of_exit(code, job.folder)
+    cause = kill_cause or _recorded_cause(job.folder) or damage or _exit_cause(code, job.folder)
     if not (job.folder / FAILURE).is_file():
-        with suppress(OSError):  # a full disk, say: the other jobs must not pay for it
+        with suppress(OSError):  # a full disk, say, must not end the other jobs
             record_failure(job.folder, cause.partition(":")[0], cause)
     return Outcome(job=job, status=Status.FAILED, cause=cause, seconds=seconds)
 
 
-def _recorded(folder: Path) -> str | None:
-    """The cause that the run itself wrote down before it ended."""
+def _recorded_cause(folder: Path) -> str | None:
+    """The cause that the run itself recorded before it ended."""
     try:
         record = json.loads((folder / FAILURE).read_bytes())
         lines = str(record["message"]).strip().splitlines()
@@ -81,7 +80,7 @@ def _recorded(folder: Path) -> str | None:
         return None
 
 
-def _cause_of_exit(code: int, folder: Path) -> str:
+def _exit_cause(code: int, folder: Path) -> str:
     if code < 0:
         try:
             name = signal.Signals(-code).name
@@ -89,8 +88,8 @@ def _cause_of_exit(code: int, folder: Path) -> str:
             name = f"signal {-code}"
         hint = " (out of memory, or kill -9)" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
-    said = _last_line(folder / OUTPUT)
-    return f"exit code {code} without a result{': ' + said if said and code else ''}"
+    message = _last_line(folder / OUTPUT)
+    return f"exit code {code} without a result{': ' + message if message and code else ''}"
 
 
 def _last_line(path: Path) -> str:

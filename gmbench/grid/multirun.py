@@ -1,7 +1,7 @@
-"""Hydra's multirun over processes or a cluster: jobs from overrides, returns for the sweeper."""
+"""Hydra's multirun: jobs from overrides, scores for the sweeper, the leaderboard at the end."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,61 +11,50 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
-from rich.console import Console
 
 from gmbench.config.identity import run_sha
+from gmbench.core.command_line import console
 from gmbench.grid.jobs import Job, Outcome
-from gmbench.grid.runner import line_of, summary_of
+from gmbench.grid.runner import Limits, line_of, run_jobs
 from gmbench.lifecycle.attempts import Status
 
+SWEEP_KEYS = ("hydra.mode", "hydra.sweep", "hydra/sweep", "hydra.launcher", "hydra/launcher")
+"""Overrides that a job of a sweep must not be given; ``hydra.sweep`` covers ``hydra.sweeper``."""
 
-# What a multirun says when it has ended: how each job went, the leaderboard, the exit code.
+
 class GridEnding(Callback):
     """Ends a multirun with the leaderboard of its runs, and with exit code 2 if some failed.
 
-    Hydra calls it only where no job raised; under the isolating launcher none can. After another
-    launcher has died of a job, ``python -m gmbench.report`` shows the same.
+    Hydra calls it only if no job raised, which no job of the isolated launcher can. After another
+    launcher has ended with an exception, ``python -m gmbench.report`` shows the leaderboard.
     """
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
 
-    def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Take note of a batch of jobs."""
-        self.outcomes += outcomes
-
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print, and leave by ``SystemExit(2)`` if a job failed."""
-        # Only now: Hydra builds this object at every start.
-        from gmbench.reporting.formats import terminal
+        """Print the leaderboard and the counts; raise ``SystemExit(2)`` if a job failed."""
+        # Imported here: Hydra builds this object at every start.
+        from gmbench.reporting.formats import board_report
         from gmbench.reporting.index import read_index
         from gmbench.reporting.leaderboard import leaderboard
 
         folders = list(dict.fromkeys(outcome.job.folder for outcome in self.outcomes))
-        folders = folders or [Path(config.hydra.sweep.dir)]
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=140)
-        board = leaderboard(read_index(*folders))
-        for renderable in terminal(replace(board, failed=())):  # they are told below, with causes
-            console.print(renderable)
+        board = leaderboard(read_index(*(folders or [Path(config.hydra.sweep.dir)])))
+        # Failures follow, with causes.
+        console(width=140).print(board_report(replace(board, failed=())))
+        if not self.outcomes:
+            return
+        counts = ", ".join(
+            f"{sum(o.status is status for o in self.outcomes)} {status}" for status in Status
+        )
+        print(f"{len(self.outcomes)} jobs: {counts}")
         failed = [o for o in self.outcomes if o.status is Status.FAILED]
-        if self.outcomes:
-            print(summary_of(self.outcomes))
         for outcome in failed:
             print(f"failed: {outcome.job.label}: {outcome.cause}\n  {outcome.job.folder}")
         if failed:
             print("The same command runs only what is missing.")
             raise SystemExit(2)
-
-
-OF_THE_SWEEP = ("hydra.mode", "hydra.sweep", "hydra/sweep", "hydra.launcher", "hydra/launcher")
-"""What a job of a sweep must not be told again; ``hydra.sweeper`` begins like ``hydra.sweep``."""
-
-
-Run = Callable[..., tuple[Outcome, ...]]
-"""Makes jobs: ``run_jobs`` or ``run_on_slurm`` with its settings. It takes them and ``report=``,
-and gives one outcome each."""
 
 
 def launch(
@@ -74,16 +63,18 @@ def launch(
     batch: Sequence[Sequence[str]],
     *,
     first: int,
-    run: Run,
+    workers: int,
+    limits: Limits,
 ) -> Sequence[JobReturn]:
-    """Run a batch of jobs, each by its own command, and say what each is worth.
+    """Run a batch of jobs, each by a command of its own, and return their scores to the sweeper.
 
     Args:
-        context: Hydra's; its callbacks learn of every outcome.
-        config: of the sweep, with Hydra's node.
+        context: Hydra's; a ``GridEnding`` among its callbacks collects the outcomes.
+        config: the sweep's, with Hydra's node.
         batch: the overrides of each job.
         first: number of the first job.
-        run: makes the jobs.
+        workers: maximum number of jobs at a time.
+        limits: when a job or the grid is given up.
     """
     setup_globals()
     shared = set.intersection(*(set(overrides) for overrides in batch)) if len(batch) > 1 else set()
@@ -96,22 +87,27 @@ def launch(
         configs.append(composed)
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
         jobs.append(_job(composed, overrides, label))
-    outcomes = run(jobs, report=lambda *event: print(line_of(*event), flush=True))
+    outcomes = run_jobs(
+        jobs,
+        workers=workers,
+        limits=limits,
+        report=lambda *event: print(line_of(*event), flush=True),
+    )
     for callback in context.callbacks.callbacks:
         if isinstance(callback, GridEnding):
-            callback.add(outcomes)
+            callback.outcomes += outcomes
     return [
-        _returned(outcome, overrides, composed)
+        _job_return(outcome, overrides, composed)
         for outcome, overrides, composed in zip(outcomes, batch, configs, strict=True)
     ]
 
 
 def _job(composed: DictConfig, overrides: Sequence[str], label: str) -> Job:
     hydra = composed.hydra
-    HydraConfig.instance().set_config(composed)  # ${hydra:...} in the folder's name is read there
+    HydraConfig.instance().set_config(composed)  # the folder's name reads ${hydra:...} from there
     folder = Path(str(hydra.sweep.dir)) / str(hydra.sweep.subdir)
     quoted = str(folder).replace("'", r"\'")
-    passed = [o for o in hydra.overrides.hydra if not o.lstrip("+~").startswith(OF_THE_SWEEP)]
+    passed = [o for o in hydra.overrides.hydra if not o.lstrip("+~").startswith(SWEEP_KEYS)]
     command = [sys.executable, *_program(), "--config-name", hydra.job.config_name]
     for source in hydra.runtime.config_sources:
         if source.provider == "command-line":
@@ -126,8 +122,8 @@ def _program() -> list[str]:
     return ["-m", spec.name] if spec is not None else [sys.argv[0]]
 
 
-def _returned(outcome: Outcome, overrides: Sequence[str], composed: DictConfig) -> JobReturn:
-    """A failed job returns None, never an exception: that would cost the sweeper all the others.
+def _job_return(outcome: Outcome, overrides: Sequence[str], composed: DictConfig) -> JobReturn:
+    """The job's score; None for a failed job, because an exception would end the whole sweep.
 
     A sweeper that optimises counts None as a failed trial.
     """
@@ -136,8 +132,5 @@ def _returned(outcome: Outcome, overrides: Sequence[str], composed: DictConfig) 
     returned.hydra_cfg = OmegaConf.create({"hydra": composed.hydra})
     returned.cfg = OmegaConf.masked_copy(composed, [str(k) for k in composed if k != "hydra"])
     returned.status = JobStatus.COMPLETED
-    returned.return_value = None
-    if outcome.result is not None:
-        metrics = outcome.result.metrics
-        returned.return_value = (metrics.gmner or metrics.mner).f1
+    returned.return_value = None if outcome.result is None else outcome.result.selected_f1
     return returned

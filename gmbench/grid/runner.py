@@ -1,10 +1,12 @@
-"""Jobs as processes of their own: started, watched, killed when they hang, judged when they end."""
+"""Run jobs as processes: start them, watch them, kill those that hang, judge those that end."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,32 +16,157 @@ from typing import BinaryIO
 
 from gmbench.grid.jobs import Job, Outcome, judge
 from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT, Status, finished
+from gmbench.reporting.record import RunResult
 
-# Whether the kernel ended a job for want of memory: its own count, kept for each cgroup.
-OF_THIS_PROCESS = Path("/proc/self/cgroup")
-GROUPS = Path("/sys/fs/cgroup")
+Report = Callable[[Outcome, int, int], None]
+"""Called with each outcome, its number in order of arrival, and the number of jobs."""
+
+PR_SET_PDEATHSIG = 1
+OWN_CGROUP = Path("/proc/self/cgroup")
+CGROUPS = Path("/sys/fs/cgroup")
 
 
-def oom_kills(own: Path = OF_THIS_PROCESS, groups: Path = GROUPS) -> int:
-    """Processes of our cgroup that were killed for want of memory so far.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a job, or a whole grid, is given up.
+
+    Attributes:
+        timeout: seconds that a job may take; None = no limit.
+        silence: seconds without a change in a job's output or run folder; None = no limit.
+        same_cause: number of failures with one cause, before any other outcome, after which the
+            remaining jobs are skipped; None = no limit.
+        grace: seconds between SIGTERM and SIGKILL.
+    """
+
+    timeout: float | None = None
+    silence: float | None = 3600.0
+    same_cause: int | None = 3
+    grace: float = 5.0
+
+
+def run_jobs(
+    jobs: Sequence[Job], *, workers: int = 1, limits: Limits | None = None, report: Report
+) -> tuple[Outcome, ...]:
+    """Return one outcome per job, in job order, even if some jobs crash.
+
+    A job whose folder holds a valid result of its configuration is skipped. Whatever ends this
+    call (Ctrl-C and SIGTERM included) leaves no process of a job behind.
 
     Args:
-        own: says which cgroup is ours.
+        jobs: to be run.
+        workers: maximum number of jobs at a time.
+        limits: when a job or the grid is given up.
+        report: called with each outcome as it arrives.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP ended it.
+    """
+    limits = limits or Limits()
+    outcomes: dict[int, Outcome] = {}
+
+    def note(index: int, outcome: Outcome) -> None:
+        outcomes[index] = outcome
+        report(outcome, len(outcomes), len(jobs))
+
+    waiting: deque[int] = deque()
+    for index, job in enumerate(jobs):
+        result = _stored_result(job)
+        if result is None:
+            waiting.append(index)
+        else:
+            skipped = Outcome(
+                job=job, status=Status.SKIPPED, cause="finished before", result=result
+            )
+            note(index, skipped)
+    running: list[_Running] = []
+    with _signals_noted() as received:
+        try:
+            while waiting or running:
+                if received:
+                    raise KeyboardInterrupt
+                while waiting and len(running) < workers:
+                    index = waiting.popleft()
+                    try:
+                        running.append(_start(index, jobs[index]))
+                    except OSError as fault:  # no such folder, a name too long, no more processes
+                        cause = f"not started: {fault}"
+                        note(index, Outcome(job=jobs[index], status=Status.FAILED, cause=cause))
+                time.sleep(0.05)
+                for one in list(running):
+                    if (outcome := _look(one, limits)) is not None:
+                        running.remove(one)
+                        note(one.index, outcome)
+                made = [o for o in outcomes.values() if o.status is not Status.SKIPPED]
+                if waiting and (common := _common_cause(made, limits.same_cause)):
+                    cause = f"not started: the first {len(made)} failed alike ({common})"
+                    while waiting:
+                        index = waiting.popleft()
+                        note(index, Outcome(job=jobs[index], status=Status.SKIPPED, cause=cause))
+        finally:
+            for one in running:
+                _end(one, limits.grace)
+    return tuple(outcomes[index] for index in range(len(jobs)))
+
+
+def _stored_result(job: Job) -> RunResult | None:
+    """The valid result of the job's configuration in its folder, if there is one."""
+    try:
+        return finished(job.folder, job.sha)
+    except ValueError:  # damaged: the run is made again
+        return None
+
+
+def _common_cause(made: Sequence[Outcome], limit: int | None) -> str | None:
+    """The cause that all made jobs share, once there are ``limit`` of them."""
+    causes = {outcome.cause for outcome in made}
+    return causes.pop() if limit is not None and len(made) >= limit and len(causes) == 1 else None
+
+
+@contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Collect Ctrl-C, SIGTERM and SIGHUP in a list instead of raising.
+
+    An exception that arrives inside a callback, while a process is started say, would be printed
+    and ignored.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    try:
+        previous = {number: signal.signal(number, note) for number in signals}
+    except ValueError:  # only the main thread may handle signals
+        yield received
+        return
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+# ---------------------------------------------------------------- one process
+
+
+def oom_kills(own: Path = OWN_CGROUP, groups: Path = CGROUPS) -> int:
+    """Number of processes of this cgroup that the kernel has killed for lack of memory.
+
+    Args:
+        own: file that names this process's cgroup.
         groups: where cgroups are mounted (version 1 or 2).
 
     Returns:
-        0 too where nobody counts.
+        0 also where there is no such count.
     """
-    for path in _counters(own, groups):
-        try:
-            rows = dict(line.split() for line in path.read_text().splitlines())
-            return int(rows["oom_kill"])
-        except (OSError, ValueError, KeyError):
-            continue
+    for path in _memory_counters(own, groups):
+        with suppress(OSError, ValueError, KeyError):
+            return int(dict(line.split() for line in path.read_text().splitlines())["oom_kill"])
     return 0
 
 
-def _counters(own: Path, groups: Path) -> Iterator[Path]:
+def _memory_counters(own: Path, groups: Path) -> Iterator[Path]:
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -53,130 +180,14 @@ def _counters(own: Path, groups: Path) -> Iterator[Path]:
                 yield groups / "memory" / folder / "memory.oom_control"
 
 
-Report = Callable[[Outcome, int, int], None]
-"""Called with each outcome, how many there are so far, and how many there will be."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """When a grid loses patience.
-
-    Attributes:
-        timeout: seconds a job may take; None = for ever.
-        silence: seconds without a change in a job's output or run folder; None = for ever.
-        same_cause: so many failures with one cause, and nothing else yet, end the grid: the other
-            jobs are skipped. None = never.
-        grace: seconds between the wish that a job ends and its being killed.
-    """
-
-    timeout: float | None = None
-    silence: float | None = 3600.0
-    same_cause: int | None = 3
-    grace: float = 5.0
-
-
 @dataclass(slots=True)
 class _Running:
     index: int
     job: Job
     process: "subprocess.Popen[bytes]"
     output: BinaryIO
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     oom_kills: int = field(default_factory=oom_kills)
-
-
-def run_jobs(
-    jobs: Sequence[Job], *, workers: int = 1, limits: Limits | None = None, report: Report
-) -> tuple[Outcome, ...]:
-    """One outcome a job, in their order, whatever any of them does.
-
-    A job whose folder holds a valid result of its configuration is skipped at once. Whatever ends
-    this call (Ctrl-C and SIGTERM included) leaves no process of a job behind.
-
-    Args:
-        jobs: to be run.
-        workers: at most so many at a time.
-        limits: patience with each.
-        report: told of each outcome as it comes.
-
-    Raises:
-        KeyboardInterrupt: the user, or SIGTERM, ended it.
-    """
-    limits = limits or Limits()
-    outcomes: dict[int, Outcome] = {}
-
-    def note(index: int, outcome: Outcome) -> None:
-        outcomes[index] = outcome
-        report(outcome, len(outcomes), len(jobs))
-
-    waiting: list[int] = []
-    for index, job in enumerate(jobs):
-        before = finished_before(job)
-        if before is None:
-            waiting.append(index)
-        else:
-            note(index, before)
-    running: list[_Running] = []
-    made: list[Outcome] = []
-    with asked_to_stop() as stop:
-        try:
-            while waiting or running:
-                if stop.asked:
-                    raise KeyboardInterrupt
-                while waiting and len(running) < workers:
-                    index = waiting.pop(0)
-                    try:
-                        running.append(_start(index, jobs[index]))
-                    except OSError as fault:  # no such folder, a name too long, no more processes
-                        made.append(_not_started(jobs[index], fault))
-                        note(index, made[-1])
-                time.sleep(0.05)
-                for one in list(running):
-                    outcome = _look(one, limits)
-                    if outcome is not None:
-                        running.remove(one)
-                        made.append(outcome)
-                        note(one.index, outcome)
-                if (cause := all_alike(made, limits.same_cause)) and waiting:
-                    for index in waiting:
-                        note(index, given_up(jobs[index], len(made), cause))
-                    waiting.clear()
-        finally:
-            for one in running:
-                _end(one, limits.grace)
-    return tuple(outcomes[index] for index in range(len(jobs)))
-
-
-def finished_before(job: Job) -> Outcome | None:
-    """The outcome of a job that need not be made: its folder holds its valid result."""
-    try:
-        result = finished(job.folder, job.sha)
-    except ValueError:  # damaged: made again
-        return None
-    if result is None:
-        return None
-    return Outcome(job=job, status=Status.SKIPPED, cause="finished before", result=result)
-
-
-def _not_started(job: Job, fault: OSError) -> Outcome:
-    return Outcome(job=job, status=Status.FAILED, cause=f"not started: {fault}")
-
-
-def given_up(job: Job, count: int, cause: str) -> Outcome:
-    """The outcome of a job that is not made because the first ``count`` failed alike."""
-    return Outcome(
-        job=job,
-        status=Status.SKIPPED,
-        cause=f"not started: the first {count} failed alike ({cause})",
-    )
-
-
-def all_alike(made: Sequence[Outcome], most: int | None) -> str | None:
-    """The cause that all of at least ``most`` made jobs share, if they do."""
-    causes = {outcome.cause for outcome in made}
-    if most is None or len(made) < most or len(causes) != 1:
-        return None
-    return causes.pop()
 
 
 def _start(index: int, job: Job) -> _Running:
@@ -190,48 +201,45 @@ def _start(index: int, job: Job) -> _Running:
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,  # its own group: it dies with its workers, and not by our Ctrl-C
-        preexec_fn=die_with_parent if sys.platform == "linux" else None,
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
     )
     return _Running(index, job, process, output)
 
 
-def die_with_parent() -> None:
-    """In the child: if the grid itself is killed with -9, so is this job."""
-    import ctypes
-
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+def _die_with_parent() -> None:
+    """In the child: end this job if the grid itself is killed with -9."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _look(one: _Running, limits: Limits) -> Outcome | None:
-    """The outcome of a job that has ended, or that is now ended for want of patience."""
-    seconds = time.monotonic() - one.began
-    code, killed_for = one.process.poll(), None
-    if code is None:
+    """Outcome of a job that has ended, or that exceeds a limit and is ended now; else None."""
+    seconds = time.monotonic() - one.started
+    kill_cause = None
+    if one.process.poll() is None:
         if limits.timeout is not None and seconds > limits.timeout:
-            killed_for = f"timeout: longer than {limits.timeout:g} s"
-        elif limits.silence is not None and min(seconds, _quiet(one.job)) > limits.silence:
-            killed_for = f"hang: nothing written for {limits.silence:g} s"
+            kill_cause = f"timeout: longer than {limits.timeout:g} s"
+        elif limits.silence is not None and min(seconds, _silence(one.job)) > limits.silence:
+            kill_cause = f"hang: nothing written for {limits.silence:g} s"
         else:
             return None
     code = _end(one, limits.grace)
-    if killed_for is None and code == -signal.SIGKILL and oom_kills() > one.oom_kills:
-        killed_for = "oom: killed by the kernel for want of memory"
-    return judge(one.job, code, killed_for, seconds)
+    if kill_cause is None and code == -signal.SIGKILL and oom_kills() > one.oom_kills:
+        kill_cause = "oom: killed by the kernel for want of memory"
+    return judge(one.job, code, kill_cause, seconds)
 
 
-def _quiet(job: Job) -> float:
+def _silence(job: Job) -> float:
     """Seconds since anything in the run folder changed."""
     newest = 0.0
     with suppress(OSError):
-        for path in os.listdir(job.folder):
+        for name in os.listdir(job.folder):
             with suppress(OSError):  # a temporary file that was renamed meanwhile
-                newest = max(newest, (job.folder / path).stat().st_mtime)
+                newest = max(newest, (job.folder / name).stat().st_mtime)
     return time.time() - newest
 
 
 def _end(one: _Running, grace: float) -> int:
-    """Whatever is left of a job's group is gone after this: asked first, then killed."""
+    """End whatever is left of a job's process group, by SIGTERM, then SIGKILL; its exit code."""
     if one.process.poll() is None:
         _signal(one, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -247,52 +255,15 @@ def _signal(one: _Running, number: signal.Signals) -> None:
         os.killpg(one.process.pid, number)
 
 
-@dataclass(slots=True)
-class _Stop:
-    asked: bool = False
+# ---------------------------------------------------------------- on the terminal
 
 
-@contextmanager
-def asked_to_stop() -> Iterator[_Stop]:
-    """Ctrl-C, SIGTERM and SIGHUP only leave a word: an exception may be lost inside a callback.
-
-    One that comes while a process is started, say, would be printed and ignored.
-    """
-    stop = _Stop()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        stop.asked = True
-
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    try:
-        old = {number: signal.signal(number, note) for number in signals}
-    except ValueError:  # not the main thread: somebody else looks after signals
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-# A grid on the terminal: one line a job as it ends, and how it all went.
-def line_of(outcome: Outcome, number: int, of: int) -> str:
-    """One job: its place, what became of it, how long it took, its score or the cause."""
-    width = len(str(of))
-    said = outcome.cause or ""
+def line_of(outcome: Outcome, number: int, total: int) -> str:
+    """One job as a line: number, status, duration, label, and its score or cause."""
+    message = outcome.cause or ""
     if outcome.status is not Status.FAILED and outcome.result is not None:
-        metrics = outcome.result.metrics
-        task, figures = ("GMNER", metrics.gmner) if metrics.gmner else ("MNER", metrics.mner)
-        assert figures is not None
-        said = f"{task} F1 {100 * figures.f1:.2f}"
-    time = f"{outcome.seconds:8.1f} s" if outcome.seconds else " " * 10
-    return (
-        f"[{number:>{width}}/{of}] {outcome.status:<7} {time}  {outcome.job.label}  {said}".rstrip()
-    )
-
-
-def summary_of(outcomes: Sequence[Outcome]) -> str:
-    """How many are done, skipped and failed."""
-    counts = {status: sum(o.status is status for o in outcomes) for status in Status}
-    return f"{len(outcomes)} jobs: " + ", ".join(f"{n} {status}" for status, n in counts.items())
+        task = "GMNER" if outcome.result.metrics.gmner else "MNER"
+        message = f"{task} F1 {100 * outcome.result.selected_f1:.2f}"
+    place = f"[{number:>{len(str(total))}}/{total}]"
+    duration = f"{outcome.seconds:8.1f} s" if outcome.seconds else " " * 10
+    return f"{place} {outcome.status:<7} {duration}  {outcome.job.label}  {message}".rstrip()

@@ -9,7 +9,7 @@ from gmbench.config import compose
 from gmbench.config.identity import run_sha
 from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
-from tests.test_run import gmbench
+from tests.verbs.test_run import gmbench
 
 OTHERS = {
     "joblib": ("hydra_joblib_launcher", "sweep", ["hydra/launcher=joblib", "seed=1,2"]),

@@ -4,7 +4,7 @@ import os
 import sys
 
 from gmbench.grid import Job, Limits, Status, run_jobs
-from gmbench.grid.runner import _quiet
+from gmbench.grid.runner import _silence
 
 
 def job(folder, code):
@@ -15,7 +15,7 @@ def test_a_file_that_vanishes_while_it_is_looked_at(tmp_path, monkeypatch):
     (tmp_path / "there").touch()
     names = os.listdir
     monkeypatch.setattr(os, "listdir", lambda folder: [*names(folder), ".result.json.1.tmp"])
-    assert _quiet(job(tmp_path, "")) < 60
+    assert _silence(job(tmp_path, "")) < 60
 
 
 def test_a_job_that_writes_nothing_for_too_long(tmp_path):
