@@ -22,8 +22,7 @@ from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.lifecycle.build_data import build_source
-from gmbench.reporting import pairs
-from gmbench.reporting.formats import TEXTS, terminal
+from gmbench.reporting.formats import FORMATS, board_report, pairs_report
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import Board, leaderboard
 from gmbench.reporting.site.pages import write_site
@@ -34,35 +33,21 @@ from gmbench.scoring.counting import TASKS
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb with the command line's arguments."""
     options = _parser().parse_args(arguments)
-    absent = [str(folder) for folder in options.runs if not folder.is_dir()]
-    if absent:
-        print(f"report: no folder {', '.join(absent)}", file=sys.stderr)
+    try:
+        board = _board(options)
+        if options.wandb:
+            print(f"W&B: {_mirror(board, options)}", file=sys.stderr)
+        if options.html is not None:
+            print(_site(board, options))
+            return 0
+    except InputError as fault:
+        print(f"report: {fault}", file=sys.stderr)
         return 2
-    index = read_index(*options.runs)
-    if not index.entries:
-        inside = f", {len(index.damaged)} damaged" if index.damaged else ""
-        print(
-            f"report: no finished run in {', '.join(map(str, options.runs))}{inside}",
-            file=sys.stderr,
-        )
-        return 2
-    by = tuple(key for key in (options.by or "").split(",") if key)
-    board = leaderboard(index, metric=options.metric, by=by, tests=options.tests)
-    if options.wandb:
-        print(f"W&B: {_mirrored(board, options)}", file=sys.stderr)
-    if options.html is not None:
-        return _site(board, options)
-    if options.pairs and options.format not in ("table", *pairs.TEXTS):
-        print(f"report: --pairs has no {options.format}; table, md or csv", file=sys.stderr)
-        return 2
+    report = pairs_report(board, options.tests) if options.pairs else board_report(board)
     if options.format == "table" and options.out is None:
-        screen = console(width=160)
-        shown = pairs.terminal(board, options.tests) if options.pairs else terminal(board)
-        for renderable in shown:
-            screen.print(renderable)
+        console(width=160).print(report)
         return 0
-    form = "md" if options.format == "table" else options.format
-    text = pairs.TEXTS[form](board, options.tests) if options.pairs else TEXTS[form](board)
+    text = report.text("md" if options.format == "table" else options.format)
     if options.out is None:
         sys.stdout.write(text)
     else:
@@ -70,26 +55,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _site(board: Board, options: argparse.Namespace) -> int:
-    from gmbench.core.errors import InputError
-    from gmbench.report import make_site
-
-    try:
-        page = make_site(
-            board,
-            options.html,
-            Console(stderr=True),
-            images=not options.no_images,
-            sentences=not options.no_tweets,
-        )
-    except InputError as fault:
-        print(f"report: {fault}", file=sys.stderr)
-        return 2
-    print(page)
-    return 0
+def _board(options: argparse.Namespace) -> Board:
+    absent = [str(folder) for folder in options.runs if not folder.is_dir()]
+    if absent:
+        raise InputError(f"no folder {', '.join(absent)}")
+    index = read_index(*options.runs)
+    if not index.entries:
+        damaged = f", {len(index.damaged)} damaged" if index.damaged else ""
+        raise InputError(f"no finished run in {', '.join(map(str, options.runs))}{damaged}")
+    by = tuple(key for key in (options.by or "").split(",") if key)
+    return leaderboard(index, metric=options.metric, by=by, tests=options.tests)
 
 
-def _mirrored(board: Board, options: argparse.Namespace) -> Path:
+def _mirror(board: Board, options: argparse.Namespace) -> Path:
     from gmbench.reporting.wandb import mirror_board
 
     return mirror_board(
@@ -102,6 +80,49 @@ def _mirrored(board: Board, options: argparse.Namespace) -> Path:
     )
 
 
+def _site(board: Board, options: argparse.Namespace) -> Path:
+    """Write the site that ``--html`` asks for; its first page.
+
+    Raises:
+        InputError: the folder holds something else.
+    """
+    screen = Console(stderr=True)
+
+    def gold_of(member: Member) -> Sequence[Example] | None:
+        try:
+            return scored_examples(member)
+        except (InputError, OmegaConfBaseException) as fault:
+            screen.print(f"no examples: {fault}", soft_wrap=True, markup=False)
+            return None
+
+    with screen.status("writing the site") as status:
+        return write_site(
+            board,
+            options.html,
+            gold_of=gold_of,
+            images=not options.no_images,
+            sentences=not options.no_tweets,
+            progress=lambda line: status.update(line.replace("[", "(")),
+        )
+
+
+def scored_examples(member: Member) -> tuple[Example, ...]:
+    """The examples that a run was scored on.
+
+    Raises:
+        InputError: its ``config.yaml`` is missing or malformed, or the data set is not there or is
+            no longer the one that was scored.
+    """
+    result = member.entry.result
+    source = build_source(stored_config(member.entry.folder / "config.yaml"))
+    examples = source.read(result.data.split).examples
+    if source.fingerprint() != result.data.fingerprint:
+        raise InputError(
+            f"{source.folder}: no longer the data set that {member.name} was scored on"
+        )
+    return examples
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = CommandLine("python -m gmbench.report", __doc__)
     add = parser.add_argument
@@ -112,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         "overrides, with commas; default: model and all overrides",
     )
     add("--metric", choices=TASKS, default="gmner", help="ranks the rows")
-    add("--format", choices=("table", *TEXTS), default="table")
+    add("--format", choices=("table", *FORMATS), default="table")
     add(
         "--tests",
         type=int,
@@ -141,56 +162,3 @@ def _parser() -> argparse.ArgumentParser:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-
-# The comparison site for `gmbench.report --html`: where its tweets come from.
-def make_site(
-    board: Board, folder: Path, console: Console, *, images: bool, sentences: bool = True
-) -> Path:
-    """Write the site; its first page.
-
-    Args:
-        board: what it shows.
-        folder: new, empty, or an earlier site's.
-        console: told what is being written, and which tweets are not at hand.
-        images: whether pictures of tweets are copied into it.
-        sentences: whether tweets can be read in it; without, there is no browser of examples.
-
-    Raises:
-        InputError: the folder holds something else.
-        OSError: a file cannot be written.
-    """
-
-    def gold_of(member: Member) -> Sequence[Example] | None:
-        try:
-            return scored_tweets(member)
-        except (InputError, OmegaConfBaseException) as fault:
-            console.print(f"no examples: {fault}", soft_wrap=True, markup=False)
-            return None
-
-    with console.status("writing the site") as status:
-        return write_site(
-            board,
-            folder,
-            gold_of=gold_of,
-            images=images,
-            sentences=sentences,
-            said=lambda line: status.update(line.replace("[", "(")),
-        )
-
-
-def scored_tweets(member: Member) -> tuple[Example, ...]:
-    """The tweets that a run was scored on.
-
-    Raises:
-        InputError: its ``config.yaml`` is missing or malformed.
-        InputError: the data set is not there, or is no longer the one that was scored.
-    """
-    result = member.entry.result
-    source = build_source(stored_config(member.entry.folder / "config.yaml"))
-    examples = source.read(result.data.split).examples
-    if source.fingerprint() != result.data.fingerprint:
-        raise InputError(
-            f"{source.folder}: no longer the data set that {member.name} was scored on"
-        )
-    return examples

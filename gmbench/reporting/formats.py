@@ -1,217 +1,189 @@
-"""A leaderboard for the terminal (rich), as Markdown, CSV, LaTeX or JSON."""
+"""Many runs as one report: a leaderboard, or every two of its rows, in each format.
 
-import csv
-import io
+On the terminal (rich), as Markdown, LaTeX, CSV or JSON. Below them, a score as JSON.
+"""
+
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Group
+from rich.text import Text
 
-from gmbench.core.records import to_plain
-from gmbench.reporting.leaderboard import Board, BoardRow, League
+from gmbench.reporting.leaderboard import EVERY_ROW, Board, BoardRow, League
+from gmbench.reporting.pairs import Pair, every_pair
 from gmbench.reporting.record import TaskFigures
-from gmbench.scoring.counting import TASKS, CorpusScores, Counts, Scores
-from gmbench.scoring.intervals import FigureIntervals
+from gmbench.reporting.tables import Row, Table, difference
+from gmbench.scoring.counting import TASKS, Counts, Scores
+from gmbench.scoring.intervals import FigureIntervals, Interval
 from gmbench.scoring.protocols import PROTOCOL_VERSION, Scored
 from gmbench.scoring.significance import SeedSummary
 from gmbench.scoring.strata import Strata
 
+FORMATS = ("md", "csv", "latex", "json")
+"""The formats that are text."""
 ABSENT = "-"
 MARK = "\u2020"
-"""Beside a row with a run that was not an unbroken one; why is told below the tables."""
-MEANING = (
+"""Marks a row with a run that was interrupted or lost something; a note below says what."""
+BOARD_MEANING = (
     "F1 in %, mean ± sample deviation over n seeds; 95 %: of the mean when tweets are drawn again; "
     "Δ: to the first row, interval over seeds and tweets; p: approximate randomisation by tweet, "
     "Holm over the rows; * = differs from the first row at 5 %."
 )
+PAIRS_MEANING = (
+    "Δ: mean F1 over seeds of the first minus that of the second, in points, with the interval of "
+    "a hierarchical bootstrap over seeds and tweets; seeds ahead: pairs of a seed of the first and "
+    "one of the second in which the first has the greater F1; p: approximate randomisation by "
+    "tweet on the counts summed over as many seeds as both have, two-sided; Holm over all tests of "
+    "a table; * = at most 5 % with 0 outside the interval: neither tweets nor seeds explain it."
+)
 
 
-def heads(league: League) -> list[str]:
-    """Columns of a league's table."""
-    order = [league.task, *(task for task in TASKS if task != league.task)]
-    return [
-        *("row", "n", *(f"{task.upper()} F1" for task in order), f"{league.task.upper()} 95 %"),
-        *("Δ to the first [95 %]", "p", "parameters M (trained)", "tweets/s", "MiB", "min/run"),
-    ]
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One league of a report.
+
+    Attributes:
+        league: its title, and the notes below the title.
+        table: for people.
+        records: the same rows with figures as numbers.
+    """
+
+    league: League
+    table: Table
+    records: Table
 
 
-def cells(league: League, row: BoardRow) -> list[str]:
-    """One row, in the order of ``heads``."""
-    order = [league.task, *(task for task in TASKS if task != league.task)]
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Tables of many runs.
+
+    Attributes:
+        meaning: what the columns are.
+        marks: one line per marked row.
+        set_aside, failed: runs that are in no table.
+    """
+
+    heading: str
+    sections: tuple[Section, ...]
+    meaning: str
+    marks: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+    @property
+    def closing(self) -> list[str]:
+        """The lines below the tables."""
+        left_out = [f"left out: {line}" for line in self.set_aside]
+        return [self.meaning, *self.marks, *left_out, *(f"failed: {run}" for run in self.failed)]
+
+    @property
+    def records(self) -> Table:
+        """Every row of every league."""
+        parts = [section.records for section in self.sections]
+        heads = next((part.heads for part in parts if part.heads), ())
+        return Table(heads=heads, sections=[list(part.rows) for part in parts])
+
+    def __rich__(self) -> Group:
+        """The tables, then the lines below them, for ``Console.print``."""
+        tables = []
+        for section in self.sections:
+            notes = (f"{label}: {text}" for label, text in section.league.notes.items())
+            title = "\n".join((section.league.title, *notes))
+            tables.append(replace(section.table, title=title))
+        return Group(*tables, *map(Text, self.closing))
+
+    def text(self, form: str) -> str:
+        """The report in one of ``FORMATS``."""
+        writers = (self._markdown, self._csv, self._latex, self._json)
+        return dict(zip(FORMATS, writers, strict=True))[form]()
+
+    def _markdown(self) -> str:
+        lines = [f"# {self.heading}", ""]
+        for section in self.sections:
+            lines += [f"## {section.league.title}", ""]
+            for label, text in section.league.notes.items():
+                shown = f"`{text}`" if label == EVERY_ROW else text
+                lines += [f"{label.capitalize()}: {shown}.", ""]
+            lines += [*section.table.markdown(), ""]
+        meaning, *others = self.closing
+        return "\n".join([*lines, meaning, "", *(f"- {line}" for line in others)]).rstrip() + "\n"
+
+    def _latex(self) -> str:
+        lines = []
+        for section in self.sections:
+            lines.append(f"% {section.league.title}")
+            lines += [f"% {label}: {text}" for label, text in section.league.notes.items()]
+            lines += [*section.table.latex(), ""]
+        return "\n".join([*lines, *(f"% {line}" for line in self.closing)]) + "\n"
+
+    def _csv(self) -> str:
+        return self.records.csv() if self.records.heads else ""
+
+    def _json(self) -> str:
+        leagues = [
+            {
+                "title": section.league.title,
+                "apart": section.league.apart,
+                "task": section.league.task,
+                "shared": section.league.shared,
+                "rows": section.records.records(),
+            }
+            for section in self.sections
+        ]
+        plain = {"leagues": leagues, "left_out": self.set_aside, "failed": self.failed}
+        return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+# The leaderboard.
+def board_report(board: Board) -> Report:
+    """The leaderboard."""
+    rows = [row for league in board.leagues for row in league.rows]
+    return Report(
+        heading="Leaderboard",
+        sections=tuple(
+            Section(league=league, table=league_table(league), records=_board_records(league))
+            for league in board.leagues
+        ),
+        meaning=BOARD_MEANING if board.leagues else "No finished run here.",
+        marks=tuple(f"{MARK} {row.label}: {'; '.join(row.marks)}" for row in rows if row.marks),
+        set_aside=board.set_aside,
+        failed=board.failed,
+    )
+
+
+def league_table(league: League) -> Table:
+    """One row per method, best first."""
+    heads = (
+        *("row", "n", *(f"{task.upper()} F1" for task in league.tasks)),
+        *(f"{league.task.upper()} 95 %", "Δ to the first [95 %]", "p"),
+        *("parameters M (trained)", "tweets/s", "MiB", "min/run"),
+    )
+    rows = [_board_cells(league, row) for row in league.rows]
+    return Table(heads=heads, sections=[rows], wrap=True, min_width=24)
+
+
+def _board_cells(league: League, row: BoardRow) -> Row:
     interval, versus = row.interval, row.versus
     between = ABSENT
     if interval is not None and interval.low is not None and interval.high is not None:
         between = f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
     delta, p = ABSENT, ABSENT
     if versus is not None:
-        delta = f"{100 * versus.delta.value:+.2f}"
-        if versus.delta.low is not None and versus.delta.high is not None:
-            delta += f" [{100 * versus.delta.low:+.1f}, {100 * versus.delta.high:+.1f}]"
+        delta = difference(versus.delta, digits=1)
         p = "<0.001" if versus.p_holm < 0.0005 else f"{versus.p_holm:.3f}"
         p += "*" if versus.differs else ""
     return [
-        *(
-            marked(row),
-            str(len(row.entries)),
-            *(_mean(row.figures[task]) for task in order),
-            between,
-        ),
-        *(delta, p, f"{row.parameters / 1e6:.2f} ({row.trainable / 1e6:.2f})"),
-        *(_number(row.samples_per_second), _number(row.memory_mib), f"{row.minutes:.1f}"),
-    ]
-
-
-def marked(row: BoardRow) -> str:
-    """Its label, with a dagger where one of its runs was resumed inexactly or lost something."""
-    return f"{row.label} {MARK}" if row.marks else row.label
-
-
-def marks(board: Board) -> list[str]:
-    """A line for each row with a dagger."""
-    rows = (row for league in board.leagues for row in league.rows if row.marks)
-    return [f"{MARK} {row.label}: {'; '.join(row.marks)}" for row in rows]
-
-
-def terminal(board: Board) -> Iterator[RenderableType]:
-    """Tables to be printed one after the other, then what was left out."""
-    for number, league in enumerate(board.leagues):
-        title = league.title
-        if number:
-            title += f"\napart from the first table: {'; '.join(league.apart)}"
-        if league.shared:
-            title += f"\nevery row: {' '.join(league.shared)}"
-        table = Table(title=title, title_justify="left", box=box.ROUNDED, caption_justify="left")
-        for place, head in enumerate(heads(league)):
-            if place:
-                table.add_column(head, justify="right", overflow="fold")
-            else:
-                table.add_column(head, overflow="fold", min_width=24)
-        for row in league.rows:
-            table.add_row(*cells(league, row))
-        yield table
-    yield Group(*([MEANING] if board.leagues else ["no finished run here"]), *_left_out(board))
-
-
-def markdown(board: Board) -> str:
-    """Markdown, one section a league."""
-    lines = ["# Leaderboard", ""]
-    for number, league in enumerate(board.leagues):
-        lines += [f"## {league.title}", ""]
-        lines += [f"Apart from the first table: {'; '.join(league.apart)}.", ""] if number else []
-        lines += [f"Every row: `{' '.join(league.shared)}`.", ""] if league.shared else []
-        columns = heads(league)
-        lines += ["| " + " | ".join(columns) + " |", "|---" + "|---:" * (len(columns) - 1) + "|"]
-        for row in league.rows:
-            lines.append(
-                "| " + " | ".join(c.replace("|", "\\|") for c in cells(league, row)) + " |"
-            )
-        lines.append("")
-    lines += [MEANING if board.leagues else "No finished run here.", ""]
-    lines += [f"- {line}" for line in _left_out(board)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def latex(board: Board) -> str:
-    """A tabular a league, for booktabs."""
-    parts = []
-    for number, league in enumerate(board.leagues):
-        columns = heads(league)
-        parts.append(f"% {league.title}")
-        parts += [f"% apart from the first table: {'; '.join(league.apart)}"] if number else []
-        parts += [f"% every row: {' '.join(league.shared)}"] if league.shared else []
-        parts.append(rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}")
-        parts += [r"\toprule", _tex(columns), r"\midrule"]
-        parts += [_tex(cells(league, row)) for row in league.rows]
-        parts += [r"\bottomrule", r"\end{tabular}", ""]
-    parts.append(f"% {MEANING}")
-    return "\n".join([*parts, *(f"% {line}" for line in _left_out(board))]) + "\n"
-
-
-def rows_of(board: Board) -> list[dict[str, object]]:
-    """Every row of every league with its figures as numbers; all have the same keys."""
-    return [_record(league, row) for league in board.leagues for row in league.rows]
-
-
-def table_csv(board: Board) -> str:
-    """One line a row, figures as numbers; empty where there is nothing."""
-    lines = rows_of(board)
-    text = io.StringIO()
-    if lines:
-        writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    return text.getvalue()
-
-
-def table_json(board: Board) -> str:
-    """The same, with leagues and what was left out."""
-    plain = {
-        "leagues": [
-            {
-                "title": league.title,
-                "apart": list(league.apart),
-                "task": league.task,
-                "shared": list(league.shared),
-                "rows": [_record(league, row) for row in league.rows],
-            }
-            for league in board.leagues
-        ],
-        "left_out": list(board.set_aside),
-        "failed": list(board.failed),
-    }
-    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-TEXTS: Mapping[str, Callable[[Board], str]] = {
-    "md": markdown,
-    "csv": table_csv,
-    "latex": latex,
-    "json": table_json,
-}
-"""The formats that are text."""
-
-
-def _record(league: League, row: BoardRow) -> dict[str, object]:
-    found: dict[str, object] = {
-        "league": league.title,
-        "row": row.label,
-        "n": len(row.entries),
-        "marks": "; ".join(row.marks),
-        "seeds": " ".join(map(str, row.seeds)),
-    }
-    for task in TASKS:
-        summary = row.figures[task]
-        found[f"{task}_f1"] = summary.mean if summary else None
-        found[f"{task}_f1_sd"] = summary.sd if summary else None
-        found[f"{task}_f1_values"] = " ".join(map(repr, summary.values)) if summary else None
-    interval, versus = row.interval, row.versus
-    delta = versus.delta if versus else None
-    return found | {
-        "ranked_by": league.task,
-        "low": interval.low if interval else None,
-        "high": interval.high if interval else None,
-        "delta": delta.value if delta else None,
-        "delta_low": delta.low if delta else None,
-        "delta_high": delta.high if delta else None,
-        "p": versus.p if versus else None,
-        "p_holm": versus.p_holm if versus else None,
-        "parameters": row.parameters,
-        "trainable": row.trainable,
-        "samples_per_second": row.samples_per_second,
-        "peak_memory_mib": row.memory_mib,
-        "minutes": row.minutes,
-    }
-
-
-def _left_out(board: Board) -> list[str]:
-    return [
-        *marks(board),
-        *(f"left out: {line}" for line in board.set_aside),
-        *(f"failed: {folder}" for folder in board.failed),
+        f"{row.label} {MARK}" if row.marks else row.label,
+        len(row.entries),
+        *(_mean(row.figures[task]) for task in league.tasks),
+        between,
+        delta,
+        p,
+        f"{row.parameters / 1e6:.2f} ({row.trainable / 1e6:.2f})",
+        *(ABSENT if x is None else f"{x:,.0f}" for x in (row.samples_per_second, row.memory_mib)),
+        f"{row.minutes:.1f}",
     ]
 
 
@@ -222,26 +194,79 @@ def _mean(summary: SeedSummary | None) -> str:
     return f"{100 * summary.mean:.2f}{spread}"
 
 
-def _number(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:,.0f}"
+def _board_records(league: League) -> Table:
+    return Table.of_records([_board_record(league, row) for row in league.rows])
 
 
-def _tex(columns: Sequence[str]) -> str:
-    signs = {
-        "%": r"\%",
-        "_": r"\_",
-        "&": r"\&",
-        "#": r"\#",
-        "±": r"$\pm$",
-        "<": "$<$",
-        "Δ": r"$\Delta$",
+def _board_record(league: League, row: BoardRow) -> dict[str, object]:
+    record: dict[str, object] = {
+        "league": league.title,
+        "row": row.label,
+        "n": len(row.entries),
+        "marks": "; ".join(row.marks),
+        "seeds": " ".join(map(str, row.seeds)),
     }
-    signs[MARK] = r"\dag{}"
-    escaped = ["".join(signs.get(c, c) for c in column) for column in columns]
-    return " & ".join(escaped) + r" \\"
+    for task in TASKS:
+        summary = row.figures[task]
+        record[f"{task}_f1"] = summary.mean if summary else None
+        record[f"{task}_f1_sd"] = summary.sd if summary else None
+        record[f"{task}_f1_values"] = " ".join(map(repr, summary.values)) if summary else None
+    interval, versus = row.interval, row.versus
+    return record | {
+        "ranked_by": league.task,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        **_delta_record(versus.delta if versus else None),
+        "p": versus.p if versus else None,
+        "p_holm": versus.p_holm if versus else None,
+        "parameters": row.parameters,
+        "trainable": row.trainable,
+        "samples_per_second": row.samples_per_second,
+        "peak_memory_mib": row.memory_mib,
+        "minutes": row.minutes,
+    }
 
 
-# Scores as one plain object: what `gmbench.score --json` prints.
+# Every two rows of a league.
+def pairs_report(board: Board, rows: int) -> Report:
+    """The first ``rows`` rows of each league against each other."""
+    sections = []
+    for league in board.leagues:
+        pairs = every_pair(league, rows)
+        table = Table(
+            heads=("F1", "first", "second", "Δ [95 %]", "seeds ahead", "p", "p Holm"),
+            sections=[[_pair_cells(pair) for pair in pairs]],
+            left=3,
+            wrap=True,
+        )
+        records = Table.of_records([_pair_record(league, pair) for pair in pairs])
+        bare = replace(league, apart=(), shared=())  # the leaderboard has said it
+        sections.append(Section(league=bare, table=table, records=records))
+    return Report(heading="Every two rows", sections=tuple(sections), meaning=PAIRS_MEANING)
+
+
+def _pair_cells(pair: Pair) -> Row:
+    return (
+        *(pair.task.upper(), pair.first, pair.second, difference(pair.delta, digits=1)),
+        f"{pair.ahead} of {pair.of}",
+        *(f"{pair.p:.4f}", f"{pair.p_holm:.4f}{'*' if pair.differs else ''}"),
+    )
+
+
+def _pair_record(league: League, pair: Pair) -> dict[str, object]:
+    plain = {f.name: getattr(pair, f.name) for f in fields(Pair) if f.name != "delta"}
+    return {"league": league.title, **plain, **_delta_record(pair.delta)}
+
+
+def _delta_record(delta: Interval | None) -> dict[str, object]:
+    return {
+        "delta": delta.value if delta else None,
+        "delta_low": delta.low if delta else None,
+        "delta_high": delta.high if delta else None,
+    }
+
+
+# A score as one plain object: what `gmbench.score --json` prints.
 Plain = dict[str, Any]
 
 
@@ -251,11 +276,19 @@ def corpus_object(scored: Scored) -> Plain:
     ``macro_f1`` is the mean over types and secondary; EEG has a recall by type and no precision.
     """
     total = scored.total
+    types = total.per_type
     return {
         "gmner": {**_figures(total.micro.gmner), "macro_f1": total.macro_f1("gmner")},
         "mner": {**_figures(total.micro.mner), "macro_f1": total.macro_f1("mner")},
         "eeg": _figures(total.micro.eeg),
-        "per_type": _per_type(total),
+        "per_type": {
+            "gmner": {name: _figures(row.gmner) for name, row in types.items()},
+            "mner": {name: _figures(row.mner) for name, row in types.items()},
+            "eeg_recall": {
+                name: {"tp": row.eeg_tp, "gold": row.gmner.gold, "recall": row.eeg_recall}
+                for name, row in types.items()
+            },
+        },
         "protocol": scored.protocol,
         "version": PROTOCOL_VERSION,
         "iou_threshold": scored.iou_threshold,
@@ -265,18 +298,17 @@ def corpus_object(scored: Scored) -> Plain:
 
 def case_object(id_: str, scores: Scores) -> Plain:
     """The counts of one document."""
-    counts = {"gmner": scores.gmner, "mner": scores.mner, "eeg": scores.eeg}
-    return {"id": id_, **{task: asdict(count) for task, count in counts.items()}}
+    return {"id": id_, **{task: asdict(getattr(scores, task)) for task in TASKS}}
 
 
 def interval_object(intervals: Mapping[str, FigureIntervals], resamples: int, seed: int) -> Plain:
     """The intervals of the three tasks: ``[low, high]``, null where there is none."""
     level = next(iter(intervals.values())).f1.level
-    found: Plain = {"method": "BCa", "level": level, "resamples": resamples, "seed": seed}
+    plain: Plain = {"method": "BCa", "level": level, "resamples": resamples, "seed": seed}
     for task, each in intervals.items():
         parts = {"precision": each.precision, "recall": each.recall, "f1": each.f1}
-        found[task] = {name: [part.low, part.high] for name, part in parts.items()}
-    return found
+        plain[task] = {name: [part.low, part.high] for name, part in parts.items()}
+    return plain
 
 
 def strata_object(strata: Strata) -> Plain:
@@ -292,18 +324,5 @@ def strata_object(strata: Strata) -> Plain:
     return {**sides, "found": splits, "notes": list(strata.notes)}
 
 
-def _per_type(total: CorpusScores) -> Plain:
-    types = total.per_type
-    return {
-        "gmner": {name: _figures(row.gmner) for name, row in types.items()},
-        "mner": {name: _figures(row.mner) for name, row in types.items()},
-        "eeg_recall": {
-            name: {"tp": row.eeg_tp, "gold": row.gmner.gold, "recall": row.eeg_recall}
-            for name, row in types.items()
-        },
-    }
-
-
 def _figures(counts: Counts) -> Plain:
-    plain: Plain = to_plain(TaskFigures.of(counts))
-    return plain
+    return asdict(TaskFigures.of(counts))

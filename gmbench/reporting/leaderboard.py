@@ -10,17 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gmbench.reporting.index import Entry, Indexed, apart, identity, order, read_scored_run, title
+from gmbench.reporting.index import Entry, Indexed, read_scored_run
 from gmbench.reporting.record import RunResult
 from gmbench.scoring.counting import TASKS, Task
-from gmbench.scoring.intervals import (
-    LEVEL,
-    RESAMPLES,
-    Interval,
-    Ints,
-    f1,
-    resampled_sums,
-)
+from gmbench.scoring.intervals import LEVEL, RESAMPLES, Interval, Ints, f1, resampled_sums
 from gmbench.scoring.significance import (
     SeedSummary,
     compare_seeds,
@@ -29,11 +22,21 @@ from gmbench.scoring.significance import (
     summarise,
 )
 
+EVERY_ROW = "every row"
+GIVEN_TEXT = "model.decode.given_text=true"
+"""The override of a run that answers with gold spans and types, to measure regions alone."""
+NOT_THE_METHOD = frozenset(
+    {
+        *("model", "data", "data.root", "seed", "name", "runs", "cache", "ckpt", "mode", "force"),
+        *("logger", "callbacks.progress", "trainer.num_workers"),
+    }
+)
+"""Overrides that do not tell one row from another."""
 
-# Rows of a leaderboard against its best, tweet by tweet, where runs kept the counts of tweets.
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versus:
-    """A row against the best.
+    """A row against the best row of its league.
 
     Attributes:
         delta: its mean F1 minus the best's, with the interval over seeds and tweets.
@@ -47,72 +50,8 @@ class Versus:
 
     @property
     def differs(self) -> bool:
-        """Whether the difference stands at 5 % after Holm's correction."""
+        """Whether the difference is significant at 5 % after Holm's correction."""
         return self.p_holm < 1 - LEVEL + 1e-12
-
-
-def against_best(rows: Sequence[Sequence[Entry]], task: Task) -> list[Versus | None]:
-    """Each row against the first; None for the first and for rows without counts of tweets."""
-    if len(rows) < 2:
-        return [None] * len(rows)
-    best = tables_of(rows[0], task)
-    found: list[tuple[Interval, float] | None] = [None]
-    for row in rows[1:]:
-        mine = tables_of(row, task) if best else []
-        if not mine:
-            found.append(None)
-            continue
-        seeds = min(len(best), len(mine))
-        p = randomisation_p(summed(best[:seeds]), summed(mine[:seeds]))
-        found.append((compare_seeds(mine, best).delta, p))
-    adjusted = iter(holm([one[1] for one in found if one is not None]))
-    return [
-        None if one is None else Versus(delta=one[0], p=one[1], p_holm=next(adjusted))
-        for one in found
-    ]
-
-
-def interval_of(entries: Sequence[Entry], task: Task) -> Interval | None:
-    """Of the mean F1 over the runs when tweets are drawn again: noise of the test set alone."""
-    tables = tables_of(entries, task)
-    if not tables or len(tables[0]) < 2:
-        return None
-    joint = np.concatenate(tables, axis=1)
-    rows, weights = np.unique(joint, axis=0, return_counts=True)
-    drawn = resampled_sums(rows, weights, RESAMPLES, np.random.default_rng(0))
-    means = f1(drawn.reshape(RESAMPLES, len(tables), 3)).mean(axis=1)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    value = float(f1(joint.sum(axis=0).reshape(len(tables), 3)).mean())
-    return Interval(value, float(low), float(high))
-
-
-def tables_of(entries: Sequence[Entry], task: Task) -> list[Ints]:
-    """The counts by tweet of every run; nothing unless all of them have them."""
-    tables = [table for entry in entries if (table := _table(entry, task)) is not None]
-    return tables if len(tables) == len(entries) else []
-
-
-def _table(entry: Entry, task: Task) -> Ints | None:
-    try:
-        table: Ints = getattr(read_scored_run(entry.folder).table, task)
-    except (ValueError, OSError):
-        return None
-    return table
-
-
-def summed(tables: Sequence[Ints]) -> Ints:
-    """The counts of several runs together, tweet by tweet."""
-    total: Ints = np.sum(np.stack(tables), axis=0)
-    return total
-
-
-NOT_THE_METHOD = frozenset(
-    {
-        *("model", "data", "data.root", "seed", "name", "runs", "cache", "ckpt", "mode", "force"),
-        *("logger", "callbacks.progress", "trainer.num_workers"),
-    }
-)
-"""Overrides that do not tell one row from another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +83,14 @@ class BoardRow:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of its runs."""
+        """The seeds of its runs."""
         return tuple(entry.result.config.seed for entry in self.entries)
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What sets its runs apart from unbroken ones, a line a run; usually nothing."""
+        """What sets its runs apart from uninterrupted ones, one line per run; usually nothing."""
         lines = ((e.result.config.seed, marks_of(e.result)) for e in self.entries)
-        return tuple(f"seed {seed} {' and '.join(said)}" for seed, said in lines if said)
+        return tuple(f"seed {seed} {' and '.join(marks)}" for seed, marks in lines if marks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,13 +111,25 @@ class League:
     rows: tuple[BoardRow, ...]
     shared: tuple[str, ...]
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """All tasks, the ranking one first."""
+        return (self.task, *(task for task in TASKS if task != self.task))
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What is said below the title, by label."""
+        notes = {"apart from the first table": "; ".join(self.apart)}
+        notes[EVERY_ROW] = " ".join(self.shared)
+        return {label: text for label, text in notes.items() if text}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """All leagues, and what is not in any of them.
 
     Attributes:
-        set_aside: a line for each run left out, with the reason.
+        set_aside: one line per run left out, with the reason.
         failed: folders of failed runs.
     """
 
@@ -197,13 +148,13 @@ def leaderboard(
         metric: the task by whose mean F1 rows are ranked; MNER in leagues without pixels.
         by: what makes a row: ``model``, ``data``, ``device``, ``precision``, ``commit`` or the key
             of an override; nothing = model and all overrides.
-        tests: so many rows from the top are compared with the best.
+        tests: number of rows from the top that are compared with the best.
     """
     lines = [f"{path}: {fault}" for path, fault in sorted(index.damaged.items())]
-    leagues: dict[tuple[object, ...], list[Entry]] = {}
+    leagues: dict[tuple[str, ...], list[Entry]] = {}
     for entry in sorted(index.entries, key=lambda e: str(e.folder)):
-        leagues.setdefault(identity(entry.result), []).append(entry)
-    ordered = sorted(leagues.values(), key=lambda runs: order(runs[0].result))
+        leagues.setdefault(tuple(conditions(entry.result).values()), []).append(entry)
+    ordered = sorted(leagues.values(), key=lambda runs: _order(runs[0].result))
     made = []
     for runs in ordered:
         task: Task = metric if runs[0].result.data.saw_pixels else "mner"
@@ -211,15 +162,15 @@ def leaderboard(
         shared = () if by else tuple(sorted(set.intersection(*every)))
         groups = _groups(runs, by, shared, lines)
         rows = sorted(
-            (_row(label, entries, task) for label, entries in groups.items()),
+            (_row(label, entries) for label, entries in groups.items()),
             key=lambda row: (-_mean(row, task), row.label),
         )
         made.append(
             League(
-                title=title(runs[0].result),
-                apart=apart(runs[0].result, ordered[0][0].result),
+                title=_title(runs[0].result),
+                apart=_apart(runs[0].result, ordered[0][0].result),
                 task=task,
-                rows=_tested(rows, task, tests),
+                rows=(*_tested(rows[:tests], task), *rows[tests:]),
                 shared=shared,
             )
         )
@@ -230,8 +181,68 @@ def leaderboard(
     )
 
 
+# Which runs may stand in one table, and why others may not.
+def conditions(result: RunResult) -> dict[str, str]:
+    """What two runs must share to stand in one table, by name."""
+    data, rules = result.data, result.protocol
+    return {
+        "protocol": f"{rules.name} {rules.version} IoU {rules.iou_threshold:g}",
+        "data": data.name,
+        "data fingerprint": data.fingerprint[:12],
+        "split": data.split,
+        "n": str(data.n),
+        "limit": str(data.limit),
+        "pixels": "seen" if data.saw_pixels else "not seen",
+        "text": "given" if _given_text(result) else "read",
+    }
+
+
+def _given_text(result: RunResult) -> bool:
+    return any(o.lstrip("+").lower() == GIVEN_TEXT for o in result.config.overrides)
+
+
+def _order(result: RunResult) -> tuple[object, ...]:
+    """Real data first, whole before limited, with pixels before without."""
+    data, protocol = result.data, result.protocol
+    return (
+        *(data.synthetic, data.name, data.limit is not None, not data.saw_pixels),
+        *(_given_text(result), data.split, protocol.name, protocol.version),
+        *(protocol.iou_threshold, data.fingerprint, data.n),
+    )
+
+
+def _title(result: RunResult) -> str:
+    data, protocol = result.data, result.protocol
+    return (
+        f"{data.name}{' (built-in world)' if data.synthetic else ''}, {data.split} split, "
+        f"{data.n} tweets, protocol {protocol.name} {protocol.version}, "
+        f"data {data.fingerprint[:8]}"
+    )
+
+
+def _apart(result: RunResult, first: RunResult) -> tuple[str, ...]:
+    """Why a league does not stand in the first table."""
+    data, other = result.data, first.data
+    reasons = []
+    if result.protocol != first.protocol:
+        reasons.append(f"counted by {result.protocol.name} {result.protocol.version}")
+    if data.name != other.name:
+        reasons.append(f"data set {data.name}")
+    elif data.fingerprint != other.fingerprint:
+        reasons.append("other files of the same data set (fingerprint)")
+    if data.split != other.split:
+        reasons.append(f"{data.split} split")
+    if (data.limit, data.n) != (other.limit, other.n):
+        reasons.append("all tweets" if data.limit is None else f"limited to {data.limit} tweets")
+    if data.saw_pixels != other.saw_pixels:
+        reasons.append("saw pixels" if data.saw_pixels else "saw no pixels: ranked by MNER")
+    if _given_text(result) != _given_text(first):
+        reasons.append("was given the gold text" if _given_text(result) else "read the text itself")
+    return tuple(reasons)
+
+
 def marks_of(result: RunResult) -> tuple[str, ...]:
-    """What makes a finished run other than an unbroken one."""
+    """What sets a finished run apart from an uninterrupted one."""
     known = {
         "disk": "lost a checkpoint to a full disk",
         "nan": "left out a training step that was not finite",
@@ -275,7 +286,7 @@ def _groups(
     return groups
 
 
-def _row(label: str, entries: Sequence[Entry], task: Task) -> BoardRow:
+def _row(label: str, entries: Sequence[Entry]) -> BoardRow:
     entries = sorted(entries, key=lambda e: (e.result.config.seed, str(e.folder)))
     results = [entry.result for entry in entries]
     speeds = [s for r in results if (s := r.cost.samples_per_second) is not None]
@@ -294,15 +305,54 @@ def _row(label: str, entries: Sequence[Entry], task: Task) -> BoardRow:
     )
 
 
-def _tested(rows: Sequence[BoardRow], task: Task, tests: int) -> tuple[BoardRow, ...]:
-    """The first rows with their intervals and their comparisons with the best."""
-    top = rows[:tests]
-    versus = against_best([row.entries for row in top], task)
-    with_all = [
-        replace(row, interval=interval_of(row.entries, task), versus=other)
-        for row, other in zip(top, versus, strict=True)
+def _tested(rows: Sequence[BoardRow], task: Task) -> list[BoardRow]:
+    """The rows with intervals and tests against the best, where runs kept counts per tweet."""
+    tables = [tables_of(row.entries, task) for row in rows]
+    best = tables[0] if tables else []
+    tests = [
+        (compare_seeds(mine, best).delta, p_over_seeds(best, mine))
+        if best and mine and place
+        else None
+        for place, mine in enumerate(tables)
     ]
-    return (*with_all, *rows[tests:])
+    adjusted = iter(holm([test[1] for test in tests if test is not None]))
+    return [
+        replace(
+            row,
+            interval=_interval(counts),
+            versus=Versus(delta=test[0], p=test[1], p_holm=next(adjusted)) if test else None,
+        )
+        for row, counts, test in zip(rows, tables, tests, strict=True)
+    ]
+
+
+# Counts by tweet, one table per run.
+def tables_of(entries: Sequence[Entry], task: Task) -> list[Ints]:
+    """The counts by tweet of every run; nothing unless all of them have them."""
+    try:
+        return [getattr(read_scored_run(entry.folder).table, task) for entry in entries]
+    except (ValueError, OSError):
+        return []
+
+
+def p_over_seeds(first: Sequence[Ints], second: Sequence[Ints]) -> float:
+    """Randomisation p by tweet, on the counts summed over as many seeds as both methods have."""
+    seeds = min(len(first), len(second))
+    one, two = (np.sum(np.stack(tables[:seeds]), axis=0) for tables in (first, second))
+    return randomisation_p(one, two)
+
+
+def _interval(tables: Sequence[Ints]) -> Interval | None:
+    """Of the mean F1 over the runs when tweets are drawn again: noise of the test set alone."""
+    if not tables or len(tables[0]) < 2:
+        return None
+    joint = np.concatenate(tables, axis=1)
+    rows, weights = np.unique(joint, axis=0, return_counts=True)
+    drawn = resampled_sums(rows, weights, RESAMPLES, np.random.default_rng(0))
+    means = f1(drawn.reshape(RESAMPLES, len(tables), 3)).mean(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(f1(joint.sum(axis=0).reshape(len(tables), 3)).mean())
+    return Interval(value, float(low), float(high))
 
 
 def _summary(results: Sequence[RunResult], task: Task) -> SeedSummary | None:
@@ -321,11 +371,11 @@ def _label(result: RunResult, by: Sequence[str], shared: Sequence[str]) -> str:
         own = (o for o in method_overrides(result) if o not in shared)
         return " ".join((result.config.model, *own))
     return " ".join(
-        f"{key}={_of(result, key)}" if key != "model" else _of(result, key) for key in by
+        f"{key}={_value(result, key)}" if key != "model" else result.config.model for key in by
     )
 
 
-def _of(result: RunResult, key: str) -> str:
+def _value(result: RunResult, key: str) -> str:
     known = {
         "model": result.config.model,
         "data": result.data.name,

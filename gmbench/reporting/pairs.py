@@ -1,27 +1,28 @@
-"""Two finished runs, or two rows of a leaderboard over all their seeds, tested against each other."""
+"""Tests of two finished runs, or of two rows of a leaderboard over all their seeds."""
 
 from dataclasses import dataclass
 from itertools import combinations
 
-from gmbench.reporting.index import CannotCompare, ScoredRun
+from gmbench.core.errors import InputError
+from gmbench.reporting.index import ScoredRun
 from gmbench.reporting.leaderboard import (
     BoardRow,
     League,
     conditions,
+    p_over_seeds,
     tables_of,
-    tested_difference,
 )
 from gmbench.reporting.record import RunResult
 from gmbench.scoring.counting import TASKS, Task
 from gmbench.scoring.intervals import LEVEL, RESAMPLES, Interval
-from gmbench.scoring.significance import Comparison, compare, holm
+from gmbench.scoring.significance import Comparison, compare, compare_seeds, holm
 
 
 def check_comparable(first: RunResult, second: RunResult) -> None:
     """Check that two runs were scored on the same examples by the same rules.
 
     Raises:
-        CannotCompare: they differ in data, split, limit or protocol; all differences are named.
+        InputError: they differ in data, split, limit or protocol; all differences are named.
     """
     one, two = conditions(first), conditions(second)
     differ = [
@@ -30,7 +31,7 @@ def check_comparable(first: RunResult, second: RunResult) -> None:
         if one[key] != two[key] and key not in ("n", "pixels")
     ]
     if differ:
-        raise CannotCompare(f"these runs cannot be compared: {'; '.join(differ)}")
+        raise InputError(f"these runs cannot be compared: {'; '.join(differ)}")
 
 
 def compare_runs(
@@ -44,7 +45,7 @@ def compare_runs(
     """Test the first run against the second, in the tasks that both report.
 
     Raises:
-        CannotCompare: they were not scored on the same examples by the same rules.
+        InputError: they were not scored on the same examples by the same rules.
     """
     check_comparable(first.result, second.result)
     tasks = [t for t in TASKS if all(getattr(r.result.metrics, t) for r in (first, second))]
@@ -92,8 +93,9 @@ def every_pair(league: League, rows: int) -> tuple[Pair, ...]:
     for task in league.tasks:
         counts = {row.label: tables_of(row.entries, task) for row in top if row.figures[task]}
         for one, other in combinations([row for row in top if counts.get(row.label)], 2):
-            delta, p = tested_difference(counts[one.label], counts[other.label])
-            tested.append((task, one, other, delta, p))
+            first, second = counts[one.label], counts[other.label]
+            delta = compare_seeds(first, second).delta
+            tested.append((task, one, other, delta, p_over_seeds(first, second)))
     adjusted = holm([p for *_, p in tested])
     return tuple(
         Pair(

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.provenance import redact
 from gmbench.data.images import open_image
-from gmbench.reporting.formats import TEXTS, rows_of
+from gmbench.reporting.formats import board_report
 from gmbench.reporting.leaderboard import Board
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.record import RunResult, TaskFigures
@@ -461,14 +461,15 @@ def mirror_board(
 def _show(run: Any, board: Board) -> None:
     import wandb
 
-    rows = rows_of(board)
+    report = board_report(board)
+    rows = [redact(row) for row in report.records.records()]
     table = wandb.Table(columns=list(rows[0]))
     for row in rows:
-        table.add_data(*redact(row).values())
+        table.add_data(*row.values())
     run.log({"leaderboard": table})
     artifact = wandb.Artifact("leaderboard", type="leaderboard")
     for name, form in FILES.items():
         with artifact.new_file(name, mode="w", encoding="utf-8") as file:
-            file.write(str(redact(TEXTS[form](board))))
+            file.write(str(redact(report.text(form))))
     run.log_artifact(artifact)
     run.summary.update({"leagues": len(board.leagues), "rows": len(rows)})

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from gmbench.core.errors import InputError
 from gmbench.reporting.index import TWEETS, read_scored_run
-from gmbench.reporting.pairs import check_comparable, compare_runs, comparison_table, rule_of
+from gmbench.reporting.pairs import check_comparable, compare_runs
 from gmbench.reporting.record import write_result
+from gmbench.reporting.tables import comparison_table, rule_of
 from gmbench.scoring.files import write_tweet_table
 from gmbench.scoring.intervals import tweet_table
 from tests.reporting.sample import GOLD, PREDICTIONS, sample

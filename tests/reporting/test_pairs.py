@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gmbench.report import main
+from gmbench.reporting.formats import FORMATS, pairs_report
 from gmbench.reporting.index import read_scored_run
-from gmbench.reporting.pairs import Pair, compare_runs, every_pair, markdown, table_csv
+from gmbench.reporting.pairs import Pair, compare_runs, every_pair
 from gmbench.scoring.intervals import Interval
 from tests.reporting.two_models import two_models
 
@@ -61,15 +62,15 @@ def test_a_difference_stands_only_against_tweets_and_seeds_both():
     assert not replace(sure, delta=Interval(0.02, None, None)).differs
 
 
-def test_files_hold_what_was_tested(made, tmp_path, capsys):
+def test_files_hold_what_was_tested(made, tmp_path):
     folder, board = made
     found = every_pair(board.leagues[0], 12)
-    rows = list(csv.DictReader(io.StringIO(table_csv(board, 12))))
+    report = pairs_report(board, 12)
+    rows = list(csv.DictReader(io.StringIO(report.text("csv"))))
     assert [float(row["delta"]) for row in rows] == [pair.delta.value for pair in found]
     assert [float(row["p_holm"]) for row in rows] == [pair.p_holm for pair in found]
-    out = tmp_path / "pairs.md"
-    assert main([str(folder / "runs"), "--pairs", "--out", str(out)]) == 0
-    assert out.read_text() == markdown(board, 12)
-    assert out.read_text().count("| GMNER |") == 1
-    assert main([str(folder / "runs"), "--pairs", "--format", "latex"]) == 2
-    assert "table, md or csv" in capsys.readouterr().err
+    assert report.text("md").count("| GMNER |") == 1
+    out = tmp_path / "pairs"
+    for form in FORMATS:
+        assert main([str(folder / "runs"), "--pairs", "--format", form, "--out", str(out)]) == 0
+        assert out.read_text() == report.text(form)

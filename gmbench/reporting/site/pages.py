@@ -6,10 +6,9 @@ from itertools import combinations
 from pathlib import Path
 
 from gmbench.core.entities import Example
-from gmbench.reporting.formats import MEANING, cells, heads
+from gmbench.reporting.formats import BOARD_MEANING, PAIRS_MEANING, league_table
 from gmbench.reporting.leaderboard import Board, League, method_overrides
 from gmbench.reporting.overlays import EXAMPLES
-from gmbench.reporting.pairs import MEANING as PAIRS_MEANING
 from gmbench.reporting.pairs import Pair, every_pair
 from gmbench.reporting.plots import PICTURES
 from gmbench.reporting.site.runs import (
@@ -24,6 +23,7 @@ from gmbench.reporting.site.runs import (
 )
 from gmbench.reporting.site.tweets import Split2x2, Tweet, split_by, tweets
 from gmbench.reporting.site.writer import Writer
+from gmbench.reporting.tables import Row
 from gmbench.reporting.verdicts import Judged
 
 ROWS = 8
@@ -44,8 +44,8 @@ class Shown:
     """
 
     league: League
-    heads: tuple[str, ...]
-    table: tuple[tuple[Member, tuple[str, ...]], ...]
+    heads: Row
+    table: tuple[tuple[Member, Row], ...]
     runs: tuple[Member, ...]
     browser: str | None
     pairs: tuple[tuple[Member, Member, str], ...]
@@ -69,7 +69,7 @@ def write_site(
     gold_of: GoldOf,
     images: bool,
     sentences: bool = True,
-    said: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write every page.
 
@@ -79,7 +79,7 @@ def write_site(
         gold_of: the tweets that a run was scored on, or None where they are not at hand.
         images: whether pictures of tweets are copied into the site.
         sentences: whether it has a browser of examples; without, their verdicts are only counted.
-        said: told what is being written.
+        progress: called with a line for each part that is being written.
 
     Returns:
         The first page.
@@ -92,7 +92,7 @@ def write_site(
     writer.prepare()
     writer.static()
     shown = [
-        _league(writer, league, number, gold_of, images and sentences, sentences, said)
+        _league(writer, league, number, gold_of, images and sentences, sentences, progress)
         for number, league in enumerate(board.leagues, start=1)
     ]
     writer.page(
@@ -100,7 +100,7 @@ def write_site(
         "index.html",
         board=board,
         leagues=shown,
-        meaning=MEANING,
+        meaning=BOARD_MEANING,
         sentences=sentences,
     )
     return folder / "index.html"
@@ -113,12 +113,12 @@ def _league(
     gold_of: GoldOf,
     images: bool,
     sentences: bool,
-    said: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> Shown:
     runs = members(league)
     first = firsts(league.rows, runs)
     for member in runs:
-        said(f"run {member.name}")
+        progress(f"run {member.name}")
         _run(writer, member, (*PICTURES, Path(EXAMPLES).stem) if images else PICTURES)
     top = first[:ROWS]
     gold = gold_of(top[0])
@@ -132,7 +132,7 @@ def _league(
     browser = None
     pixels = league.rows[0].entries[0].result.data.saw_pixels
     if gold is not None and answers:
-        said(f"examples of {league.title}")
+        progress(f"examples of {league.title}")
         pictures = writer.pictures(gold, f"examples/images-{number}") if images else {}
         from_page = {id_: path.removeprefix("examples/") for id_, path in pictures.items()}
         read = tweets(gold, list(answers.values()), from_page, saw_pixels=pixels)
@@ -146,7 +146,7 @@ def _league(
             by_labels.setdefault((tested.first, tested.second), []).append(tested)
     pairs = []
     for one, other in combinations(top, 2):
-        said(f"{one.name} against {other.name}")
+        progress(f"{one.name} against {other.name}")
         page = f"pairs/{one.page[4:-5]}--{other.page[4:-5]}.html"
         split_table: tuple[Split2x2, ...] = ()
         if gold is not None and one in judged and other in judged:
@@ -166,13 +166,11 @@ def _league(
             places=tuple(order.index(m) if m in judged else None for m in (one, other)),
         )
         pairs.append((one, other, page))
+    table = league_table(league)
     return Shown(
         league=league,
-        heads=tuple(heads(league)),
-        table=tuple(
-            (member, tuple(cells(league, row)))
-            for member, row in zip(first, league.rows, strict=True)
-        ),
+        heads=tuple(table.heads),
+        table=tuple(zip(first, table.rows, strict=True)),
         runs=runs,
         browser=browser,
         pairs=tuple(pairs),
