@@ -13,7 +13,7 @@ from torch import Tensor
 from experiments.pretrain_tiny.recipe import Recipe
 from gmbench.core.iou import iou
 from gmbench.data.pixels import letterbox
-from gmbench.data.synthetic.cast import TYPES
+from gmbench.data.synthetic.cast import PARENTS
 from gmbench.data.synthetic.looks import COLOURS, PATTERNS
 from gmbench.data.synthetic.scenes import IntBox, Thing, render
 from gmbench.data.synthetic.tweets import Tweet
@@ -167,7 +167,7 @@ class _Collector:
             row[index, :4] = [
                 (p - o) / u for p, o, u in zip((x0, y0, x1, y1), shift, unit, strict=True)
             ]
-            row[index, 4] = tuple(TYPES).index(look.parent)
+            row[index, 4] = tuple(PARENTS).index(look.parent)
             row[index, 5] = tuple(PATTERNS).index(look.pattern)
             row[index, 6:] = [min(255.0, tone * thing.light) / 255 for tone in tones]
         self._pixels.append(np.asarray(image, dtype=np.uint8))

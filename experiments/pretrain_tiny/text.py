@@ -12,7 +12,7 @@ from transformers import BertModel
 
 from experiments.pretrain_tiny.recipe import Recipe
 from experiments.pretrain_tiny.schedule import make_optimizer
-from gmbench.data.synthetic.cast import TYPES
+from gmbench.data.synthetic.cast import PARENTS
 from gmbench.data.synthetic.tweets import plan_sentence
 from gmbench.data.synthetic.world import World
 from gmbench.nn.text import TextEncoder, tiny_text_architecture
@@ -30,8 +30,8 @@ def text_data(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[list[int], lis
     """Token ids, word indices (-1 = special) and BIO labels over the parents, a sentence each."""
     settings = recipe.text
     world = World(pool="pretrain", seed=recipe.seed, cast=settings.cast)
-    lotteries = world.lotteries()
-    parents = tuple(TYPES)
+    lotteries = world.lotteries
+    parents = tuple(PARENTS)
     rows = []
     for index in range(settings.sentences):
         rng = Random(f"{recipe.seed}/sentence/{index}")
@@ -58,7 +58,7 @@ def pretrain_text(recipe: Recipe, tokenizer: Tokenizer) -> tuple[TextEncoder, di
     encoder.eval()  # no dropout: so short a training never overfits
     bert: Any = encoder.model
     width = encoder.width
-    tagger = nn.Linear(width, 2 * len(TYPES) + 1)
+    tagger = nn.Linear(width, 2 * len(PARENTS) + 1)
     transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
     parts = nn.ModuleList([encoder, tagger, transform])
     optimizer, schedule = make_optimizer(parts, settings.rate, settings.steps)

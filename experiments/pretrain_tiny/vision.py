@@ -15,11 +15,11 @@ from experiments.pretrain_tiny.pictures import ABSENT, Pictures, draw_pictures
 from experiments.pretrain_tiny.recipe import Recipe
 from experiments.pretrain_tiny.schedule import make_optimizer
 from gmbench.core.boxes import giou
-from gmbench.data.synthetic.cast import TYPES
+from gmbench.data.synthetic.cast import PARENTS
 from gmbench.data.synthetic.looks import PATTERNS
 from gmbench.nn.vision import VisionEncoder, tiny_vision
 
-KINDS = len(TYPES)
+KINDS = len(PARENTS)
 SIZES = (1, 4, KINDS, len(PATTERNS), 6)
 """Outputs of the patch head: on a thing, sides, kind, pattern, colours."""
 

@@ -5,9 +5,11 @@ from random import Random
 import pytest
 
 from gmbench.data.synthetic import cast as cast_module
-from gmbench.data.synthetic.cast import TYPES, draw_cast
-from gmbench.data.synthetic.looks import BENCH_COLOURS, PRETRAIN_COLOURS
-from gmbench.data.synthetic.names import BENCH, POOLS, PRETRAIN
+from gmbench.data.synthetic.cast import PARENTS, POOLS, draw_cast
+from gmbench.data.synthetic.looks import COLOURS
+
+BENCH, PRETRAIN = POOLS["bench"], POOLS["pretrain"]
+BENCH_COLOURS, PRETRAIN_COLOURS = COLOURS["bench"], COLOURS["pretrain"]
 
 
 def cast_of(pool, seed=0, size=600, ambiguity=0.4):
@@ -76,7 +78,7 @@ def test_held_out_surfaces_are_borne_by_nobody_else():
 
 def test_every_parent_has_subjects_on_both_sides():
     cast = cast_of("bench", size=420)
-    for parent in TYPES:
+    for parent in PARENTS:
         sides = {s.held_out for s in cast if s.parent == parent}
         assert sides == {True, False}, parent
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gmbench.core.iou import iou
 from gmbench.data.synthetic import world as world_module
-from gmbench.data.synthetic.cast import SHARES, TYPES
+from gmbench.data.synthetic.cast import PARENTS
 from gmbench.data.synthetic.dials import Dials
 from gmbench.data.synthetic.scenes import CROWDED
 from gmbench.data.synthetic.tweets import gold_box, shown_shares
@@ -58,7 +58,7 @@ def test_layout_is_that_of_the_real_data(built):
                 assert word
                 assert tag[0] == parent[0] == subtype[0]
                 if tag != "O":
-                    assert TYPES[parent[2:]] == tag[2:]
+                    assert PARENTS[parent[2:]].type == tag[2:]
             picture = Image.open(built / "images" / f"{name}.jpg")
             assert max(picture.size) <= 160
             names = {" ".join(words) for words in spans(rows)}
@@ -189,7 +189,8 @@ def test_training_never_names_the_held_out():
 @pytest.mark.parametrize("wanted", [0.0, 0.1, 0.42, 0.9, 1.0])
 def test_groundable_share_is_solved(wanted):
     shares = shown_shares(wanted)
-    assert sum(SHARES[p] * shares[p] for p in SHARES) == pytest.approx(wanted, abs=1e-6)
+    mean = sum(kind.share * shares[parent] for parent, kind in PARENTS.items())
+    assert mean == pytest.approx(wanted, abs=1e-6)
 
 
 def test_density_can_be_fixed():

@@ -1,58 +1,44 @@
-"""The dials of the built-in world: everything that decides what is built."""
+"""Settings of the built-in world: everything that decides what is built."""
 
 from dataclasses import dataclass, fields
-
-_SHARES = (
-    "ambiguity",
-    "pairs",
-    "groundable",
-    "multi_box",
-    "confusers",
-    "cues",
-    "vague",
-    "empty",
-    "overlap",
-    "candidate_recall",
-    "unseen",
-    "clutter",
-)
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dials:
-    """Settings of a world. A share is a number from 0 to 1.
+    """Settings of a world. Every float but ``entities`` and ``distractors`` is a share in 0..1.
 
     Attributes:
-        train, dev, test: tweets of each split.
+        train, dev, test: number of tweets per split.
         seed: everything is drawn from it.
-        pool: names and colours, ``bench``; ``pretrain`` is kept for the encoders' own world.
-        cast: how many entities are invented.
+        pool: names and colours: ``bench``, or ``pretrain`` for pretraining the tiny encoders.
+        cast: number of invented entities.
         ambiguity: share of the entities, persons apart, that bear the name of a person or place.
         pairs: share of the tweets with two or more entities in which two share a name; one
             surface may stand inside the other ("Vell", "Vell Runner"). The mentions themselves
             never overlap: flat BIO cannot hold nested or crossing spans, and boxes are found by
             name, so no two entities of a tweet have equal surfaces.
-        entities, entities_min, entities_max: mentions of a tweet, mean and bounds; equal bounds
-            fix the number (use ``words_max`` to make room).
+        entities, entities_min, entities_max: mentions per tweet: mean and bounds; equal bounds
+            fix the number (raise ``words_max`` to make room).
         empty: share of the tweets without any entity, where ``entities_min`` is 0.
         words_max: longest tweet.
-        vague: share of the phrases that tell nothing about the type.
-        cues: share of the mentions whose look is told ("in red", "the striped ...").
+        vague: share of the phrases that do not reveal the type.
+        cues: share of the mentions whose look is described ("in red", "the striped ...").
         groundable: share of the mentions that the picture shows.
-        multi_box: share of the shown ones with two to four instances.
-        distractors: mean number of things in the picture that no word names.
-        confusers: share of these that are of the same kind as something named.
+        multi_box: share of these with two to four instances.
+        distractors: mean number of things per picture that no word names.
+        confusers: share of these that have the type of something named.
         overlap: how much of a thing another may hide.
         clutter: how busy the background is.
-        image_min, image_max: bounds of the picture's longer side, pixels.
+        image_min, image_max: bounds of the picture's longer side in pixels.
         quality: of the jpg files.
-        candidates: boxes the simulated detector gives for each picture (k).
-        candidate_recall: share of the gold boxes with a candidate at IoU >= 0.5, exact for each
-            split (to the nearest box).
+        candidates: boxes per picture of the simulated detector.
+        candidate_recall: share of the gold boxes with a candidate at IoU >= 0.5, exact per split
+            (to the nearest box).
         unseen: share of the mentions in dev and test whose entity training never names.
 
     Raises:
-        ValueError: a dial is out of its range; the message names it.
+        ValueError: some settings are out of range; the message names all of them.
     """
 
     train: int = 1500
@@ -84,30 +70,31 @@ class Dials:
     unseen: float = 0.4
 
     def __post_init__(self) -> None:
+        values = self.settings()
+        means = ("entities", "distractors")
+        shares = [f.name for f in fields(self) if f.type is float and f.name not in means]
         faults = [
-            f"{name}={getattr(self, name)} is not between 0 and 1"
-            for name in _SHARES
-            if not 0 <= getattr(self, name) <= 1
+            f"{name}={values[name]} is not between 0 and 1"
+            for name in shares
+            if not 0 <= values[name] <= 1
         ]
         floors = {"train": 1, "dev": 1, "test": 1, "cast": 60, "candidates": 1, "image_min": 32}
-        floors |= {"entities_max": 1, "words_max": 12}
+        floors |= {"entities_max": 1, "words_max": 12, "entities": 0, "distractors": 0}
         faults += [
-            f"{name}={getattr(self, name)} must be at least {floor}"
+            f"{name}={values[name]} must be at least {floor}"
             for name, floor in floors.items()
-            if getattr(self, name) < floor
+            if values[name] < floor
         ]
         for low, high in (("image_min", "image_max"), ("entities_min", "entities_max")):
-            if getattr(self, low) > getattr(self, high):
-                faults.append(f"{low}={getattr(self, low)} exceeds {high}={getattr(self, high)}")
+            if values[low] > values[high]:
+                faults.append(f"{low}={values[low]} exceeds {high}={values[high]}")
         if self.pool not in ("bench", "pretrain"):
             faults.append(f"pool={self.pool} is neither bench nor pretrain")
-        if self.distractors < 0 or self.entities < 0:
-            faults.append("entities and distractors cannot be negative")
         if self.empty == 1:
             faults.append("empty=1 leaves nothing to find")
         if faults:
             raise ValueError("built-in world: " + "; ".join(faults))
 
-    def settings(self) -> dict[str, int | float | str]:
-        """Name and value of every dial, in order."""
+    def settings(self) -> dict[str, Any]:
+        """Name and value of every setting, in order."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

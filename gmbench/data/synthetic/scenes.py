@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 
 from gmbench.core.iou import iou
 from gmbench.data.synthetic.cast import Subject
-from gmbench.data.synthetic.looks import Colour, Look
-from gmbench.data.synthetic.painters import paint
+from gmbench.data.synthetic.looks import Colour, Look, paint
 
 IntBox = tuple[int, int, int, int]
 

@@ -4,18 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from gmbench.data.synthetic.cast import Subject
-from gmbench.data.synthetic.names import POOLS, Surface, Words, invent
-from gmbench.data.synthetic.phrases import (
-    CLOSERS,
-    EMPTY,
-    HASHTAGS,
-    JOINERS,
-    OPENERS,
-    PAIRED,
-    PLAIN,
-    VAGUE,
-)
+from gmbench.data.synthetic import phrases
+from gmbench.data.synthetic.cast import POOLS, Subject, Surface, Words, invent
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +73,16 @@ def write_sentence(
     if rng.random() < 0.25:
         writer.say(f"RT @ {_user(users, rng)} :")
     elif rng.random() < 0.2:
-        writer.say(rng.choice(OPENERS))
+        writer.say(rng.choice(phrases.OPENERS))
     if not subjects:
-        writer.say(rng.choice(EMPTY).replace("{noise}", invent(POOLS[pool], rng)))
+        writer.say(rng.choice(phrases.EMPTY).replace("{noise}", invent(POOLS[pool], rng)))
     index = 0
     while index < len(subjects):
         room = max_words - len(writer.words)
         rest = range(index, len(subjects))
         tight = room < sum(len(surfaces[i].words) + 9 for i in rest)
         if index:
-            writer.say("," if tight else rng.choice(JOINERS))
+            writer.say("," if tight else rng.choice(phrases.JOINERS))
         index += _write_clause(writer, subjects, surfaces, index, vague, cues, tight, rng)
     _decorate(writer, users, max_words, rng)
     if len(writer.words) > max_words:
@@ -116,7 +106,7 @@ def _write_clause(
         writer.name(subject, surfaces[index])
         return 1
     if index + 1 < len(subjects):
-        pairs = PAIRED.get((subject.parent, subjects[index + 1].parent))
+        pairs = phrases.PAIRED.get((subject.parent, subjects[index + 1].parent))
         if pairs and rng.random() < 0.6:
             before, rest = rng.choice(pairs).split("{a}")
             between, after = rest.split("{b}")
@@ -124,8 +114,8 @@ def _write_clause(
             follower = subjects[index + 1]
             _name_between(writer, "", follower, surfaces[index + 1], cues[index + 1], after)
             return 2
-    phrases = VAGUE if rng.random() < vague else PLAIN[subject.parent]
-    before, after = rng.choice(phrases).split("{a}")
+    choices = phrases.VAGUE if rng.random() < vague else phrases.PLAIN[subject.parent]
+    before, after = rng.choice(choices).split("{a}")
     _name_between(writer, before, subject, surfaces[index], cues[index], after)
     return 1
 
@@ -161,10 +151,10 @@ def _pick_surfaces(subjects: Sequence[Subject], rng: Random) -> list[Surface]:
 def _decorate(writer: _Writer, users: Sequence[str], max_words: int, rng: Random) -> None:
     """Hashtags, closing words and a cut URL at the end, as far as there is room."""
     if rng.random() < 0.3 and len(writer.words) + 5 <= max_words:
-        writer.say(rng.choice(CLOSERS))
+        writer.say(rng.choice(phrases.CLOSERS))
     for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         if len(writer.words) + 2 <= max_words:
-            writer.say(f"# {rng.choice(HASHTAGS)}")
+            writer.say(f"# {rng.choice(phrases.HASHTAGS)}")
     if rng.random() < 0.1 and len(writer.words) + 2 <= max_words:
         writer.say(f"@ {_user(users, rng)}")
     if rng.random() < 0.3 and len(writer.words) + 2 <= max_words:

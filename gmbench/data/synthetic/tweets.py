@@ -3,22 +3,10 @@
 from dataclasses import dataclass
 from random import Random
 
-from gmbench.data.synthetic.cast import SHARES, Lottery, Subject
+from gmbench.data.synthetic.cast import PARENTS, Lottery, Subject
 from gmbench.data.synthetic.dials import Dials
 from gmbench.data.synthetic.scenes import IntBox, Order, Scene, Thing, arrange, draw_size
 from gmbench.data.synthetic.sentences import Sentence, write_sentence
-
-LIKELIHOOD: dict[str, float] = {
-    "person": 1.3,
-    "product": 1.2,
-    "art": 1.0,
-    "building": 1.0,
-    "other": 0.9,
-    "event": 0.8,
-    "organization": 0.75,
-    "location": 0.65,
-}
-"""How much likelier than others a named thing of this parent type is in the picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,10 +64,9 @@ def shown_shares(groundable: float) -> dict[str, float]:
     low, high = 0.0, 100.0
     for _ in range(60):
         middle = (low + high) / 2
-        shares = {parent: min(1.0, middle * LIKELIHOOD[parent]) for parent in SHARES}
-        mean = sum(SHARES[parent] * shares[parent] for parent in SHARES)
+        mean = sum(kind.share * min(1.0, middle * kind.shown) for kind in PARENTS.values())
         low, high = (middle, high) if mean < groundable else (low, middle)
-    return {parent: min(1.0, high * LIKELIHOOD[parent]) for parent in SHARES}
+    return {parent: min(1.0, high * kind.shown) for parent, kind in PARENTS.items()}
 
 
 def plan_tweet(
@@ -144,6 +131,7 @@ def _draw_subjects(dials: Dials, lotteries: Lotteries, unseen: float, rng: Rando
     if rng.random() >= dials.empty or dials.entities_min:
         wanted = 1 + _poisson(max(0.0, dials.entities / (1 - dials.empty) - 1), rng)
     wanted = min(max(wanted, dials.entities_min), dials.entities_max)
+    weights = [kind.share for kind in PARENTS.values()]
     subjects: list[Subject] = []
     if wanted >= 2 and rng.random() < dials.pairs:
         pairs = lotteries.unseen_namesakes if rng.random() < unseen else lotteries.namesakes
@@ -154,12 +142,11 @@ def _draw_subjects(dials: Dials, lotteries: Lotteries, unseen: float, rng: Rando
     while len(subjects) < wanted and tries < 100 * wanted:
         tries += 1
         lottery = lotteries.held_out if rng.random() < unseen else lotteries.seen
-        parent = rng.choices(tuple(SHARES), weights=tuple(SHARES.values()))[0]
-        if not lottery.has(parent):
-            continue
-        subject = lottery.draw(parent, rng)
-        if all(subject.root != other.root for other in subjects):
-            subjects.append(subject)
+        parent = rng.choices(tuple(PARENTS), weights=weights)[0]
+        if lottery.has(parent):
+            subject = lottery.draw(parent, rng)
+            if all(subject.root != other.root for other in subjects):
+                subjects.append(subject)
     return subjects
 
 
@@ -168,7 +155,7 @@ def _draw_distractors(
 ) -> list[Order]:
     """Things that no word names: mostly of other kinds, never in a mentioned one's colour."""
     named = {subject.parent for subject in subjects}
-    foreign = [parent for parent in SHARES if parent not in named]
+    foreign = [parent for parent in PARENTS if parent not in named]
     orders: list[Order] = []
     for _ in range(min(_poisson(dials.distractors, rng), 12)):
         confusing = bool(named) and (not foreign or rng.random() < dials.confusers)
