@@ -4,6 +4,7 @@
 ``reason`` must carry it as a footnote wherever it is shown (``paper_tables.py`` does).
 """
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 
 from experiments.papers.published import Papers
 from gmbench.core.errors import InputError
-from gmbench.core.records import from_plain
+from gmbench.core.records import parse_record
 
 try:
     from yaml import CSafeLoader as SafeLoader  # ten times as fast, where it is built
@@ -38,7 +39,7 @@ def papers(path: Path = FILE) -> Papers:
         }
     except (KeyError, TypeError, AttributeError) as fault:
         raise InputError(f"{path.name}: not in the shape of its tables: {fault!r}") from fault
-    return from_plain(Papers, filled, path.name)
+    return parse_record(Papers, json.dumps(filled), path.name)
 
 
 def _table(table: dict[str, Any]) -> dict[str, Any]:

@@ -1,22 +1,26 @@
-"""Frozen dataclasses <-> plain JSON values, checked against their type hints on the way in."""
+"""Records as JSON: dataclasses that are checked when they are read, and lines of JSON objects."""
 
 import dataclasses
 import json
 import math
-import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from gmbench.core.entities import Box
 from gmbench.core.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
 
 Record = TypeVar("Record")
 
 
 def to_plain(value: Any) -> Any:
-    """Dictionaries, lists and scalars that ``from_plain`` turns back into an equal record.
+    """Dictionaries, lists and scalars whose JSON ``parse_record`` turns into an equal record.
 
     Mappings are sorted by key, so that equal records give equal bytes.
     """
@@ -29,95 +33,76 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def from_plain(kind: type[Record], value: Any, where: str) -> Record:
-    """The record of class ``kind`` that ``value`` describes.
+def parse_record(kind: type[Record], data: bytes | str, where: str) -> Record:
+    """The record of class ``kind`` that a JSON document describes.
+
+    Reading is strict: nothing is converted but a whole number to a float, and nothing is ignored.
 
     Args:
         kind: a frozen dataclass of scalars, tuples, mappings by name and other such records.
-        value: what ``to_plain`` gave, or what JSON made of it.
-        where: the place named in errors, say the file.
+        data: the document.
+        where: the place named in errors, such as the file.
 
     Raises:
-        InputError: a key is missing, unknown or of the wrong type, or the class itself refuses
-            the values.
+        InputError: not JSON; a key is missing, unknown or of the wrong type; or the class itself
+            refuses the values. The message names the first such key.
     """
-    read: Record = _read(kind, value, where, "")
-    return read
+    from pydantic import ValidationError  # not at the start: a verb that reads no record is faster
 
-
-def _read(kind: Any, value: Any, where: str, key: str) -> Any:
-    place = f"{where}: {key}" if key else where
-    origin = get_origin(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return _read_record(kind, value, where, key)
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in get_args(kind):
-            return None
-        (present,) = (part for part in get_args(kind) if part is not type(None))
-        return _read(present, value, where, key)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise InputError(f"{place} must be a list, not {value!r}")
-        item = get_args(kind)[0]
-        return tuple(_read(item, v, where, f"{key}[{n}]") for n, v in enumerate(value))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise InputError(f"{place} must be an object, not {value!r}")
-        item = get_args(kind)[1]
-        return {name: _read(item, v, where, _join(key, name)) for name, v in value.items()}
-    return _read_scalar(kind, value, place)
-
-
-def _read_record(kind: type, value: Any, where: str, key: str) -> Any:
-    place = f"{where}: {key}" if key else where
-    if not isinstance(value, Mapping):
-        raise InputError(f"{place} must be an object, not {value!r}")
-    fields, optional = _fields(kind), _optional(kind)
-    for name in value:
-        if name not in fields:
-            hint = did_you_mean(name, fields) or f"; known: {', '.join(fields)}"
-            raise InputError(f"{where}: unknown key {_join(key, name)!r}{hint}")
-    arguments = {}
-    for name, hint_of in fields.items():
-        if name not in value:
-            if name in optional:
-                continue
-            hint = did_you_mean(name, value)
-            raise InputError(f"{where}: key {_join(key, name)!r} is missing{hint}")
-        arguments[name] = _read(hint_of, value[name], where, _join(key, name))
     try:
-        return kind(**arguments)
-    except ValueError as fault:
-        raise InputError(f"{place}: {fault}") from fault
+        record = _adapter(kind).validate_json(data)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+    else:
+        if record is not None:
+            return record
+        raise InputError(f"{where} should be an object, not null")
+    # A mistyped key is missing under its own name, too: the typo is the better message.
+    faults.sort(key=lambda fault: fault["type"] != "unexpected_keyword_argument")
+    raise InputError(_message(kind, faults[0], where))
 
 
 @cache
-def _fields(kind: type) -> dict[str, Any]:
-    """Name and type of every field; hints are slow to evaluate, and a report reads thousands."""
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+def _adapter(kind: type[Record]) -> "TypeAdapter[Record | None]":
+    from pydantic import ConfigDict, TypeAdapter
+
+    # Pydantic accepts settings for plain dataclasses only from the outside, here from the union.
+    settings = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    return TypeAdapter(kind | None, config=settings)
 
 
-@cache
-def _optional(kind: type) -> frozenset[str]:
-    """Fields that records written before they were added do not have."""
-    fields = dataclasses.fields(kind)
-    return frozenset(f.name for f in fields if f.default is not dataclasses.MISSING)
+def _message(kind: Any, fault: "ErrorDetails", where: str) -> str:
+    """One line for one fault of a document."""
+    *parent, name = path = fault["loc"] or ("",)
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    place = f"{where}: {key}" if key else where
+    what = fault["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    match fault["type"]:
+        case "json_invalid":
+            return f"{where}: not JSON: {what.removeprefix('Invalid JSON: ')}"
+        case "missing":
+            return f"{where}: key {key!r} is missing"
+        case "unexpected_keyword_argument":
+            known = _keys(kind, parent)
+            hint = did_you_mean(str(name), known) or f"; known: {', '.join(known)}"
+            return f"{where}: unknown key {key!r}{hint}"
+        case "value_error":
+            return f"{place}: {what}"
+    return f"{place} {what}, not {_shown(fault['input'])}"
 
 
-def _read_scalar(kind: Any, value: Any, place: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not kind:
-        names = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise InputError(f"{place} must be {names[kind]}, not {value!r}")
-    if kind is float and not math.isfinite(value):
-        raise InputError(f"{place} must be finite, not {value}")
-    return value
+def _keys(kind: Any, path: Iterable[str | int]) -> list[str]:
+    """The names of the fields of the record at ``path``."""
+    for part in path:
+        kind = get_type_hints(kind)[part] if dataclasses.is_dataclass(kind) else _item(kind)
+        if NoneType in get_args(kind):
+            kind = _item(kind)
+    return [field.name for field in dataclasses.fields(kind)]
 
 
-def _join(key: str, name: str) -> str:
-    return f"{key}.{name}" if key else name
+def _item(kind: Any) -> Any:
+    """``X`` of ``tuple[X, ...]``, ``Mapping[str, X]`` and ``X | None``."""
+    return [part for part in get_args(kind) if part not in (Ellipsis, NoneType)][-1]
 
 
 # Typed access to a JSON object, with errors that say where it stands.
@@ -151,7 +136,7 @@ def parse_line(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise InputError(f"{where}: not JSON that can be read: {fault}") from fault
     if not isinstance(row, dict):
-        raise InputError(f"{where}: a JSON object was expected, not {_say(row)}")
+        raise InputError(f"{where}: a JSON object was expected, not {_shown(row)}")
     return row
 
 
@@ -217,7 +202,7 @@ class Fields:
         """A whole number from 0."""
         value = self._get(key)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self.error(f"{key} must be a whole number from 0, not {_say(value)}")
+            raise self.error(f"{key} must be a whole number from 0, not {_shown(value)}")
         return value
 
     def span(self, words: int | None) -> tuple[int, int]:
@@ -236,7 +221,7 @@ class Fields:
         """Width and height, whole numbers from 1."""
         value = self._list(key)
         if len(value) != 2 or any(type(side) is not int or side < 1 for side in value):
-            raise self.error(f"{key} must be [width, height] in pixels, not {_say(value)}")
+            raise self.error(f"{key} must be [width, height] in pixels, not {_shown(value)}")
         return value[0], value[1]
 
     def boxes(self, key: str) -> tuple[Box, ...]:
@@ -255,7 +240,7 @@ class Fields:
         found = []
         for n, value in enumerate(self._list(key)):
             if not isinstance(value, dict):
-                raise self.error(f"{key}[{n}] must be an object, not {_say(value)}")
+                raise self.error(f"{key}[{n}] must be an object, not {_shown(value)}")
             fields = Fields(value, f"{self.where}: {key}[{n}]")
             fields.check_keys(required, optional)
             found.append(fields)
@@ -270,17 +255,17 @@ class Fields:
     def _list(self, key: str) -> list[Any]:
         value = self._get(key)
         if not isinstance(value, list):
-            raise self.error(f"{key} must be a list, not {_say(value)}")
+            raise self.error(f"{key} must be a list, not {_shown(value)}")
         return value
 
     def _text(self, name: str, value: Any) -> str:
         if not isinstance(value, str) or not value:
-            raise self.error(f"{name} must be a non-empty string, not {_say(value)}")
+            raise self.error(f"{name} must be a non-empty string, not {_shown(value)}")
         return value
 
     def _number(self, name: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"{name} must be a number, not {_say(value)}")
+            raise self.error(f"{name} must be a number, not {_shown(value)}")
         try:
             number = float(value)
         except OverflowError:
@@ -292,12 +277,12 @@ class Fields:
     def box(self, name: str, value: Any) -> Box:
         """A value of this object, or a part of one, as a box; ``name`` says which in errors."""
         if not isinstance(value, list) or len(value) != 4:
-            raise self.error(f"{name} must be four numbers [x1, y1, x2, y2], not {_say(value)}")
+            raise self.error(f"{name} must be four numbers [x1, y1, x2, y2], not {_shown(value)}")
         x1, y1, x2, y2 = (self._number(f"{name}[{n}]", x) for n, x in enumerate(value))
         return x1, y1, x2, y2
 
 
-def _say(value: Any) -> str:
+def _shown(value: Any) -> str:
     """A value as JSON, cut to a readable length."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:37]}..."

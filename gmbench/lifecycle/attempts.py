@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import redact
-from gmbench.core.records import from_plain, to_plain
+from gmbench.core.records import parse_record, to_plain
 from gmbench.reporting.record import Attempt, RunResult, read_result
 
 ATTEMPT = "attempt.json"
@@ -30,8 +30,7 @@ def begin_attempt(folder: Path, job_id: str) -> Attempt:
 def attempt_of(folder: Path) -> Attempt | None:
     """The attempt that a run folder holds; None where no run began, or the file is damaged."""
     try:
-        plain = json.loads((folder / ATTEMPT).read_bytes())
-        return from_plain(Attempt, plain, str(folder / ATTEMPT))
+        return parse_record(Attempt, (folder / ATTEMPT).read_bytes(), ATTEMPT)
     except (OSError, ValueError):
         return None
 

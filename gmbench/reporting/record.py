@@ -13,7 +13,7 @@ from pathlib import Path
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import GitState, redact
-from gmbench.core.records import from_plain, to_plain
+from gmbench.core.records import parse_record, to_plain
 from gmbench.scoring.analysis import Analysis
 from gmbench.scoring.baselines import Floor
 from gmbench.scoring.counting import CorpusScores, Counts
@@ -289,8 +289,9 @@ def read_result(path: Path) -> RunResult:
             figures that do not follow from their counts; file and key are named.
         OSError: the file cannot be read.
     """
+    data = path.read_bytes()
     try:
-        plain = json.loads(path.read_bytes())
+        plain = json.loads(data)
     except ValueError as fault:
         raise InputError(f"{path}: not JSON: {fault}") from fault
     if isinstance(plain, dict) and plain.get("schema", SCHEMA) != SCHEMA:
@@ -298,7 +299,7 @@ def read_result(path: Path) -> RunResult:
             f"{path}: schema {plain['schema']!r}, but this version reads {SCHEMA}; run it again "
             "or read it with the version that wrote it"
         )
-    return from_plain(RunResult, plain, str(path))
+    return parse_record(RunResult, data, str(path))
 
 
 # `analysis.json` of a run folder: how an analysis is stored.
@@ -323,8 +324,4 @@ def read_analysis(path: Path) -> Analysis:
         InputError: not JSON, or not in the shape of an analysis.
         OSError: the file cannot be read.
     """
-    try:
-        plain = json.loads(path.read_bytes())
-    except ValueError as fault:
-        raise InputError(f"{path}: not JSON: {fault}") from fault
-    return from_plain(Analysis, plain, str(path))
+    return parse_record(Analysis, path.read_bytes(), str(path))

@@ -8,8 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from gmbench.core.errors import InputError
-from gmbench.core.records import from_plain, to_plain
+from gmbench.core.records import parse_record, to_plain
 
 FORMAT = 1
 RECORD = "export.json"
@@ -127,11 +126,7 @@ def read_record(folder: Path) -> Exported:
         OSError: it cannot be read.
     """
     path = folder / RECORD
-    try:
-        plain = json.loads(path.read_bytes())
-    except ValueError as fault:
-        raise InputError(f"{path}: not JSON: {fault}") from fault
-    return from_plain(Exported, plain, str(path))
+    return parse_record(Exported, path.read_bytes(), str(path))
 
 
 # A fast tokenizer as two JSON files: its pipeline, and what its special tokens are called.

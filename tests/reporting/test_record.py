@@ -59,22 +59,22 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "unknown": (lambda r: r.update(zzz=1), r"unknown key 'zzz'; known: protocol, data"),
     "text as number": (
         lambda r: r["data"].update(n="2"),
-        r"data\.n must be a whole number, not '2'",
+        r"data\.n should be a valid integer, not \"2\"",
     ),
     "truth as number": (
         lambda r: r["config"].update(seed=True),
-        r"config\.seed must be a whole number, not True",
+        r"config\.seed should be a valid integer, not true",
     ),
-    "null": (lambda r: r.update(config=None), r"config must be an object, not None"),
-    "object as list": (lambda r: r.update(floors={}), r"floors must be a list, not \{\}"),
-    "list as object": (lambda r: r.update(versions=[]), r"versions must be an object, not \[\]"),
+    "null": (lambda r: r.update(config=None), r"config should be an object, not null"),
+    "object as list": (lambda r: r.update(floors={}), r"floors should be a valid array, not \{\}"),
+    "list as object": (lambda r: r.update(versions=[]), r"versions should be an object, not \[\]"),
     "in a list": (
         lambda r: r["parameters"][1].update(total=1.5),
-        r"parameters\[1\]\.total must be a whole number, not 1\.5",
+        r"parameters\[1\]\.total should be a valid integer, not 1\.5",
     ),
     "in a mapping": (
         lambda r: r["versions"].update(numpy=2),
-        r"versions\.numpy must be a string, not 2",
+        r"versions\.numpy should be a valid string, not 2",
     ),
     "an edited digit": (
         lambda r: r["metrics"]["gmner"].update(f1=0.81),
@@ -88,7 +88,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
         lambda r: r["metrics"].update(gmner=None),
         r"reported exactly when the run saw pixels",
     ),
-    "nan": (lambda r: r["cost"].update(seconds=math.nan), r"cost\.seconds must be finite, not nan"),
+    "nan": (lambda r: r["cost"].update(seconds=math.nan), r"cost\.seconds should be a finite number, not NaN"),
     "schema": (lambda r: r.update(schema=99), r"schema 99, but this version reads 1"),
 }
 
@@ -111,7 +111,7 @@ def test_a_wrong_file_is_named_with_its_key(edit: str, tmp_path: Path) -> None:
 def test_a_torn_file_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"result\.json(: not JSON| must be an object)"):
+    with pytest.raises(InputError, match=r"result\.json(: not JSON| should be an object)"):
         read_result(path)
 
 
