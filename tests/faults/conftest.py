@@ -9,14 +9,12 @@ import pytest
 import torch
 
 from gmbench.config import compose
-from gmbench.faults import VARIABLE
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.lifecycle.start import sources_of
+from gmbench.training.module import GroundedModule
 from gmbench.training.trainer import TrainerSettings, build_trainer
-
-SMALL = ["data=synthetic_tiny", "trainer=debug", "data.world.train=12", "data.world.dev=6"]
-SMALL += ["data.world.test=6", "trainer.batch_size=4", "callbacks.progress=false"]
-"""Three steps an epoch."""
+from tests.faults.plan import install
+from tests.faults.runs import SMALL, Made, go, paths
 
 
 @pytest.fixture(scope="package")
@@ -27,7 +25,7 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="package")
 def build(world) -> Callable[..., Run]:
     def made(*overrides: str) -> Run:
-        cfg = compose([*SMALL, f"data.root={world}", f"cache={world}/cache", *overrides])
+        cfg = compose([*SMALL, *paths(world), *overrides])
         lightning.seed_everything(cfg.seed, verbose=False)
         return build_run(cfg)
 
@@ -36,36 +34,23 @@ def build(world) -> Callable[..., Run]:
 
 @pytest.fixture
 def plan(monkeypatch):
-    """Sets the fault plan; passes of places are counted anew for a plan not seen before."""
-    numbers = iter(range(1000))
-
-    def planned(text: str) -> None:
-        # Plans are told apart by their text: an entry that never strikes makes it a new one.
-        monkeypatch.setenv(VARIABLE, f"{text};{id(monkeypatch)}.{next(numbers)}:1:raise")
-
-    return planned
+    """Patches a fault plan into this process for the length of a test."""
+    return lambda text: install(text, monkeypatch.setattr)
 
 
 class Steps(lightning.Callback):
-    """Losses and weights after each step; ``history[0]`` is before the first."""
+    """Counts steps and keeps the weights after the last one."""
 
     def __init__(self) -> None:
-        self.losses: list[str] = []
-        self.ids: list[tuple[str, ...]] = []
+        self.count = 0
         self.weights: dict[str, torch.Tensor] = {}
-        self.history: list[dict[str, torch.Tensor]] = []
 
     def on_train_start(self, trainer, pl_module):
-        self.keep(pl_module)
+        self.weights = {n: t.clone() for n, t in pl_module.model.state_dict().items()}
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self.losses.append(float(outputs["loss"]).hex())
-        self.ids.append(batch.ids)
-        self.keep(pl_module)
-
-    def keep(self, module):
-        self.weights = {n: t.clone() for n, t in module.model.state_dict().items()}
-        self.history.append(self.weights)
+        self.count += 1
+        self.on_train_start(trainer, pl_module)
 
 
 def trainer(folder: Path, *callbacks: lightning.Callback, **settings) -> lightning.Trainer:
@@ -73,17 +58,25 @@ def trainer(folder: Path, *callbacks: lightning.Callback, **settings) -> lightni
     return build_trainer(TrainerSettings(**settings), folder, [], callbacks)
 
 
-@pytest.fixture(scope="package")
-def unbroken(tmp_path_factory, world):
-    """Two epochs of three steps, in one go."""
-    from tests.faults.runs import Made, go
+def scored(module: GroundedModule, *scores: float) -> None:
+    """Let the value that selects the checkpoint be these, epoch by epoch."""
+    log, left = module.log, iter(scores)
 
+    def patched(name, value, **settings):
+        log(name, next(left) if name == "dev/select" else value, **settings)
+
+    module.log = patched
+
+
+@pytest.fixture(scope="package")
+def unbroken(tmp_path_factory, world) -> Made:
+    """Two epochs of three steps, in one go."""
     importlib.import_module("models")
     sources_of("models")  # read once: somebody may be editing while this runs
     folder = tmp_path_factory.mktemp("unbroken")
-    assert go(folder, world) == 0, list(folder.iterdir())
+    assert go(folder, world) == 0, (folder / "error.txt").read_text()
     made = Made(folder)
-    assert [step for step, *_ in made.losses] == list(range(6))
+    assert made.steps == list(range(6))
     for epoch in (made.losses[:3], made.losses[3:]):
         assert len({id_ for *_, ids in epoch for id_ in ids.split()}) == 12
     return made

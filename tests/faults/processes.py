@@ -12,12 +12,30 @@ from pathlib import Path
 import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_only
 
+from gmbench.core.errors import InputError
+
 PATIENCE = 900
 """Seconds."""
 
 
+def forked(work: Callable[[], object], error: Path) -> int:
+    """Start ``work`` in a copy of this process; its number. A traceback goes to the file."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException as raised:
+        code = 2 if isinstance(raised, InputError) else 1
+        error.write_text(traceback.format_exc())
+    finally:
+        os._exit(code)
+
+
 def together(
-    count: int, work: Callable[[int], None], folder: Path, *, follow: bool = False
+    count: int, work: Callable[[int], object], folder: Path, *, follow: bool = False
 ) -> list[int]:
     """Run ``work(rank)`` in ``count`` processes; their exit codes. Errors: ``error.RANK.txt``.
 
@@ -26,29 +44,24 @@ def together(
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port = one.getsockname()[1]
-    children = []
-    for rank in range(count):
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                os.environ |= {
-                    "MASTER_ADDR": "127.0.0.1",
-                    "MASTER_PORT": str(port),
-                    "GLOO_SOCKET_IFNAME": "lo",
-                    "RANK": str(rank),
-                    "LOCAL_RANK": str(rank),
-                    "NODE_RANK": "0",
-                    "WORLD_SIZE": str(count),
-                }
-                rank_zero_only.rank = rank
-                work(rank)
-                code = 0
-            except BaseException:
-                (folder / f"error.{rank}.txt").write_text(traceback.format_exc())
-            finally:
-                os._exit(code)
-        children.append(child)
+
+    def ranked(rank: int) -> None:
+        os.environ |= {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "GLOO_SOCKET_IFNAME": "lo",
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "NODE_RANK": "0",
+            "WORLD_SIZE": str(count),
+        }
+        rank_zero_only.rank = rank
+        work(rank)
+
+    children = [
+        forked(lambda rank=rank: ranked(rank), folder / f"error.{rank}.txt")
+        for rank in range(count)
+    ]
     codes = [ended(children[0])]
     for child in children[1:]:
         if follow:

@@ -2,25 +2,31 @@
 
 import csv
 import io
-import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from gmbench.faults import VARIABLE
 from rich.console import Console
 
 import gmbench.lifecycle.execute
 import gmbench.lifecycle.record
 from gmbench.config import compose
-from gmbench.core.errors import InputError
 from gmbench.lifecycle.execute import execute
 from gmbench.reporting.record import read_result
 from gmbench.training.module import GroundedModule
-from tests.faults.conftest import SMALL
-from tests.faults.processes import ended
+from gmbench.training.optimizer import pretrained_modules
+from tests.faults.plan import install
+from tests.faults.processes import ended, forked, together
+
+SMALL = ["data=synthetic_tiny", "trainer=debug", "data.world.train=12", "data.world.dev=6"]
+SMALL += ["data.world.test=6", "trainer.batch_size=4", "callbacks.progress=false"]
+"""Three steps an epoch."""
+
+
+def paths(world: Path) -> list[str]:
+    return [f"data.root={world}", f"cache={world}/cache"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,17 @@ class Made:
     """What a run left: losses by step, files."""
 
     folder: Path
+    rank: int = 0
 
     @property
     def losses(self) -> list[tuple[int, str, str]]:
         """Step, loss, ids; a step made twice stands twice."""
-        rows = (self.folder / "losses.txt").read_text().splitlines()
+        rows = (self.folder / f"losses.{self.rank}.txt").read_text().splitlines()
         return [(int(s), loss, ids) for s, loss, ids in (row.split(" ", 2) for row in rows)]
+
+    @property
+    def steps(self) -> list[int]:
+        return [step for step, *_ in self.losses]
 
     def selected(self):
         result = read_result(self.folder / "result.json")
@@ -51,50 +62,75 @@ class Made:
         with (self.folder / "metrics.csv").open(newline="") as file:
             return [dict(sorted(row.items())) for row in csv.DictReader(file)]
 
+    def checkpoints(self) -> set[str]:
+        return {path.name for path in (self.folder / "checkpoints").iterdir()}
 
-def without_pictures() -> None:
-    """They are not at stake here, and take longer than the training."""
+
+BEST_AND_LAST = {f"{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".json")}
+
+
+def execute_here(
+    folder: Path, overrides: Sequence[str], fault: str, rank: int = 0, *, dropout: bool = True
+) -> None:
+    """``gmbench.run`` without its command line; patches this process for good."""
+    if fault:
+        install(fault)
+    step, begin = GroundedModule.training_step, GroundedModule.on_train_epoch_start
+
+    def noted(self, batch, batch_idx):
+        values = step(self, batch, batch_idx)
+        with (folder / f"losses.{rank}.txt").open("a") as file:
+            print(self.global_step, float(values["loss"].detach()).hex(), *batch.ids, file=file)
+        return values
+
+    def still(self):
+        begin(self)
+        for module in self.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        for module in pretrained_modules(self.model):
+            module.eval()
+
+    GroundedModule.training_step = noted
+    if not dropout:
+        GroundedModule.on_train_epoch_start = still
+    # Pictures are not at stake here, and take longer than the training.
     gmbench.lifecycle.record.draw_analysis = gmbench.lifecycle.record.draw_overlays = (
         lambda *_, **__: None
     )
     gmbench.lifecycle.execute.store_curves = lambda *_, **__: None
+    cfg = compose([*SMALL, f"runs={folder}", *overrides])
+    execute(cfg, folder, (), Console(file=io.StringIO()))
 
 
 def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:
-    """``gmbench.run`` without its command line, in a copy of this process; how it ended."""
-    child = os.fork()
-    if child:
-        return ended(child)
-    code = 1
-    try:
-        os.environ.pop(VARIABLE, None)
-        if fault:
-            os.environ[VARIABLE] = fault
-        step = GroundedModule.training_step
-
-        def noted(self, batch, batch_idx):
-            loss = step(self, batch, batch_idx)
-            with (folder / "losses.txt").open("a") as file:
-                print(self.global_step, float(loss.detach()).hex(), *batch.ids, file=file)
-            return loss
-
-        GroundedModule.training_step = noted
-        without_pictures()
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [f"data.root={world}", f"cache={world}/cache", f"runs={folder}"]
-        cfg = compose([*SMALL, *paths, *overrides])
-        execute(cfg, folder, (), Console(file=io.StringIO()))
-        code = 0
-    except InputError as error:
-        (folder / "refused.txt").write_text(str(error))
-        code = 2
-    except BaseException as error:
-        (folder / "error.txt").write_text(repr(error))
-    finally:
-        os._exit(code)
+    """A run in a copy of this process; how it ended. Its error is in ``error.txt``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = [*paths(world), *overrides]
+    return ended(forked(lambda: execute_here(folder, whole, fault), folder / "error.txt"))
 
 
-def same(made: Made, unbroken: Made) -> None:
+EVEN = ["data.world.train=11", "data.world.dev=5", "data.world.test=1"]
+"""Not divisible by two: an uneven batch, uneven shares, and a process without a test example."""
+
+
+def go_together(
+    folder: Path, world: Path, *overrides: str, processes=2, faults=("", ""), follow=False
+) -> list[int]:
+    """Exit codes of processes that train together, each with a fault plan of its own.
+
+    Without dropout: two processes have one of their own.
+    """
+    device = ["trainer=ddp", f"trainer.devices={processes}", "trainer.accelerator=cpu"]
+    whole = [*device, "trainer.epochs=2", *EVEN, *paths(world), *overrides]
+
+    def work(rank: int) -> None:
+        execute_here(folder, whole, faults[rank], rank, dropout=False)
+
+    return together(processes, work, folder, follow=follow)
+
+
+def same(made: Made, unbroken: Made, promise: Callable[..., None]) -> None:
     """Every step, made once or twice, as in the unbroken run; so are choice and answers."""
     of_step = {step: (loss, ids) for step, loss, ids in unbroken.losses}
     assert {step: (loss, ids) for step, loss, ids in made.losses} == of_step
@@ -105,20 +141,15 @@ def same(made: Made, unbroken: Made) -> None:
         assert made.predictions(split) == unbroken.predictions(split)
     assert made.curve() == unbroken.curve()
     assert read_result(made.folder / "result.json").exact_resume
-    kept = {path.name for path in (made.folder / "checkpoints").iterdir()}
-    assert kept == {f"{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".json")}
-
-
-def as_unbroken(promise: Callable[..., None], made: Made) -> None:
-    """What :func:`same` found, for the table; a step made twice counts twice."""
+    assert made.checkpoints() == BEST_AND_LAST
     promise("R1", "interrupted runs that ended as if unbroken", 1)
     promise("R1", "losses of interrupted runs equal bit for bit", len(made.losses))
     promise("R1", "examples missing or repeated in an epoch", "0")
 
 
-def killed_and_continued(folder: Path, world: Path, fault: str, workers: int) -> Made:
+def killed_and_continued(folder: Path, world: Path, fault: str, workers: int = 0) -> Made:
     setting = f"trainer.num_workers={workers}"
     assert go(folder, world, setting, fault=fault) == -signal.SIGKILL
     assert not (folder / "result.json").exists()
-    assert go(folder, world, setting) == 0, list(folder.iterdir())
+    assert go(folder, world, setting) == 0, (folder / "error.txt").read_text()
     return Made(folder)

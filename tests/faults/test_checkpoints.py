@@ -9,7 +9,6 @@ from itertools import product
 import pytest
 import torch
 
-from gmbench.faults import VARIABLE
 from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
 from gmbench.training.durable_files import (
     PREVIOUS,
@@ -19,9 +18,10 @@ from gmbench.training.durable_files import (
     intact,
     sweep,
 )
-from gmbench.training.nonfinite import cause_of
-from tests.faults.conftest import trainer
-from tests.faults.processes import ended
+from gmbench.training.failures import cause_of
+from tests.faults.conftest import scored, trainer
+from tests.faults.plan import install
+from tests.faults.processes import ended, forked
 
 pytestmark = pytest.mark.fault
 IO = DurableCheckpoints()
@@ -31,8 +31,9 @@ def state(step: int) -> dict[str, object]:
     return {"step": step, "weights": torch.full((20_000,), float(step))}
 
 
-def save(folder, step: int) -> None:
-    IO.save_checkpoint(state(step), folder / "last.ckpt")
+def save(folder, *steps: int) -> None:
+    for step in steps:
+        IO.save_checkpoint(state(step), folder / "last.ckpt")
 
 
 def step_of(path) -> int:
@@ -47,32 +48,24 @@ def flip(path, place: int = 0) -> None:
     path.write_bytes(content)
 
 
-def killed(work) -> None:
-    """Runs ``work`` in a copy of this process, which must be killed by its plan."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work()
-        finally:
-            os._exit(0)
-    assert ended(child) == -signal.SIGKILL, "the plan did not strike"
-
-
 PLACES = [
     *product(["save", "saved", "keep", "note"], range(1, 4)),
     *product(["write"], range(1, 39)),
 ]
 
 
-def test_fifty_kills_leave_a_last_checkpoint_that_loads(tmp_path, monkeypatch, promise):
+def test_fifty_kills_leave_a_last_checkpoint_that_loads(tmp_path, promise):
     assert len(PLACES) == 50
-    for number, (place, when) in enumerate(PLACES):
-        folder = tmp_path / str(number)
+    for place, when in PLACES:
+        folder = tmp_path / f"{place}{when}"
         folder.mkdir()
         save(folder, 0)
-        monkeypatch.setenv(VARIABLE, f"{place}:{when}:kill;run{number}:1:raise")
-        killed(lambda folder=folder: [save(folder, step) for step in range(1, 12)])
-        monkeypatch.delenv(VARIABLE)
+
+        def work(folder=folder, fault=f"{place}:{when}:kill"):
+            install(fault)
+            save(folder, *range(1, 12))
+
+        assert ended(forked(work, tmp_path / "error.txt")) == -signal.SIGKILL, (place, when)
         assert damage(folder / "last.ckpt") is None, (place, when)
         reached = step_of(folder / "last.ckpt")
         previous = folder / PREVIOUS
@@ -89,16 +82,14 @@ def test_fifty_kills_leave_a_last_checkpoint_that_loads(tmp_path, monkeypatch, p
 
 
 def test_a_flipped_byte_is_found_and_the_previous_checkpoint_taken(tmp_path, caplog, promise):
-    save(tmp_path, 1)
-    save(tmp_path, 2)
     for place in (0, 3, 70_000):
+        save(tmp_path, 1, 2)
         flip(tmp_path / "last.ckpt", place)
         with caplog.at_level(logging.WARNING, "gmbench"):
             assert step_of(tmp_path / "last.ckpt") == 1
         assert str(tmp_path / "last.ckpt") in caplog.text
         assert str(tmp_path / PREVIOUS) in caplog.text
-        save(tmp_path, 1)
-        save(tmp_path, 2)
+    save(tmp_path, 1, 2)
     (tmp_path / "last.ckpt").unlink()
     assert step_of(tmp_path / "last.ckpt") == 1
     promise("R2", "damaged or missing checkpoints found, the one before taken", 4)
@@ -109,8 +100,7 @@ def test_what_cannot_be_mended_is_refused_by_name(tmp_path):
     flip(tmp_path / "last.ckpt")
     with pytest.raises(DamagedCheckpoint, match=r"last\.ckpt is damaged \(its SHA-256"):
         intact(tmp_path / "last.ckpt")
-    save(tmp_path, 2)
-    save(tmp_path, 3)
+    save(tmp_path, 2, 3)
     for name in ("last.ckpt", PREVIOUS):
         with (tmp_path / name).open("ab") as file:
             file.write(b"x")
@@ -121,16 +111,14 @@ def test_what_cannot_be_mended_is_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["write", "save", "keep", "note"])
-def test_a_full_disk_costs_this_save_and_nothing_else(tmp_path, plan, monkeypatch, place, promise):
-    save(tmp_path, 1)
-    save(tmp_path, 2)
+def test_a_full_disk_costs_this_save_and_nothing_else(tmp_path, plan, place, promise):
+    save(tmp_path, 1, 2)
     before = {path.name for path in tmp_path.iterdir()}
     plan(f"{place}:1:enospc")
     with pytest.raises(OSError, match="space") as full:
         save(tmp_path, 3)
     assert full.value.errno == errno.ENOSPC
     assert cause_of(full.value) == "disk"
-    monkeypatch.delenv(VARIABLE)
     assert step_of(tmp_path / "last.ckpt") == 2
     assert step_of(tmp_path / PREVIOUS) in (1, 2)
     assert {path.name for path in tmp_path.iterdir()} == before
@@ -146,10 +134,8 @@ def test_a_second_name_does_not_share_the_fate_of_the_first(tmp_path):
 
 
 def test_orphans_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path):
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)
+    child = forked(lambda: None, tmp_path / "error.txt")
+    ended(child)
     dead, living = (tmp_path / f".last.ckpt.{n}.00ff.tmp" for n in (child, os.getppid()))
     for path in (dead, living):
         path.write_bytes(b"half")
@@ -160,33 +146,26 @@ def test_orphans_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path):
 
 def test_best_and_last_over_three_epochs(build, tmp_path):
     run = build()
-    scores = iter([0.5, 0.2, 0.7])
-    logged = run.module.log
-
-    def log(name, figure, **settings):
-        logged(name, next(scores) if name == "dev/select" else figure, **settings)
-
-    run.module.log = log
+    scored(run.module, 0.5, 0.2, 0.7)
     folder = tmp_path / "checkpoints"
     seen = []
-
-    def note(*_):
-        found = {p.stem: p for p in folder.glob("*.ckpt")}
-        seen.append({n: IO.load_checkpoint(p)["epoch"] for n, p in sorted(found.items())})
-
     made = trainer(tmp_path, epochs=3)
     kept = made.checkpoint_callback
     assert isinstance(kept, Checkpoints)
     write = kept.on_train_epoch_end
-    kept.on_train_epoch_end = lambda *a: (write(*a), note())
+
+    def write_and_look(*arguments):
+        write(*arguments)
+        seen.append({p.stem: IO.load_checkpoint(p)["epoch"] for p in folder.glob("*.ckpt")})
+
+    kept.on_train_epoch_end = write_and_look
     made.fit(run.module, run.data)
     assert seen == [
         {"best": 0, "last": 0},
         {"best": 0, "last": 1, "previous": 0},
         {"best": 2, "last": 2, "previous": 1},
     ]
-    assert kept.epoch == 2
-    assert kept.score == pytest.approx(0.7)
+    assert (kept.epoch, kept.score) == (2, pytest.approx(0.7))
     flip(folder / "last.ckpt")  # and with it best, the same file
     made.test(run.module, run.data, ckpt_path=str(folder / "last.ckpt"), verbose=False)
     with pytest.raises(DamagedCheckpoint, match=r"best\.ckpt"):

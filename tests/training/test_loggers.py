@@ -1,14 +1,15 @@
 """Figures reach whoever was asked for: metrics.csv always, TensorBoard by one word."""
 
-import importlib.util
+import sys
 
 import lightning
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from gmbench.config import rules as config_rules
-from gmbench.training.loggers import TENSORBOARD, build_loggers
+from gmbench.config import check, compose
+from gmbench.core.errors import InputError
+from gmbench.training.loggers import TENSORBOARD, MetricsFile, build_loggers
 from tests.line import Line
 
 
@@ -55,15 +56,18 @@ def test_event_files_hold_the_curve(tmp_path):
 
 
 def test_a_missing_package_is_named_before_any_work(monkeypatch):
-    known = importlib.util.find_spec
-    monkeypatch.setattr(
-        config_rules, "find_spec", lambda name: None if name == "tensorboard" else known(name)
-    )
-    (line,) = (line for rule in config_rules.RULES for line in rule(chosen("tensorboard")))
-    assert "pip install 'gmbench[tensorboard]'" in line
-    for name in ("csv", "wandb"):
-        assert not [line for rule in config_rules.RULES for line in rule(chosen(name))]
+    monkeypatch.setattr(sys.modules["gmbench.config.check"], "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'gmbench\[tensorboard\]'"):
+        check(compose(["logger=tensorboard"]))
 
 
-def chosen(logger):
-    return {"logger": {"name": logger}, "trainer": {"devices": 1}}
+def test_a_resumed_run_continues_the_file(tmp_path):
+    train(tmp_path)
+    for steps in (1, 0):
+        file = MetricsFile(tmp_path)
+        file.continue_from(steps)
+        file.log_metrics({"dev/f1": 0.5}, 1)
+        file.save()
+        first, *rows = (tmp_path / "metrics.csv").read_text().splitlines()
+        assert first == ("dev/f1,epoch,step,train/loss" if steps else "dev/f1,step")
+        assert len(rows) == steps + 1

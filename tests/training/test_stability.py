@@ -5,7 +5,7 @@ import pytest
 
 from gmbench.reporting.plots import read_curves
 from gmbench.training.matching_stability import moved
-from tests.test_run import TINY, gmbench
+from tests.verbs.test_run import TINY, gmbench
 
 
 @pytest.mark.parametrize(
