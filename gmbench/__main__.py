@@ -12,8 +12,6 @@ VERBS = {
     "report": "leaderboard of finished runs",
     "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
     "export": "a finished run's model as a folder that anybody can load",
-    "bench": "speed and memory against floors measured in the same run",
-    "pretrain": "pretrain the tiny encoders, or check the shipped weights",
 }
 
 EXAMPLES = """\
@@ -28,8 +26,7 @@ examples:
 
 exit codes of every verb:
   0    done
-  1    a failure in the work itself (run: failure.json holds it; prepare: a run would not start;
-       bench: slower than --against)
+  1    a failure in the work itself (run: failure.json holds it; prepare: a run would not start)
   2    bad command line, configuration or input; a line on standard error says what to do
   3    run: a loss or gradient that is not finite
   130  interrupted

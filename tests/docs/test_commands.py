@@ -17,9 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from gmbench.config import check, compose, conf_dir
-from gmbench.config.compose import stored_config
+from gmbench.config.compose import stored_settings
 from gmbench.lifecycle.build_data import build_source
 from gmbench.scoring.files import write_gold
 from tests.conftest import REPOSITORY
@@ -45,7 +46,7 @@ RUNS_AS_IT_STANDS = (
     r"(/usr/bin/time -v )?python -m gmbench\.(export|predict|score)( .*)?",
     r"python -m gmbench\.prepare( .*)?",
     r"python -m gmbench\.report(?!.*--wandb)( .*)?",
-    r"python -m experiments\.paper_tables( .*)?",
+    r"python -m experiments\.papers\.paper_tables( .*)?",
     r"python -m gmbench\.run --cfg job",
     r"cp -r .*",
     r"cd .*",
@@ -128,17 +129,21 @@ def is_a_script(command: Command, home) -> None:
             assert (REPOSITORY / word).is_file()
 
 
-def is_in_conf(command: Command, home) -> None:
-    """Launcher or sweeper is a file of conf/."""
+def is_known_to_hydra(command: Command, home) -> None:
+    """Launcher or sweeper is a file of conf/ or comes with the plugin of an extra."""
     (group, name) = re.search(r"hydra/(launcher|sweeper)=(\w+)", command.text).groups()
-    assert (conf_dir() / "hydra" / group / f"{name}.yaml").is_file()
+    if not (conf_dir() / "hydra" / group / f"{name}.yaml").is_file():
+        plugin = f"hydra_plugins.hydra_{name.partition('_')[0]}_launcher.config"
+        pytest.importorskip(plugin, reason="needs the extra sweep")
+        assert f"{name}.yaml" in ConfigStore.instance().list(f"hydra/{group}")
 
 
 def is_a_module(command: Command, home) -> None:
     """Its module is a file of the repository."""
     words = command.words
     name = words[words.index("-m") + 1]
-    assert (REPOSITORY / f"{name.replace('.', '/')}.py").is_file()
+    path = REPOSITORY / name.replace(".", "/")
+    assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
 
 
 def is_a_pattern(command: Command, home) -> None:
@@ -175,7 +180,9 @@ CHECKED = (
     Checked(r"(pre-commit|ruff|mypy|lint-imports|\.ci/run)\b.*", "a step of .ci/run", is_a_tool),
     Checked(r"(hf|wandb) .*", "needs an account and the network", is_a_script),
     Checked(
-        r".*hydra/(launcher|sweeper)=.*", "needs an extra: tests/grid, tests/slurm", is_in_conf
+        r".*hydra/(launcher|sweeper)=.*",
+        "needs an extra: tests/grid, tests/slurm",
+        is_known_to_hydra,
     ),
     Checked(
         r"(\w+=\S+ |srun (--\S+ )*)*python -m gmbench\.run .*",
@@ -183,11 +190,12 @@ CHECKED = (
         composes,
     ),
     Checked(r".*--wandb.*", "a run on W&B: tests/reporting/test_wandb_board.py", parses),
-    Checked(r"python -m gmbench\.bench.*", "minutes: tests/speed/test_speed.py", parses),
+    Checked(r"python -m tests\.speed.*", "minutes: tests/speed", parses),
     Checked(
-        r"python -m gmbench\.pretrain.*", "minutes: tests/experiments/test_pretrain_tiny.py", parses
+        r"python -m experiments\.pretrain_tiny.*",
+        "minutes: tests/experiments/test_pretrain_tiny.py",
+        parses,
     ),
-    Checked(r"python -m gmbench\.replay.*", "needs a run that failed: tests/faults", parses),
     Checked(
         r"python -m experiments\.readme.*", "writes pages: tests/experiments/test_readme.py", parses
     ),
@@ -238,7 +246,7 @@ def reader(door):
     (world,) = (home / "data" / "synthetic").glob("world-*")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        gold = build_source(stored_config(home / RUN / "config.yaml")).read("test").examples
+        gold = build_source(stored_settings(home / RUN / "config.yaml")).read("test").examples
     write_gold(home / "GOLD.jsonl", gold)
     shutil.copy(home / RUN / "predictions.test.jsonl", home / "PRED.jsonl")
     shutil.copy(home / gold[0].image, home / "I.jpg")

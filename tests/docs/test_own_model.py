@@ -6,7 +6,7 @@ import pytest
 
 from gmbench.reporting.record import read_result
 from tests.conftest import REPOSITORY
-from tests.test_run import TINY
+from tests.verbs.test_run import TINY
 
 WORDS = ["--config-dir", "my_conf", "model=wordwise"]
 

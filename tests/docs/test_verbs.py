@@ -13,9 +13,6 @@ TYPOS = {  # verb: what is mistyped, what is meant
     "report": (["runs", "--htlm", "site"], "--html"),
     "prepare": (["data=synthetik"], "data=synthetic"),
     "export": (["RUN", "DIR", "--trusted", "a."], "--trust"),
-    "bench": (["--siut", "step"], "--suite"),
-    "replay": (["RUN", "--hlep"], "--help"),
-    "pretrain": (["--chekc"], "--check"),
 }
 
 
