@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 TARGETS: Mapping[str, str] = {
-    "gmbench.data.foreign.ForeignPatches": "gmbench.data.regions.foreign_patches.ForeignPatches",
     "gmbench.data.noise.NoisyRegions": "gmbench.data.regions.noisy.NoisyRegions",
     "gmbench.data.pyramid.Pyramid": "gmbench.data.regions.grid.Pyramid",
-    "gmbench.data.regions.JsonLines": "gmbench.data.regions.vinvl.JsonLines",
+    "gmbench.data.regions.JsonLines": "gmbench.data.regions.jsonl.JsonLines",
     "gmbench.data.regions.VinVL": "gmbench.data.regions.vinvl.VinVL",
     "gmbench.data.selective_search.SelectiveSearch": (
         "gmbench.data.regions.selective_search.SelectiveSearch"
@@ -128,7 +127,9 @@ def current(tree: Any) -> Any:
         for group in _groups_of(node):
             moved = {new: node.pop(old) for old, new in group.arguments.items() if old in node}
             if moved:
-                node[group.name] = {"_target_": group.target, **moved, **node.get(group.name, {})}
+                later = node.get(group.name)
+                settings = later if isinstance(later, dict) else {}
+                node[group.name] = {"_target_": group.target, **moved, **settings}
     return node
 
 

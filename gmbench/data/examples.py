@@ -21,7 +21,7 @@ from gmbench.core.errors import (
 )
 from gmbench.data.bio import Block
 from gmbench.data.images import image_size, open_image
-from gmbench.data.regions.vinvl import RegionSource
+from gmbench.data.regions import RegionSource
 from gmbench.data.voc import VocObject, check_names, outside, read_voc
 
 

@@ -13,7 +13,7 @@ from gmbench.core.errors import TEXT_ORIGIN, InputError, fault, located
 from gmbench.data.bio import READER_VERSION, Block, read_blocks
 from gmbench.data.examples import Policies, ReadReport, Split, assemble
 from gmbench.data.images import Pictures, picture_of
-from gmbench.data.regions.vinvl import RegionSource
+from gmbench.data.regions import RegionSource
 
 # Texts of dev and test that training has seen: exactly, or up to what a retweet changes.
 RETWEET = re.compile(r"^rt @ \S+( _)?( :)?")

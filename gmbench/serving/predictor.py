@@ -17,7 +17,7 @@ from gmbench.core.errors import InputError
 from gmbench.data.dataset import Collate, GroundedDataset, Item, Tokens, tokenise
 from gmbench.data.features import RegionFeatures, blank_vector, box_vectors
 from gmbench.data.images import is_turned, open_image, open_upright
-from gmbench.data.regions.vinvl import RegionSource
+from gmbench.data.regions import RegionSource
 from gmbench.lifecycle.build import frozen_encoder
 from gmbench.serving.model_folder import Parts, pixels_of, read_parts
 from gmbench.serving.posts import Post, post

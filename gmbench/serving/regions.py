@@ -7,9 +7,11 @@ from typing import Any
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import did_you_mean
+from gmbench.data.regions import RegionSource, Size
 from gmbench.data.regions.grid import LEVELS, Pyramid
+from gmbench.data.regions.jsonl import JsonLines
 from gmbench.data.regions.selective_search import SelectiveSearch
-from gmbench.data.regions.vinvl import JsonLines, RegionSource, Size, VinVL
+from gmbench.data.regions.vinvl import VinVL
 
 KINDS = {
     "grid": "boxes of a fixed pyramid; needs nothing",

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gmbench.core.errors import InputError
-from gmbench.data.regions.vinvl import Grid
+from gmbench.data.regions.grid import Pyramid
 from tests.data.files import dataset, picture, source, thing, voc
 
 
@@ -115,7 +115,7 @@ def test_reading_writes_nothing(tmp_path):
 
     before = listing()
     data = source(root, missing_image="blank", bad_input="mask")
-    data.read("train", Grid(), verify_images=True)
+    data.read("train", Pyramid(), verify_images=True)
     data.fingerprint()
     with pytest.raises(InputError):
         source(root).read("train")

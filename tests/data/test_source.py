@@ -7,7 +7,8 @@ import pytest
 
 from gmbench.core.entities import Entity
 from gmbench.core.errors import InputError, MissingRegions
-from gmbench.data.regions.vinvl import Grid, VinVL
+from gmbench.data.regions.grid import Pyramid
+from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS, DataSource
 from tests.data.files import COARSE, dataset, source, thing, voc
 
@@ -121,7 +122,7 @@ def test_settings_are_checked(tmp_path, wrong):
 
 def test_candidates(tmp_path):
     root = dataset(tmp_path)
-    for example in source(root).read("train", Grid(rows=2, cols=2)).examples:
+    for example in source(root).read("train", Pyramid(levels=[(1.0, 1), (0.5, 2)])).examples:
         assert len(example.candidates) == 5
     folder = root / "vinvl"
     folder.mkdir()

@@ -11,7 +11,8 @@ from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.data.bio import read_blocks
 from gmbench.data.images import open_image
-from gmbench.data.regions.vinvl import JsonLines, VinVL
+from gmbench.data.regions.jsonl import JsonLines
+from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.voc import read_voc
 from gmbench.reporting.record import read_analysis, read_result
 from gmbench.scoring.files import read_gold, read_predictions, read_tweet_table

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from gmbench.data.regions.grid import Pyramid
-from gmbench.data.regions.vinvl import JsonLines, VinVL
+from gmbench.data.regions.jsonl import JsonLines
+from gmbench.data.regions.vinvl import VinVL
 from gmbench.serving.regions import region_source, source_of_run
 
 GRID = {"_target_": "gmbench.data.regions.grid.Pyramid", "levels": [[1.0, 1], [0.5, 2]]}

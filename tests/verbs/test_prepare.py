@@ -3,7 +3,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from gmbench.data.regions.vinvl import Grid, VinVL
+from gmbench.data.regions.grid import Pyramid
+from gmbench.data.regions.vinvl import VinVL
 from gmbench.prepare import prepare
 from tests.data.files import COARSE, dataset, real, source, thing, voc
 
@@ -15,13 +16,13 @@ def show(data, regions=None) -> tuple[int, str]:
 
 def test_a_sound_data_set(tmp_path):
     data = source(dataset(tmp_path))
-    code, text = show(data, Grid())
+    code, text = show(data, Pyramid())
     assert code == 0
     assert "groundable entities" in text
     assert data.fingerprint() in text
     assert "2 dev tweets repeat a train text exactly" in text
     assert "data.drop_leaked=true" in text
-    assert "10.0 an image on 2 images, covering 0 of 1 groundable entities" in text
+    assert "14.0 an image on 2 images, covering 1 of 1 groundable entities" in text
     assert "missing" not in text
 
 

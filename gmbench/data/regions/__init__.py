@@ -1,0 +1,50 @@
+"""Sources of candidate regions for proposal-based models: one module per conf/regions file."""
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from gmbench.core.entities import Candidates
+
+Size = tuple[int, int]
+Missing = Literal["error", "none"]
+
+
+class RegionSource(Protocol):
+    """Anything that knows the candidate regions of an image.
+
+    A source is called once per image, never for an image that a lenient policy goes without.
+    """
+
+    def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
+        """Candidates of one image in its pixels, best first; None if there are none by policy.
+
+        Raises:
+            InputError: what the source has on the image is missing or damaged.
+        """
+        ...
+
+
+def check_settings(k: int, missing: str) -> None:
+    """Raise a ValueError for settings that a source read from files cannot have."""
+    if k < 1:
+        raise ValueError(f"regions.k must be at least 1, not {k}")
+    if missing not in {"error", "none"}:
+        raise ValueError(f"regions.missing must be error or none, not {missing!r}")
+
+
+def clipped(found: Candidates, size: Size | None) -> Candidates:
+    """Clip boxes to an image of ``size`` (None: unknown) and drop those without area.
+
+    The order stays; scores and features go with their boxes.
+    """
+    boxes = found.boxes.astype(np.float64)
+    if size is not None:
+        boxes = boxes.clip(0, [*size, *size])
+    keep = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    return Candidates(
+        boxes=boxes[keep],
+        scores=None if found.scores is None else found.scores[keep].astype(np.float64),
+        features=None if found.features is None else found.features[keep].astype(np.float32),
+    )

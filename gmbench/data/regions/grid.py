@@ -1,4 +1,4 @@
-"""Candidate regions that need no detector: windows of several sizes over the whole picture."""
+"""Candidate regions without a detector: windows of several sizes over the whole image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from gmbench.core.entities import Candidates
-from gmbench.data.regions.vinvl import Size
+from gmbench.data.regions import Size
 
 LEVELS = ((1.0, 1), (2 / 3, 2), (1 / 2, 3))
-"""14 windows: the whole picture, four of two thirds of its sides, nine of half."""
+"""14 windows: the whole image, four of two thirds of its sides, nine of half."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pyramid:
-    """Windows of fixed shares of the picture, coarsest level first, row by row.
+    """Windows of fixed shares of the image, coarsest level first, row by row.
 
     Attributes:
-        levels: of each level, the share of a window's sides in the picture's (0..1), and how many
-            windows stand in each direction, evenly from edge to edge.
+        levels: per level, the share of a window's sides in the image's (0..1) and the number of
+            windows in each direction, evenly spaced from edge to edge.
 
     Raises:
         ValueError: a share is not in 0..1, a count is below 1, or there is no level.
@@ -33,11 +33,11 @@ class Pyramid:
         for share, count in self.levels:
             if not 0 < share <= 1 or count < 1:
                 raise ValueError(
-                    f"regions.source.levels: [{share}, {count}] is no [share in 0..1, count >= 1]"
+                    f"regions.source.levels: [{share}, {count}] is not [share in 0..1, count >= 1]"
                 )
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
-        """The windows on a picture of ``size``; None where the size is not known."""
+        """The windows on an image of ``size``; None if the size is unknown."""
         if size is None:
             return None
         windows = [
@@ -50,7 +50,7 @@ class Pyramid:
 
 
 def _starts(share: float, count: int) -> list[float]:
-    """Where windows begin, so that the first and the last touch the edges."""
+    """Where windows start: the first and the last touch the edges, a single one is centred."""
     if count == 1:
         return [(1 - share) / 2]
     return [(1 - share) * step / (count - 1) for step in range(count)]

@@ -1,7 +1,7 @@
-"""Candidate regions by OpenCV's selective search (fast mode): for pictures without a detector.
+"""Candidate regions by OpenCV's selective search (fast mode), for images without a detector.
 
 Uijlings et al., "Selective Search for Object Recognition", IJCV 2013. The set of boxes that OpenCV
-gives is reproducible, its order is not: here they are sorted.
+returns is reproducible, its order is not: they are sorted here.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from gmbench.core.errors import InputError
 from gmbench.core.files import replacing
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.images import open_image
-from gmbench.data.regions.vinvl import Size
+from gmbench.data.regions import Size
 
 VERSION = 1
 LEAST_SIDE, MOST_AREA, APART = 16, 0.95, 0.6
@@ -25,15 +25,15 @@ LEAST_SIDE, MOST_AREA, APART = 16, 0.95, 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class SelectiveSearch:
-    """The largest boxes that differ: about a second of CPU a picture of 600 x 400.
+    """The largest boxes that differ: about a second of CPU per image of 600 x 400.
 
-    Dropped are boxes with a side below 16 pixels or more than 95 % of the picture; the others,
-    largest first, are kept where none kept before overlaps them at IoU 0.6 or more.
+    Dropped are boxes with a side below 16 pixels or more than 95 % of the image; the others,
+    largest first, are kept unless one kept before overlaps them at IoU 0.6 or more.
 
     Attributes:
-        k: how many to keep.
-        max_side: pictures are scaled down to it before the search (the rest is scaled back).
-        cache: folder that keeps what was found, by the picture's content; None keeps nothing.
+        k: number of boxes to keep.
+        max_side: images are scaled down to it before the search, and the boxes scaled back.
+        cache: folder that keeps the boxes by the image's content; None keeps nothing.
 
     Raises:
         InputError: OpenCV with its contributed modules is not installed.
@@ -51,7 +51,7 @@ class SelectiveSearch:
         _opencv()
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
-        """Boxes of a picture, in its pixels, largest first; None without a picture."""
+        """Boxes of an image in its pixels, largest first; None without an image."""
         if image is None:
             return None
         if self.cache is None:
@@ -63,23 +63,23 @@ class SelectiveSearch:
             boxes = np.load(file, allow_pickle=False)
         else:
             boxes = self._search(image, size)
-            _keep(file, boxes)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as part, part.open("xb") as stream:
+                np.save(stream, boxes)
         return Candidates(boxes=boxes[: self.k])
 
     def _search(self, image: Path, size: Size | None) -> NDArray[np.float64]:
-        """All boxes ``[N, 4]`` xyxy pixels that stay, largest first."""
+        """Every box ``[N, 4]`` that is kept, xyxy in pixels of the image, largest first."""
         picture = open_image(image, size)
         scale = min(1.0, self.max_side / max(picture.size))
         small = picture.resize([max(1, round(side * scale)) for side in picture.size])
-        found = _proposals(np.asarray(small)[..., ::-1])
-        kept = _apart(found, small.size)
+        kept = _apart(_proposals(np.asarray(small)[..., ::-1]), small.size)
         back = np.asarray([picture.width / small.width, picture.height / small.height] * 2)
-        scaled: NDArray[np.float64] = kept * back
-        return scaled
+        return np.asarray(kept * back)
 
 
 def _proposals(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """OpenCV's boxes ``[N, 4]`` xyxy of a BGR picture."""
+    """OpenCV's boxes ``[N, 4]`` xyxy of a BGR image ``[H, W, 3]``."""
     search = _opencv().createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(pixels))
     search.switchToSelectiveSearchFast()
@@ -89,7 +89,7 @@ def _proposals(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _apart(boxes: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
-    """Neither tiny nor nearly everything, largest first, none like a larger one."""
+    """Drop boxes that are tiny, nearly the whole image, or like a larger one; largest first."""
     sides = boxes[:, 2:] - boxes[:, :2]
     area = sides.prod(axis=1)
     fits = (sides.min(axis=1) >= LEAST_SIDE) & (area <= MOST_AREA * size[0] * size[1])
@@ -101,13 +101,6 @@ def _apart(boxes: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
         if not kept or pairwise_iou(box, np.stack(kept)).max() < APART:
             kept.append(box)
     return np.stack(kept) if kept else np.zeros((0, 4))
-
-
-def _keep(file: Path, boxes: NDArray[np.float64]) -> None:
-    """Write beside ``file`` and move into place: never half a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as part, part.open("xb") as stream:
-        np.save(stream, boxes)
 
 
 def _opencv() -> Any:

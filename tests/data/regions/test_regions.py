@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from gmbench.core.errors import InputError, MissingRegions
-from gmbench.data.regions.vinvl import Grid, JsonLines, RegionSource, VinVL
+from gmbench.data.regions import RegionSource
+from gmbench.data.regions.jsonl import JsonLines
+from gmbench.data.regions.vinvl import VinVL
 
 BOXES = np.array([[1, 2, 30, 40], [-5, -5, 200, 90], [50, 60, 50, 70], [1, 2, 30, 40]], np.float32)
 SIZE = (100, 80)
@@ -134,15 +136,6 @@ def test_settings_are_checked(tmp_path, wrong):
         VinVL(folder=tmp_path, **wrong)
     with pytest.raises(ValueError, match=r"regions\."):
         JsonLines(path=tmp_path, **wrong)
-
-
-def test_grid():
-    found = ask(Grid(rows=2, cols=1))
-    assert found.boxes.tolist() == [[0, 0, 100, 80], [0, 0, 100, 40], [0, 40, 100, 80]]
-    assert len(ask(Grid(rows=2, cols=3, whole=False))) == 6
-    assert ask(Grid(), size=None) is None
-    with pytest.raises(ValueError, match="rows, cols >= 1"):
-        Grid(rows=0)
 
 
 def lines(folder, *rows):

@@ -1,6 +1,6 @@
-"""Pictures with pieces of other pictures pasted in: how much noise does a model stand?
+"""Images with pieces of other images pasted in, to test robustness.
 
-The counterpart of injected candidates (noise.py) for models that read none (QGN.md, N2).
+The counterpart of injected candidates (regions/noisy.py) for models that read none (QGN.md, N2).
 """
 
 from collections.abc import Sequence
@@ -16,22 +16,21 @@ from gmbench.core.entities import Example
 from gmbench.data.images import Pictures, open_image, picture_of
 
 CELLS = 8
-"""Cells a side of the grid that is pasted in."""
+"""Cells per side of the grid of pieces."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignPatches:
-    """A share of what lies outside all gold boxes shows another tweet's picture.
+    """A share of what lies outside all gold boxes shows another example's image.
 
-    The picture is cut into 8 x 8 cells. Those that touch no gold box are free; of them the share,
-    rounded, is covered by the same cells of one other picture of the split, stretched to this
-    one's size. Which, depends on the seed and the tweet only, and a greater share keeps the
-    cells of a smaller one. Gold stays true: nothing that it names is covered. The piece may show
-    things of its own, and that is the point.
+    The image is cut into 8 x 8 cells. Of those that touch no gold box, the share, rounded, is
+    covered by the same cells of one other image of the split, stretched to this one's size. The
+    choice depends on the seed and the example only, and a greater share keeps the cells of a
+    smaller one. Gold stays true: nothing that it names is covered.
 
     Attributes:
         share: of the free cells, 0 to 1.
-        splits: whose pictures are changed.
+        splits: whose images are changed.
         seed: of the cells, not of the run.
 
     Raises:
@@ -49,7 +48,7 @@ class ForeignPatches:
             raise ValueError(f"data.foreign.share must lie in 0..1, not {self.share}")
 
     def pictures(self, split: str, examples: Sequence[Example]) -> Pictures:
-        """What shows the picture of each of these examples of a split."""
+        """Where the images of these examples of a split come from."""
         donors = [example for example in examples if example.image is not None]
         if split not in self.splits or len({donor.id for donor in donors}) < 2:
             return picture_of
@@ -73,7 +72,7 @@ def free_cells(example: Example, size: tuple[int, int]) -> list[tuple[int, int, 
 
     Args:
         example: with gold boxes in pixels.
-        size: width and height of its picture.
+        size: width and height of its image.
     """
     across, down = (np.linspace(0, side, CELLS + 1).round().astype(int).tolist() for side in size)
     gold = [box for entity in example.entities for box in entity.boxes]

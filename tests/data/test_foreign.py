@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.core.entities import Entity, Example
+from gmbench.data.foreign import CELLS, ForeignPatches, free_cells
 from gmbench.data.images import picture_of
-from gmbench.data.regions.foreign_patches import CELLS, ForeignPatches, free_cells
 from gmbench.lifecycle.build import build_run
 
 SIZE = (80, 64)
@@ -72,8 +72,8 @@ def test_other_splits_and_a_lone_picture_stay_as_they_are(tweets):
 
 def test_a_run_sees_them_in_the_splits_named_and_its_data_is_other_data():
     tiny = ["model=qgn", "data=synthetic_tiny", "trainer=debug"]
-    plain = build_run(compose(tiny))
-    noisy = build_run(compose([*tiny, "+foreign=patches", "data.foreign.splits=[test]"]))
+    plain = build_run(parse(compose(tiny)))
+    noisy = build_run(parse(compose([*tiny, "+foreign=patches", "data.foreign.splits=[test]"])))
     assert plain.source.fingerprint() != noisy.source.fingerprint()
     for split, same in (("train", True), ("dev", True), ("test", False)):
         seen, changed = (run.data.dataset(split)[0].pixels for run in (plain, noisy))
