@@ -13,6 +13,7 @@ configuration or input.
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--markdown", type=Path, help="write the tables to this file instead of printing them")
     add("--against", type=Path, help="list what got slower since this file of --json")
     add("overrides", nargs="*", help="of the models' configuration, as in a run")
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     if min(options.repeats, *(options.batch or [1])) < 1:
         parser.error("--repeats and --batch must be at least 1")
@@ -49,11 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads would count as CPU time
     try:
         before = None if options.against is None else report.read(options.against)
-        content = _measure(options)
+        content = _measure(options, shlex.join(["python", "-m", "tests.speed", *arguments]))
         slower = [] if before is None else report.regressions(content, before)
     except Exception as error:
-        known = isinstance(error, report.BadDocument) or type(error).__name__ == "NoDevice"
-        line = str(error) if known else friendly(error, options.overrides)
+        line = friendly(error, options.overrides)
         if line is None:
             raise
         print(line, file=sys.stderr)
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if slower else 0
 
 
-def _measure(options: argparse.Namespace) -> dict[str, object]:
+def _measure(options: argparse.Namespace, command: str) -> dict[str, object]:
     import torch
 
     from tests.speed import data, matching, memory, score, step
@@ -97,18 +98,7 @@ def _measure(options: argparse.Namespace) -> dict[str, object]:
         findings.append(tasks[name]())
     kept = ("suite", "model", "size", "device", "batch", "precision", "compile", "overrides")
     asked = {key: getattr(options, key) for key in kept}
-    return report.document(findings, command=_command(options), settings=asked)
-
-
-def _command(options: argparse.Namespace) -> str:
-    """The options that decide what is measured, as they would be typed."""
-    words = ["python -m tests.speed"]
-    for key in ("suite", "model", "batch", "precision"):
-        words += [f"--{key} {value}" for value in getattr(options, key) or []]
-    for key, default in (("size", "paper"), ("repeats", 3), ("device", "cpu")):
-        if getattr(options, key) != default:
-            words.append(f"--{key} {getattr(options, key)}")
-    return " ".join([*words, *(["--compile"] if options.compile else []), *options.overrides])
+    return report.document(findings, command=command, settings=asked)
 
 
 if __name__ == "__main__":

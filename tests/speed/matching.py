@@ -5,7 +5,7 @@ from functools import partial
 
 from scipy.optimize import linear_sum_assignment
 
-from gmbench.objective.costs import CostTerm, RegionCost, SpanCost, TypeCost, total
+from gmbench.objective.costs import CostTerm, RegionCost, SpanCost, TypeCost, total_cost
 from gmbench.objective.matcher import HungarianMatcher
 from tests.speed.measure import Findings, take_turns
 from tests.speed.sizes import TYPES, Size, batch_of
@@ -30,7 +30,7 @@ def run(size: Size, repeats: int) -> Findings:
         for seed in range(LAYERS)
     ]
     terms: dict[str, CostTerm] = {"type": TypeCost(), "span": SpanCost(), "region": RegionCost()}
-    costs = [total(terms, layer, targets).numpy() for layer in layers]
+    costs = [total_cost(terms, layer, targets).numpy() for layer in layers]
     counts = targets.mask.sum(dim=1).tolist()
     pairs = [layer[b, :, :n] for layer in costs for b, n in enumerate(counts)]
     tasks: dict[str, Callable[[], object]] = {

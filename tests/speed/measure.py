@@ -5,9 +5,7 @@ between tasks that took turns in the same run. On a GPU it is wall time between 
 """
 
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +17,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 RESHAPES = (torch.ops.aten._unsafe_view.default,)
 CPU = torch.device("cpu")
-
-
-class NoDevice(RuntimeError):
-    """The requested device is not available."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +158,6 @@ def _peak_of(answers: Any, task: Callable[..., object], arguments: Sequence[Any]
 
 
 def peak_memory() -> float:
-    """Peak resident MB since this program started, without its parent's."""
-    try:
-        with open("/proc/self/status", encoding="ascii") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
-    except (OSError, StopIteration):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+    """Peak resident MB since this program started, without its parent's (Linux)."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gmbench.core.errors import InputError
+
 if TYPE_CHECKING:
     from tests.speed.measure import Findings
 
@@ -37,10 +39,6 @@ TARGETS = {
 }
 """What the project aims at: upper limits of figures. The code released with MQSPN's paper takes
 12 to 13 times its text encoder's time for a step."""
-
-
-class BadDocument(ValueError):
-    """A file that ``--json`` did not write, or wrote under other settings."""
 
 
 def document(
@@ -75,14 +73,14 @@ def read(path: Path) -> dict[str, Any]:
     """An earlier document.
 
     Raises:
-        BadDocument: missing, no JSON, or of another schema.
+        InputError: missing, no JSON, or of another schema.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadDocument(f"{path}: {error}; write one with --json") from error
+        raise InputError(f"{path}: {error}; write one with --json") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise BadDocument(f"{path}: no document of schema {SCHEMA}; write one with --json")
+        raise InputError(f"{path}: no document of schema {SCHEMA}; write one with --json")
     return content
 
 
@@ -90,10 +88,10 @@ def regressions(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
     """Figures whose best repeat is worse than the worst before, by more than the noise.
 
     Raises:
-        BadDocument: the two were measured under different settings.
+        InputError: the two were measured under different settings.
     """
     if now["settings"] != before["settings"]:
-        raise BadDocument(
+        raise InputError(
             f"other settings: {before['settings']} before, {now['settings']} now; "
             f"repeat {before['command']}"
         )

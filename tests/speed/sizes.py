@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from omegaconf import DictConfig
 from timm.data import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.config.instantiate import construct
-from gmbench.core.tensors import Batch, Outputs
+from gmbench.config.schema import Settings
+from gmbench.core.tensors import Batch
 from gmbench.data.pixels import PixelSettings
 from gmbench.lifecycle.build import Encoders, build_model
 from gmbench.nn.text import TextEncoder, tiny_text_architecture, tiny_tokenizer
@@ -111,12 +111,11 @@ class Bench:
     clip: float | None
     batch: Batch
 
-    def step(self) -> Tensor:
+    def step(self, precision: str = "fp32") -> Tensor:
         """Take one training step, as the trainer does; return the loss."""
-        return self.finish(self.model(self.batch))
-
-    def finish(self, outputs: Outputs) -> Tensor:
-        """The part of a training step after the forward pass."""
+        device = self.batch.input_ids.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            outputs = self.model(self.batch)
         total = self.loss(outputs, self.batch).total
         total.backward()
         if self.clip is not None:
@@ -126,22 +125,22 @@ class Bench:
         return total.detach()
 
 
-def configuration(model: str, size: Size, overrides: Sequence[str] = ()) -> DictConfig:
+def configuration(model: str, size: Size, overrides: Sequence[str] = ()) -> Settings:
     """The configuration of a model with this size's queries, where it has a number of them."""
-    queries = _queries(compose([f"model={model}"]).model.network, "model.network")
+    queries = _queries(parse(compose([f"model={model}"])).model.network, "model.network")
     sized = [f"{key}={size.queries}" for key in queries]
-    return compose([f"model={model}", *sized, *overrides])
+    return parse(compose([f"model={model}", *sized, *overrides]))
 
 
 def _queries(node: object, path: str) -> list[str]:
     """Paths of every ``num_queries`` below a node."""
-    if not isinstance(node, DictConfig):
+    if not isinstance(node, dict):
         return []
     below = [found for key in node for found in _queries(node[key], f"{path}.{key}")]
     return [*below, *([f"{path}.num_queries"] if "num_queries" in node else [])]
 
 
-def build(cfg: DictConfig, size: Size) -> Bench:
+def build(settings: Settings, size: Size) -> Bench:
     """Model, loss and optimiser of a configuration, built by the code that builds a run's."""
     torch.manual_seed(0)
     vision = vision_encoder(size)
@@ -154,17 +153,17 @@ def build(cfg: DictConfig, size: Size) -> Bench:
         vision_encoder=vision,
         pixels=pixels,
     )
-    model = build_model(cfg, encoders, TYPES).train()
+    model = build_model(settings.model.network, encoders, TYPES).train()
     learns = frozenset(name for name, p in model.named_parameters() if p.requires_grad)
-    optim = OptimSettings(**construct(cfg.optim))
+    optim = OptimSettings(**settings.optim.model_dump())
     return Bench(
         model=model,
-        loss=construct(cfg.model.loss, matcher=construct(cfg.model.matcher)),
+        loss=construct(settings.model.loss, matcher=construct(settings.model.matcher)),
         optimizer=build_optimizer(model, optim, learns),
         clip=optim.clip,
         batch=batch_of(
             size,
-            features=vision.width if "regions" in cfg.model.inputs else None,
-            pixels="pixels" in cfg.model.inputs,
+            features=vision.width if "regions" in settings.model.inputs else None,
+            pixels="pixels" in settings.model.inputs,
         ),
     )

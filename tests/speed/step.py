@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from gmbench.core.errors import InputError
 from tests.speed.measure import (
     Findings,
     Laps,
-    NoDevice,
     Row,
     Spread,
     now,
@@ -74,11 +74,11 @@ def run(
         settings: device, batch sizes, precisions.
 
     Raises:
-        NoDevice: the device is not available.
+        InputError: the device is not available.
     """
     device = torch.device(settings.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise NoDevice("--device cuda: no CUDA device found")
+        raise InputError("--device cuda: no CUDA device found")
     rows: list[Row] = []
     figures: dict[str, Spread] = {}
     for number in settings.batches or (size.rows,):
@@ -102,7 +102,7 @@ def _measured(model: str, bench: Bench, size: Size, repeats: int, settings: Sett
         compiled: Any = torch.compile(bench.model)
         ways |= {f"{p}_compiled": (p, compiled) for p in settings.precisions}
     steps = {
-        way: _step(replace(bench, model=module), precision)
+        way: partial(replace(bench, model=module).step, precision)
         for way, (precision, module) in ways.items()
     }
     bench.step()  # creates the optimiser's moments, which no later step does
@@ -133,17 +133,6 @@ def _measured(model: str, bench: Bench, size: Size, repeats: int, settings: Sett
     rows.append(matching.row("step", f"{model} batch {size.rows} matching"))
     figures["matching_share"] = matching.over(laps[first])
     return Findings(tuple(rows), figures)
-
-
-def _step(bench: Bench, precision: str) -> Callable[[], object]:
-    kind = bench.batch.input_ids.device.type
-
-    def step() -> object:
-        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
-            outputs = bench.model(bench.batch)
-        return bench.finish(outputs)
-
-    return step
 
 
 def _counts(bench: Bench, size: Size) -> dict[str, float]:

@@ -11,6 +11,7 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from gmbench.config import conf_dir
+from gmbench.core.errors import InputError
 from gmbench.nn.text import TextEncoder, tiny_tokenizer
 from gmbench.nn.vision import from_timm
 from tests.speed import report, sizes
@@ -125,7 +126,7 @@ def test_only_what_is_beyond_the_spread_is_a_regression(now, worse):
 
 def test_other_settings_do_not_compare():
     other = {**described(1, 1, 1), "settings": {"size": "paper"}}
-    with pytest.raises(report.BadDocument, match="other settings"):
+    with pytest.raises(InputError, match="other settings"):
         report.regressions(other, described(1, 1, 1))
 
 
