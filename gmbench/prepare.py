@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gmbench.config import compose, friendly
+from gmbench.config import compose, friendly, parse
 from gmbench.core.command_line import CommandLine
 from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, InputError
 from gmbench.data.examples import Split
-from gmbench.data.regions.vinvl import RegionSource
+from gmbench.data.regions import RegionSource
 from gmbench.data.source import SPLITS, DataSource
 from gmbench.data.summary import Summary, count_rows, summarise, type_rows
 from gmbench.lifecycle.build_data import build_regions, build_source
@@ -156,9 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         options, overrides = _options(overrides)
-        cfg = compose(overrides, options.config_dir)
-        source = build_source(cfg)
-        regions = build_regions(cfg, source) if "regions" in cfg.model.inputs else None
+        settings = parse(compose(overrides, options.config_dir))
+        source = build_source(settings)
+        regions = build_regions(settings, source)
         return prepare(source, regions, Console())
     except Exception as error:
         line = friendly(error, overrides)

@@ -16,7 +16,7 @@ from pathlib import Path
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from gmbench.config.compose import stored_config
+from gmbench.config.compose import stored_settings
 from gmbench.core.command_line import CommandLine, console
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
@@ -114,7 +114,7 @@ def scored_examples(member: Member) -> tuple[Example, ...]:
             no longer the one that was scored.
     """
     result = member.entry.result
-    source = build_source(stored_config(member.entry.folder / "config.yaml"))
+    source = build_source(stored_settings(member.entry.folder / "config.yaml"))
     examples = source.read(result.data.split).examples
     if source.fingerprint() != result.data.fingerprint:
         raise InputError(

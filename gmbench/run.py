@@ -1,7 +1,7 @@
 """Train, test and report one configuration: ``python -m gmbench.run model=mqspn``.
 
 ``mode=check`` looks at data, weights and one batch without training; ``mode=test ckpt=...`` scores
-a checkpoint; ``-m`` makes a grid, one process a run. Exit codes: 0 done, 2 bad configuration or
+a checkpoint; ``-m`` makes a grid, one process per run. Exit codes: 0 done, 2 bad configuration or
 input or a grid in which some runs failed, 3 a loss or gradient that is not finite, 1 any other
 failure in the run itself, 130 interrupted.
 """
@@ -11,21 +11,22 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from gmbench.config import check, conf_dir, friendly, shadowed_models
+from gmbench.config import check_parts, conf_dir, friendly, parse, shadowed_models
 from gmbench.config.check import secret_arguments
 from gmbench.config.identity import run_sha
+from gmbench.config.schema import Settings
 from gmbench.core.command_line import console
 from gmbench.core.provenance import print_redacted
-from gmbench.lifecycle.attempts import finished
-from gmbench.reporting.record import RunResult
-from gmbench.reporting.tables import show
+
+if TYPE_CHECKING:
+    from gmbench.reporting.record import RunResult
 
 log = logging.getLogger("gmbench")
 
@@ -34,46 +35,43 @@ PATHS = ("ckpt", "resume", "data.root", "runs", "cache")
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
 def _task(cfg: DictConfig) -> float | None:
+    """Parse the configuration, and show its finished run, look at it or execute it."""
+    folder, screen = Path(HydraConfig.get().runtime.output_dir), console()
     try:
-        return _run(cfg)
+        settings = parse(cfg)
+        if (before := _finished(settings, folder)) is not None:
+            from gmbench.reporting.tables import show
+
+            message = f"Finished before, in {folder} (force=true computes it again)."
+            screen.print(message, soft_wrap=True, markup=False, highlight=False)
+            show(before, screen)
+            return before.selected_f1
+        # Only from here on with torch: --help and finished runs do without.
+        check_parts(settings)
+        if settings.mode == "check":
+            from gmbench.lifecycle.dry_run import dry_run
+
+            dry_run(settings, screen)
+            return None
+        from gmbench.lifecycle.execute import execute
+
+        return execute(settings, folder, tuple(HydraConfig.get().overrides.task), screen)
     except Exception as error:
-        line = _input_error(error)
+        line = friendly(error, sys.argv[1:])
         if line is None or _tracebacks_wanted() or HydraConfig.get().mode is RunMode.MULTIRUN:
             raise
         print(line, file=sys.stderr)
         raise SystemExit(2) from None  # past Hydra, which would add lines of its own
 
 
-def _run(cfg: DictConfig) -> float | None:
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    screen = console()
-    before = _finished(cfg, folder)
-    if before is not None:
-        told = f"Finished before, in {folder} (force=true computes it again)."
-        screen.print(told, soft_wrap=True, markup=False, highlight=False)
-        show(before, screen)
-        return before.selected_f1
-    check(cfg)
-    overrides = tuple(HydraConfig.get().overrides.task)
-    # Only now: --help and finished runs do without torch.
-    if cfg.mode == "check":
-        from gmbench.lifecycle.check import check_up
-
-        check_up(cfg, screen)
-        return None
-    from gmbench.lifecycle.execute import execute
-
-    return execute(cfg, folder, overrides, screen)
-
-
-def _finished(cfg: DictConfig, folder: Path) -> RunResult | None:
+def _finished(settings: Settings, folder: Path) -> "RunResult | None":
     """The valid result of the same configuration in ``folder``, if there is one."""
-    if not (folder / "result.json").is_file() or cfg.force or cfg.mode != "train":
+    if not (folder / "result.json").is_file() or settings.force or settings.mode != "train":
         return None
+    from gmbench.lifecycle.attempts import finished
+
     try:
-        return finished(folder, run_sha(cfg))
-    except OmegaConfBaseException:  # cannot be resolved: check() says why
-        return None
+        return finished(folder, run_sha(settings.tree))
     except ValueError as fault:
         log.warning("%s; the run is computed again", fault)
         return None
@@ -96,7 +94,7 @@ def main() -> int:
     try:
         _task()
     except Exception as error:
-        line = _input_error(error)
+        line = friendly(error, sys.argv[1:])
         if line is not None and not _tracebacks_wanted():
             print(line, file=sys.stderr)
             return 2
@@ -127,11 +125,6 @@ def _quoted(argument: str) -> str:
         return argument
     escaped = value.replace("'", r"\'")
     return f"{key}='{escaped}'"
-
-
-def _input_error(error: Exception) -> str | None:
-    """What the user can mend, one line a problem; None for a failure of the run itself."""
-    return friendly(error, sys.argv[1:])
 
 
 if __name__ == "__main__":

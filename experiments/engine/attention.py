@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gmbench.config.compose import stored_config
+from gmbench.config.compose import stored_settings
 from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.tensors import Batch, Outputs
 from gmbench.data.images import open_image
@@ -278,8 +278,8 @@ def looks_of(folder: Path) -> Looks | None:
     checkpoint = folder / "checkpoints" / "best.ckpt"
     if not checkpoint.is_file():
         return None
-    cfg = stored_config(folder / "config.yaml")
-    run = build_run(cfg)
+    settings = stored_settings(folder / "config.yaml")
+    run = build_run(settings)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     run.module.load_state_dict(state["state_dict"], strict=False)
     model = run.module.model.eval()
@@ -288,7 +288,7 @@ def looks_of(folder: Path) -> Looks | None:
     for batch in run.data.test_dataloader():
         with torch.no_grad():
             outputs = model(batch, attention=True)
-        for look in entity_looks(outputs, batch, cfg.model.activation):
+        for look in entity_looks(outputs, batch, settings.tree["model"]["activation"]):
             example = examples[batch.ids[look.sample]]
             entity = example.entities[look.gold]
             heats[(example.id, entity.start, entity.end)] = look.heat

@@ -13,7 +13,7 @@ from experiments.engine.measures import Answers, Finished, Measure, sums
 from experiments.engine.plan import Experiment, Planned, Setting, Variant
 from experiments.papers.papers import papers
 from experiments.papers.published import Cell
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.config.identity import what_computes
 from gmbench.core.entities import Entity, Example
 from gmbench.lifecycle.build_data import build_source
@@ -42,7 +42,7 @@ class Answered:
     @cached_property
     def gold(self) -> tuple[Example, ...]:
         """The test split, read as the runs read it."""
-        return build_source(compose(self._overrides)).read("test").examples
+        return build_source(parse(compose(self._overrides))).read("test").examples
 
     def figure(self, measure: Measure) -> Callable[[Finished], float | None]:
         """How a run's figure is found."""

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from experiments.engine import EEG_F1, GMNER_F1, Experiment, Finished, Measure, Variant, main
-from gmbench.config.compose import stored_config
+from gmbench.config.compose import stored_settings
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.scoring.grounding import region_ceiling
 
@@ -31,11 +31,11 @@ def recall(folder: Path, split: str) -> float:
         folder: of a run; its ``config.yaml`` tells the data, the regions and k.
         split: ``train`` or ``test``.
     """
-    cfg = stored_config(folder / "config.yaml")
-    source = build_source(cfg)
-    examples = source.read(split, build_regions(cfg, source)).examples
+    settings = stored_settings(folder / "config.yaml")
+    source = build_source(settings)
+    examples = source.read(split, build_regions(settings, source)).examples
     nothing = {example.id: () for example in examples}
-    return 100 * region_ceiling(examples, nothing, int(cfg.regions.eval_num)).recall[-1]
+    return 100 * region_ceiling(examples, nothing, settings.regions.eval_num).recall[-1]
 
 
 def on(split: str) -> Measure:

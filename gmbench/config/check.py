@@ -1,4 +1,8 @@
-"""What is wrong with a configuration: all of it at once, before any work."""
+"""Parse a configuration into settings, and list everything that is wrong with it before any work.
+
+``parse`` looks at keys and types and needs no torch. ``check_parts`` imports what every
+``_target_`` names, compares its arguments, and looks at files and combinations.
+"""
 
 import importlib
 import inspect
@@ -14,42 +18,211 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from gmbench.config.schema import Root, Unresolved, is_target, problems
+from gmbench.config.schema import Settings, Unresolved, is_target, problems, unknown_keys
 from gmbench.core.errors import InputError, did_you_mean, first_line
 from gmbench.core.provenance import is_secret, redact
 
-# Nodes with a `_target_` compared with what they name: is it there, and do the keys fit it.
+
+def check(cfg: DictConfig) -> Settings:
+    """The settings of a composed configuration that can run.
+
+    Raises:
+        InputError: with every problem found.
+    """
+    settings = parse(cfg)
+    check_parts(settings)
+    return settings
+
+
+def parse(cfg: DictConfig) -> Settings:
+    """The settings of a composed configuration; its parts are not looked at.
+
+    Raises:
+        InputError: keys, types, choices, interpolations or secrets are wrong; with every problem
+            found, those of its parts included.
+    """
+    found: list[str] = []
+    tree = _resolved(cfg, "", found)
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(tree, dict)
+    assert isinstance(raw, dict)
+    raw.pop("hydra", None)
+    found += unknown_keys(tree, referenced_keys(raw), Settings)
+    found += problems(tree, Settings)
+    found += secret_problems(raw)
+    if found:
+        raise InputError(list(dict.fromkeys([*found, *part_problems(tree)])))
+    return Settings.of(tree)
+
+
+def check_parts(settings: Settings) -> None:
+    """Refuse settings whose parts cannot be built, whose files are absent or which do not fit.
+
+    Raises:
+        InputError: with every problem found.
+    """
+    if found := list(dict.fromkeys(part_problems(settings.tree))):
+        raise InputError(found)
+
+
+def part_problems(tree: dict[str, Any]) -> Iterator[str]:
+    """Every problem of parts, files and combinations in a resolved tree, one line each."""
+    yield from target_problems(tree, BUILD_ARGUMENTS)
+    for rule in RULES:
+        yield from rule(tree)
+
+
+def check_queries(settings: Settings, max_entities: int) -> None:
+    """Refuse a network with fewer queries than the example with most entities has entities.
+
+    Raises:
+        InputError: it has fewer.
+    """
+    queries = settings.model.network.get("num_queries")
+    if isinstance(queries, int) and queries < max_entities:
+        raise InputError(
+            f"model.network.num_queries: {queries} queries cannot answer for the {max_entities} "
+            f"entities of one tweet; set at least {max_entities}"
+        )
+
+
+def _resolved(node: Any, path: str, found: list[str]) -> object:
+    """Plain containers with interpolations resolved; failures are reported in ``found``."""
+    if not OmegaConf.is_config(node):
+        return node
+    if node._is_none():
+        return None
+    if isinstance(node, DictConfig):
+        keys = [str(key) for key in node if path or key != "hydra"]
+        return {key: _item(node, key, f"{path}.{key}" if path else key, found) for key in keys}
+    return [_item(node, index, f"{path}[{index}]", found) for index in range(len(node))]
+
+
+def _item(node: Any, key: str | int, path: str, found: list[str]) -> object:
+    try:
+        return _resolved(node[key], path, found)
+    except MissingMandatoryValue:
+        found.append(f"{path}: has no value yet; set {path}=...")
+    except OmegaConfBaseException as error:
+        raw: Any = OmegaConf.to_container(node, resolve=False)
+        found.append(f"{path}: {raw[key]!r} cannot be resolved: {first_line(error)}")
+    return Unresolved()
+
+
+def referenced_keys(tree: object) -> frozenset[str]:
+    """Every key that an interpolation anywhere in the unresolved ``tree`` reads."""
+    found: set[str] = set()
+    for path, value in leaves(tree):
+        for dots, key in re.findall(r"\$\{(\.*)([\w.]+)\}", str(value)):
+            above = path.split(".")[: -len(dots)] if dots else []
+            parts = [*above, *key.split(".")]
+            found.update(".".join(parts[: n + 1]) for n in range(len(parts)))
+    return frozenset(found)
+
+
+def leaves(tree: object, path: str = "") -> Iterator[tuple[str, object]]:
+    """Every value of a plain tree that holds no other, with its key: ``model.inputs[0]``."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from leaves(value, f"{path}[{index}]")
+    else:
+        yield path, tree
+
+
+# Credentials, which every run folder would keep. Their values are never printed.
+_SECRET_VARIABLE = re.compile(r"oc\.env:\s*(\w*(?:KEY|TOKEN|SECRET|PASSWORD)\w*)", re.I)
+
+
+def secret_problems(tree: object) -> Iterator[str]:
+    """Keys of the unresolved ``tree`` that look like credentials."""
+    for path, value in leaves(tree):
+        name = re.sub(r"\[\d+\]", "", path.rpartition(".")[2])
+        if not isinstance(value, str) or value in ("", "???"):
+            continue
+        variable = _SECRET_VARIABLE.search(value)
+        if variable or is_secret(name):
+            instead = (
+                variable[1] if variable else "an environment variable (WANDB_API_KEY, HF_TOKEN)"
+            )
+            yield (
+                f"{path}: a secret does not belong in the configuration, which every run folder "
+                f"keeps; remove the key and set {instead} in the environment"
+            )
+
+
+def secret_arguments(arguments: Sequence[str]) -> Iterator[str]:
+    """Command-line arguments that hold a credential, which folders would be named after."""
+    for argument in arguments:
+        shown = redact(argument)
+        if shown != argument:
+            yield (
+                f"{shown}: a secret does not belong on the command line, which run folders are "
+                f"named after; set it in the environment (WANDB_API_KEY, HF_TOKEN)"
+            )
+
+
+# Nodes with a `_target_` compared with what they name: does it exist, and do the keys fit it.
 _HYDRA = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+BUILD_ARGUMENTS: Mapping[str, frozenset[str]] = {
+    "model.network": frozenset({"text_encoder", "vision_encoder", "tokenizer", "type_names"}),
+    "model.loss": frozenset({"matcher"}),
+    "model.decode": frozenset({"types"}),
+}
+"""By node, the arguments that the verbs pass when they build it: never written in a yaml."""
+
+
+class TargetError(ValueError):
+    """A ``_target_`` names nothing that can be called."""
 
 
 def locate(target: str) -> Callable[..., Any]:
     """Import what ``target`` names.
 
     Raises:
-        InputError: there is no such module or name (the nearest one is named), its import fails,
+        TargetError: there is no such module or name (the nearest one is named), its import fails,
             or it cannot be called.
     """
-    first, *rest = target.split(".")
-    found: Any = _import(first, target)
-    walked = first
+    package, *rest = target.split(".")
+    found: Any = _import(package, target)
+    walked = package
     for name in rest:
-        walked = f"{walked}.{name}"
+        parent, walked = walked, f"{walked}.{name}"
         if hasattr(found, name):
             found = getattr(found, name)
             continue
         inside = []
         if inspect.ismodule(found) and hasattr(found, "__path__"):
             inside = [module.name for module in pkgutil.iter_modules(found.__path__)]
-        if name in inside:
-            found = _import(walked, target)
-            continue
-        parent = walked.rpartition(".")[0]
-        raise InputError(
-            f"{parent} has no {name}{did_you_mean(name, inside + _own(found, first), f'{parent}.')}"
-        )
+        if name not in inside:
+            own = [
+                n
+                for n, value in vars(found).items()
+                if not n.startswith("_")
+                and str(getattr(value, "__module__", "")).partition(".")[0] == package
+            ]
+            near = did_you_mean(name, inside + own, f"{parent}.")
+            raise TargetError(f"{parent} has no {name}{near}")
+        found = _import(walked, target)
     if not callable(found):
-        raise InputError(f"{target} is a {type(found).__name__}, nothing that builds a part")
+        raise TargetError(f"{target} is a {type(found).__name__}, nothing that builds a part")
     return found  # type: ignore[no-any-return]
+
+
+def _import(module: str, target: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise TargetError(
+                f"no module {module} can be imported (a class of your own must be importable: "
+                f"install its package or set PYTHONPATH)"
+            ) from None
+        raise TargetError(f"{target} needs the module {error.name}, which is missing") from error
+    except Exception as error:  # whatever a stranger's module raises while it is imported
+        raise TargetError(f"importing {module} failed: {type(error).__name__}: {error}") from error
 
 
 def target_problems(
@@ -74,40 +247,16 @@ def target_problems(
         yield from target_problems(value, build_arguments, str(key))
 
 
-def _own(found: Any, package: str) -> list[str]:
-    """Public names of ``found`` that ``package`` itself defines."""
-    return [
-        name
-        for name, value in vars(found).items()
-        if not name.startswith("_")
-        and str(getattr(value, "__module__", "")).partition(".")[0] == package
-    ]
-
-
-def _import(module: str, target: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name == module:
-            raise InputError(
-                f"no module {module} can be imported (a class of your own must be importable: "
-                f"install its package or set PYTHONPATH)"
-            ) from None
-        raise InputError(f"{target} needs the module {error.name}, which is missing") from error
-    except Exception as error:  # whatever a stranger's module raises while it is imported
-        raise InputError(f"importing {module} failed: {type(error).__name__}: {error}") from error
-
-
 def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> Iterator[str]:
     target = node["_target_"]
     if isinstance(target, Unresolved):
         return
     try:
         if not isinstance(target, str):
-            raise InputError(f"{target!r} is not a dotted name")
+            raise TargetError(f"{target!r} is not a dotted name")
         build = locate(target)
         parameters = inspect.signature(build).parameters
-    except InputError as error:
+    except TargetError as error:
         yield f"{path}._target_: {error}"
         return
     except ValueError:  # a built-in that does not tell its signature
@@ -118,7 +267,11 @@ def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> It
         for name, p in parameters.items()
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     }
-    kinds = _hints(build)
+    try:
+        callee = build.__init__ if inspect.isclass(build) else build
+        kinds = get_type_hints(callee, include_extras=True)
+    except Exception:  # names that exist only for a type checker
+        kinds = {}
     for key in node:
         if key in _HYDRA:
             continue
@@ -128,74 +281,20 @@ def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> It
             yield from problems(node[key], kinds.get(key, Any), f"{path}.{key}")
         elif not open_ended:
             free = named.keys() - supplied - node.keys()
-            hint = did_you_mean(key, free, f"{path}.")
-            yield f"{path}.{key}: {target} takes no such argument{hint}"
+            near = did_you_mean(key, free, f"{path}.")
+            yield f"{path}.{key}: {target} takes no such argument{near}"
     if not node.get("_partial_") and not node.get("_args_"):
         for name, parameter in named.items():
             if parameter.default is parameter.empty and name not in node.keys() | supplied:
                 yield f"{path}.{name}: missing; {target} needs it"
 
 
-def _hints(build: Callable[..., Any]) -> Mapping[str, Any]:
-    """Annotations by parameter; none where they cannot be evaluated."""
-    try:
-        return get_type_hints(
-            build.__init__ if inspect.isclass(build) else build,
-            include_extras=True,
-        )
-    except Exception:  # names that exist only for a type checker
-        return {}
-
-
-# Combinations that cannot run, files that are not there, and secrets: one small rule each. A rule
-# reads the resolved configuration in plain containers and gives one line a problem. It must accept
-# any tree: a missing or mistyped key is told elsewhere.
+# Combinations that cannot run, and files that are not there: one small rule each. A rule reads the
+# resolved configuration in plain containers and gives one line per problem. It must accept any
+# tree: a missing or mistyped key is reported elsewhere.
 Rule = Callable[[object], Iterator[str]]
 
-_SECRET_VARIABLE = re.compile(r"oc\.env:\s*(\w*(?:KEY|TOKEN|SECRET|PASSWORD)\w*)", re.I)
 _ACTIVATION_OF_LOSS = {"bce": "sigmoid", "softmax_nll": "softmax"}
-
-
-def referenced_keys(tree: object) -> frozenset[str]:
-    """Every key that an interpolation anywhere in the unresolved ``tree`` reads."""
-    found: set[str] = set()
-    for path, value in leaves(tree):
-        for dots, key in re.findall(r"\$\{(\.*)([\w.]+)\}", str(value)):
-            above = path.split(".")[: -len(dots)] if dots else []
-            parts = [*above, *key.split(".")]
-            found.update(".".join(parts[: n + 1]) for n in range(len(parts)))
-    return frozenset(found)
-
-
-def secret_problems(tree: object) -> Iterator[str]:
-    """Keys that look like credentials; the value itself is never printed."""
-    for path, value in leaves(tree):
-        name = re.sub(r"\[\d+\]", "", path.rpartition(".")[2])
-        if not isinstance(value, str) or value in ("", "???"):
-            continue
-        variable = _SECRET_VARIABLE.search(value)
-        if variable or is_secret(name):
-            instead = (
-                variable[1] if variable else "an environment variable (WANDB_API_KEY, HF_TOKEN)"
-            )
-            yield (
-                f"{path}: a secret does not belong in the configuration, which every run folder "
-                f"keeps; remove the key and set {instead} in the environment"
-            )
-
-
-def secret_arguments(arguments: Sequence[str]) -> Iterator[str]:
-    """Arguments that hold a credential: they would become names of folders and be kept in files.
-
-    The value itself is never printed.
-    """
-    for argument in arguments:
-        shown = redact(argument)
-        if shown != argument:
-            yield (
-                f"{shown}: a secret does not belong on the command line, which run folders are "
-                f"named after; set it in the environment (WANDB_API_KEY, HF_TOKEN)"
-            )
 
 
 def _checkpoint(tree: object) -> Iterator[str]:
@@ -329,18 +428,6 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def leaves(tree: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Every value of a plain tree that holds no other, with its key: ``model.inputs[0]``."""
-    if isinstance(tree, Mapping):
-        for key, value in tree.items():
-            yield from leaves(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from leaves(value, f"{path}[{index}]")
-    else:
-        yield path, tree
-
-
 def _get(tree: object, path: str) -> object:
     """The value at a dotted path; None where there is none."""
     for key in path.split("."):
@@ -355,79 +442,3 @@ def _built_in(tree: object) -> bool:
 def _reads(tree: object, what: str) -> bool:
     inputs = _get(tree, "model.inputs")
     return isinstance(inputs, list) and what in inputs
-
-
-BUILD_ARGUMENTS: Mapping[str, frozenset[str]] = {
-    "model.network": frozenset({"text_encoder", "vision_encoder", "tokenizer", "type_names"}),
-    "model.loss": frozenset({"matcher"}),
-    "model.decode": frozenset({"types"}),
-}
-"""By node, the arguments that the verbs pass when they build it: never written in a yaml."""
-
-
-def check(cfg: DictConfig) -> None:
-    """Refuse a configuration that cannot run, before any work.
-
-    Looks at keys, types, choices, interpolations, secrets, every ``_target_`` with its arguments,
-    files and folders, and combinations (gmbench.rules).
-
-    Raises:
-        InputError: with every problem found.
-    """
-    found: list[str] = []
-    tree = _resolved(cfg, "", found)
-    assert isinstance(tree, dict)
-    tree.pop("hydra", None)
-    raw = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(raw, dict)
-    raw.pop("hydra", None)
-    found += problems(tree, Root, read=referenced_keys(raw))
-    found += target_problems(tree, BUILD_ARGUMENTS)
-    found += secret_problems(raw)
-    for rule in RULES:
-        found += rule(tree)
-    if found:
-        raise InputError(list(dict.fromkeys(found)))
-
-
-def check_data(cfg: DictConfig, max_entities: int) -> None:
-    """Refuse a model that cannot answer for the data.
-
-    Args:
-        cfg: the configuration.
-        max_entities: entities of the tweet that has most.
-
-    Raises:
-        InputError: the network has fewer queries than that.
-    """
-    queries = OmegaConf.select(cfg, "model.network.num_queries")
-    if queries is not None and queries < max_entities:
-        raise InputError(
-            [
-                f"model.network.num_queries: {queries} queries cannot answer for the "
-                f"{max_entities} entities of one tweet; set at least {max_entities}"
-            ]
-        )
-
-
-def _resolved(node: Any, path: str, found: list[str]) -> object:
-    """Plain containers with interpolations resolved; each that fails is told with its key."""
-    if not OmegaConf.is_config(node):
-        return node
-    if node._is_none():
-        return None
-    if isinstance(node, DictConfig):
-        keys = [str(key) for key in node if path or key != "hydra"]
-        return {key: _item(node, key, f"{path}.{key}" if path else key, found) for key in keys}
-    return [_item(node, index, f"{path}[{index}]", found) for index in range(len(node))]
-
-
-def _item(node: Any, key: str | int, path: str, found: list[str]) -> object:
-    try:
-        return _resolved(node[key], path, found)
-    except MissingMandatoryValue:
-        found.append(f"{path}: has no value yet; set {path}=...")
-    except OmegaConfBaseException as error:
-        raw: Any = OmegaConf.to_container(node, resolve=False)
-        found.append(f"{path}: {raw[key]!r} cannot be resolved: {first_line(error)}")
-    return Unresolved()

@@ -1,10 +1,11 @@
-"""Where conf/ is, how it is composed, and whether another package hides ours."""
+"""Where conf/ is, how it is composed and read back, and whether another package hides ours."""
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -13,11 +14,16 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gmbench.config.renames import current
-from gmbench.core.errors import InputError
+from gmbench.config.schema import Counts, Settings, keys_without, problems
 from gmbench.core.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LOCK = threading.Lock()
+
+# conf/config.yaml leaves these overrides out of the name of a run folder.
+OmegaConf.register_new_resolver(
+    "gmbench.not_in_folder_name", lambda: list(keys_without(Counts.FOLDER)), replace=True
+)
 
 
 def conf_dir() -> Path:
@@ -91,28 +97,28 @@ def _search_path(folder: str | Path) -> str:
     return f"hydra.searchpath=['file://{quoted}']"
 
 
-# `config.yaml` of a run folder: the configuration that a run was made with.
-NEEDED = ("data", "model", "regions")
-
-
-def stored_config(path: Path, needed: Collection[str] = NEEDED) -> DictConfig:
-    """Read it.
-
-    Args:
-        path: the file.
-        needed: keys that it must have.
+def stored_settings(path: Path) -> Settings:
+    """The settings in the ``config.yaml`` of a run folder, under today's names.
 
     Raises:
-        InputError: no such file, not a configuration, or it lacks a key.
+        InputError: no such file, or not the configuration of a run.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; it says which data set was used")
     try:
-        cfg = OmegaConf.load(path)
-        missing = set(needed) - {str(key) for key in cfg}
+        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     # OSError: so OmegaConf says that a file holds a lone number
     except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError) as fault:
         raise InputError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
-    if missing or not isinstance(cfg, DictConfig):
-        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}")
-    return OmegaConf.create(current(OmegaConf.to_container(cfg)))
+    return settings_of(current(tree), path)
+
+
+def settings_of(tree: Any, path: Path) -> Settings:
+    """The settings of a resolved configuration in plain containers, read from ``path``.
+
+    Raises:
+        InputError: it is not the configuration of a run.
+    """
+    if found := "; ".join(" ".join(line.split()) for line in problems(tree, Settings)):
+        raise InputError(f"{path}: not the configuration of a run ({found})")
+    return Settings.of(tree)

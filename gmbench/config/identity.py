@@ -1,30 +1,17 @@
-"""Which run a configuration stands for: two that compute the same have the same sha."""
+"""Which run a configuration stands for: two that compute the same have the same sha.
 
+What makes two runs the same run is declared by the marks of the schema; everything here, the name
+of the run folder, the rows of the leaderboard and resuming read those.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from gmbench.config.renames import original
+from gmbench.config.schema import Counts, counts
 from gmbench.core.provenance import config_sha
-
-VOLATILE = (
-    "runs",
-    "cache",
-    "name",
-    "mode",
-    "ckpt",
-    "force",
-    "resume",
-    "resume_inexact",
-    "data.root",
-    "callbacks.progress",
-    "callbacks.matching",
-    "logger",
-    "trainer.num_workers",
-    "trainer.may_miss_saves",
-    "trainer.peer_timeout",
-)
-"""Keys that do not change what a run computes: two runs that differ only here are the same run."""
 
 
 def plain_config(cfg: DictConfig) -> dict[str, Any]:
@@ -39,35 +26,45 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items()}
 
 
-def run_sha(cfg: DictConfig) -> str:
-    """The sha256 that stands in the ``result.json`` of a run of this configuration."""
-    return config_sha(what_computes(plain_config(cfg)))
+def run_sha(config: DictConfig | Mapping[str, Any], place: Counts = Counts.SHA) -> str:
+    """The sha256 of what a configuration computes.
+
+    Args:
+        config: as composed, or resolved in plain containers.
+        place: ``SHA`` for the one in ``result.json``, ``RESUME`` for the one in checkpoints.
+    """
+    plain = plain_config(config) if isinstance(config, DictConfig) else config
+    return config_sha(what_computes(plain, place))
 
 
-def what_computes(plain: dict[str, Any]) -> dict[str, Any]:
-    """What two runs must have in common to be the same run; a name that moved makes no other run."""
-    return portable(original(plain))
+def what_computes(plain: Mapping[str, Any], place: Counts = Counts.SHA) -> dict[str, Any]:
+    """What two runs have in common that are the same run; a name that moved makes no other."""
+    return portable(original(dict(plain)), place)
 
 
-def portable(plain: dict[str, Any]) -> dict[str, Any]:
-    """A plain configuration without volatile keys; paths below ``data.root`` start from there.
+def portable(plain: Mapping[str, Any], place: Counts = Counts.SHA) -> dict[str, Any]:
+    """A plain configuration without keys that do not count; paths start from ``data.root``.
 
     So the same run on the same files elsewhere is the same run (the fingerprint of the data tells
     the files themselves apart).
     """
     data = plain.get("data")
-    root = data.get("root") if isinstance(data, dict) else None
-    kept = _kept(plain, "", str(root) if root else None)
+    root = data.get("root") if isinstance(data, Mapping) else None
+    kept = _kept(dict(plain), "", str(root) if root else None, place)
     assert isinstance(kept, dict)
     return kept
 
 
-def _kept(value: Any, key: str, root: str | None) -> Any:
+def _kept(value: Any, key: str, root: str | None, place: Counts) -> Any:
     if isinstance(value, dict):
         inner = {name: f"{key}.{name}" if key else str(name) for name in value}
-        return {n: _kept(value[n], inner[n], root) for n in value if inner[n] not in VOLATILE}
+        return {
+            name: _kept(value[name], dotted, root, place)
+            for name, dotted in inner.items()
+            if counts(dotted) & place
+        }
     if isinstance(value, list):
-        return [_kept(item, key, root) for item in value]
+        return [_kept(item, key, root, place) for item in value]
     if root and isinstance(value, str) and value.startswith(f"{root}/"):
         return f"<data.root>{value[len(root) :]}"
     return value

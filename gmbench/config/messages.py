@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gmbench.config.check import check
 from gmbench.config.compose import compose
+from gmbench.config.renames import current_key
 from gmbench.core.errors import InputError, did_you_mean, first_line, nearest
 
 
@@ -115,6 +116,9 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     """``trainer.epoch: unknown key; did you mean trainer.epochs?``."""
     path = str(error.full_key)
     prefix, _, name = path.rpartition(".")
+    moved = current_key(path)
+    if moved != path:
+        return f"{path}: unknown key; it is called {moved} now"
     beside = error.parent_node
     if not isinstance(beside, DictConfig):
         return f"{path}: unknown key"

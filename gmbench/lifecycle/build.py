@@ -1,17 +1,17 @@
-"""Configuration -> built parts of a run: data, encoders, model, loss, training module."""
+"""Settings -> built parts of a run: data, encoders, model, loss, training module."""
 
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.utils import get_object
-from omegaconf import DictConfig
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from gmbench.config import schema
+from gmbench.config.check import check_queries
 from gmbench.config.instantiate import construct
 from gmbench.data.datamodule import GroundedData, LoaderSettings
 from gmbench.data.dataset import Input
@@ -48,75 +48,83 @@ class Run:
 
     Attributes:
         source: where the data comes from.
+        fingerprint: of the data.
         data: loaders over the read splits.
         module: model, loss, decoder and metrics.
         saw_pixels: whether any example of any split has a picture.
     """
 
     source: DataSource
+    fingerprint: str
     data: GroundedData
     module: GroundedModule
     saw_pixels: bool
 
 
-def build_encoders(cfg: DictConfig) -> Encoders:
-    """Tokenizer and both encoders of ``cfg.encoders``, weights loaded."""
-    vision = construct(cfg.encoders.vision)
+def build_encoders(encoders: schema.Encoders, regions: schema.Regions) -> Encoders:
+    """Tokenizer and both encoders, weights loaded."""
+    vision = construct(encoders.vision)
     pixels = PixelSettings(
-        image_size=cfg.encoders.image_size,
-        crop_size=cfg.encoders.crop_size,
+        image_size=encoders.image_size,
+        crop_size=encoders.crop_size,
         mean=tuple(vision.mean),
         std=tuple(vision.std),
-        **_region_settings(cfg),
+        region_encoder=regions.encoder,
+        crop=regions.crop,
     )
     return Encoders(
-        text_encoder=construct(cfg.encoders.text),
-        tokenizer=construct(cfg.encoders.tokenizer),
+        text_encoder=construct(encoders.text),
+        tokenizer=construct(encoders.tokenizer),
         vision_encoder=vision,
         pixels=pixels,
     )
 
 
-def build_model(cfg: DictConfig, encoders: Encoders, types: Mapping[str, str]) -> nn.Module:
-    """The network of ``cfg.model.network``, given whichever built parts its constructor names."""
+def build_model(node: schema.Node, encoders: Encoders, types: Mapping[str, str]) -> nn.Module:
+    """The network of ``model.network``, given whichever built parts its constructor names."""
     offered = {
         "text_encoder": encoders.text_encoder,
         "tokenizer": encoders.tokenizer,
         "vision_encoder": encoders.vision_encoder,
         "type_names": tuple(types.values()),
     }
-    wanted = inspect.signature(get_object(cfg.model.network._target_)).parameters
+    wanted = inspect.signature(get_object(node["_target_"])).parameters
     parts = {name: part for name, part in offered.items() if name in wanted}
-    model = construct(cfg.model.network, **parts)
+    model = construct(node, **parts)
     assert isinstance(model, nn.Module)
     return model
 
 
-def build_run(cfg: DictConfig) -> Run:
+def build_run(settings: schema.Settings) -> Run:
     """Read the data and build everything that trains.
 
-    Args:
-        cfg: the checked configuration.
+    Raises:
+        InputError: the data or the weights cannot be read, or the model has fewer queries than
+            some example has entities.
     """
-    torch.manual_seed(cfg.seed)
-    source = build_source(cfg)
-    inputs: frozenset[Input] = frozenset(cfg.model.inputs)
-    regions = build_regions(cfg, source) if "regions" in inputs else None
+    torch.manual_seed(settings.seed)
+    source = build_source(settings)
+    inputs: frozenset[Input] = frozenset(settings.model.inputs)
+    regions = build_regions(settings, source)
     splits = {name: source.read(name, regions) for name in SPLITS}
-    encoders = build_encoders(cfg)
-    model = build_model(cfg, encoders, source.types)
+    check_queries(settings, max(len(e.entities) for s in splits.values() for e in s.examples))
+    fingerprint = source.fingerprint()
+    encoders = build_encoders(settings.encoders, settings.regions)
+    model = build_model(settings.model.network, encoders, source.types)
     loader = LoaderSettings(
-        batch_size=cfg.trainer.batch_size,
-        eval_batch_size=cfg.trainer.eval_batch_size,
-        num_workers=cfg.trainer.num_workers,
-        seed=cfg.seed,
-        num_regions=cfg.regions.num,
-        eval_num_regions=cfg.regions.eval_num,
-        iou_threshold=cfg.regions.iou_threshold,
+        batch_size=settings.trainer.batch_size,
+        eval_batch_size=settings.trainer.eval_batch_size,
+        num_workers=settings.trainer.num_workers,
+        seed=settings.seed,
+        num_regions=settings.regions.num,
+        eval_num_regions=settings.regions.eval_num,
+        iou_threshold=settings.regions.iou_threshold,
     )
     features = None
     if "regions" in inputs and not learns(encoders.vision_encoder):
-        features = _cached_features(splits, encoders, loader, source, Path(cfg.cache))
+        features = _cached_features(
+            splits, encoders, loader, source, fingerprint, Path(settings.cache)
+        )
     types = tuple(source.types)
     data = GroundedData(
         splits=splits,
@@ -131,21 +139,15 @@ def build_run(cfg: DictConfig) -> Run:
     saw_pixels = any(e.image is not None for split in splits.values() for e in split.examples)
     module = GroundedModule(
         model=model,
-        loss=construct(cfg.model.loss, matcher=construct(cfg.model.matcher)),
-        decoder=construct(cfg.model.decode, types=types),
-        optim=OptimSettings(**construct(cfg.optim)),
+        loss=construct(settings.model.loss, matcher=construct(settings.model.matcher)),
+        decoder=construct(settings.model.decode, types=types),
+        optim=OptimSettings(**settings.optim.model_dump()),
         metrics={name: GroundedF1(gold=data.gold(name), types=types) for name in ("dev", "test")},
         select="gmner" if saw_pixels else "mner",
     )
-    return Run(source=source, data=data, module=module, saw_pixels=saw_pixels)
-
-
-def _region_settings(cfg: DictConfig) -> dict[str, Any]:
-    """How ``cfg.regions`` wants candidates encoded; a tree without candidates says nothing."""
-    if cfg.regions is None:
-        return {}
-    settings = {"region_encoder": cfg.regions.get("encoder"), "crop": cfg.regions.get("crop")}
-    return {name: value for name, value in settings.items() if value is not None}
+    return Run(
+        source=source, fingerprint=fingerprint, data=data, module=module, saw_pixels=saw_pixels
+    )
 
 
 def learns(module: nn.Module) -> bool:
@@ -158,13 +160,13 @@ def _cached_features(
     encoders: Encoders,
     loader: LoaderSettings,
     source: DataSource,
+    fingerprint: str,
     folder: Path,
 ) -> dict[str, RegionFeatures]:
     """Vectors of the frozen encoder for every candidate, computed once and kept on disk."""
     encoder = encoders.vision_encoder
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     encode = frozen_encoder(encoder, device)
-    fingerprint = source.fingerprint()
     return {
         name: region_features(
             split.examples,

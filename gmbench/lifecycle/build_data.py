@@ -1,31 +1,29 @@
-"""The data set and the candidate regions of a configuration; nothing here needs torch."""
+"""The data set and the candidate regions of a run; nothing here needs torch."""
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from gmbench.config.instantiate import construct
-from gmbench.data.regions.vinvl import RegionSource
+from gmbench.config.schema import Settings
+from gmbench.data.regions import RegionSource
 from gmbench.data.source import DataSource
 
 
-def build_source(cfg: DictConfig) -> DataSource:
-    """The data source of ``cfg.data``."""
-    source = construct(cfg.data)
+def build_source(settings: Settings) -> DataSource:
+    """The data set."""
+    source = construct(settings.data)
     assert isinstance(source, DataSource)
     return source
 
 
-def build_regions(cfg: DictConfig, source: DataSource) -> RegionSource | None:
-    """The source of candidate regions of ``cfg.regions``, or None.
+def build_regions(settings: Settings, source: DataSource) -> RegionSource | None:
+    """The source of candidate regions; None where there is none or the model reads none.
 
     For the built-in world the regions lie in the folder that the world was built in.
     """
-    if cfg.regions is None or cfg.regions.source is None:
+    node = settings.regions.source
+    if node is None or "regions" not in settings.model.inputs:
         return None
-    node = OmegaConf.to_container(cfg.regions.source, resolve=True)
-    assert isinstance(node, dict)
     if source.world is not None and "folder" in node:
-        node["folder"] = str(source.folder / Path(node["folder"]).name)
+        node = {**node, "folder": str(source.folder / Path(node["folder"]).name)}
     regions: RegionSource = construct(node)
     return regions

@@ -1,4 +1,4 @@
-"""A finished run -> its record: what result.json holds, put together from the built parts."""
+"""A tested run -> its record: counts, analysis, pictures and, written last, result.json."""
 
 import logging
 import resource
@@ -7,15 +7,18 @@ import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 import lightning
 import torch
-from omegaconf import DictConfig
 
 from gmbench.config.identity import run_sha
+from gmbench.config.schema import Settings
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import git_state, library_versions
+from gmbench.lifecycle.attempts import ended_attempt
 from gmbench.lifecycle.build import Run
+from gmbench.lifecycle.start import forget_previous
 from gmbench.reporting.index import TWEETS
 from gmbench.reporting.overlays import EXAMPLES, draw_overlays
 from gmbench.reporting.plots import curves_png, draw_analysis
@@ -33,12 +36,14 @@ from gmbench.reporting.record import (
     Selection,
     StoredFile,
     write_analysis,
+    write_result,
 )
 from gmbench.scoring.analysis import analyse
 from gmbench.scoring.baselines import Predictions, floors
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
 from gmbench.scoring.files import write_tweet_table
 from gmbench.scoring.intervals import tweet_table
+from gmbench.training.checkpoints import Checkpoints
 from gmbench.training.optimizer import parameters_by_part
 
 log = logging.getLogger("gmbench")
@@ -49,60 +54,88 @@ CURVES = "curves.png"
 """In that folder: learning curves."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fit:
     """What training left behind.
 
     Attributes:
-        checkpoint: the chosen state, or None where nothing was trained.
+        checkpoint: the chosen state.
         selection: how it was chosen.
         seconds: of training.
         samples: training examples seen.
         earlier: seconds of training before an interruption.
         exact: False: it went on from a checkpoint with other digits.
-        degraded: causes of which it lost something and went on: ``disk``, ``nan``.
+        degraded: causes of which it lost something and went on: ``disk``.
     """
 
     checkpoint: Path | None
     selection: Selection
-    seconds: float
-    samples: int
+    seconds: float = 0.0
+    samples: int = 0
     earlier: float = 0.0
     exact: bool = True
     degraded: tuple[str, ...] = ()
 
+    @property
+    def path(self) -> str | None:
+        """The checkpoint as Lightning takes it."""
+        return None if self.checkpoint is None else str(self.checkpoint)
+
+    @classmethod
+    def of(cls, trainer: lightning.Trainer, run: Run, *, exact: bool) -> Self:
+        """What ``trainer.fit`` has just left behind."""
+        kept = trainer.checkpoint_callback
+        assert isinstance(kept, Checkpoints)
+        return cls(
+            checkpoint=kept.best,
+            selection=_selection(run, kept.score, kept.epoch),
+            seconds=kept.seconds,
+            samples=len(run.data.splits["train"].examples) * trainer.current_epoch,
+            earlier=kept.earlier,
+            exact=exact,
+            degraded=("disk",) if kept.io.missed else (),
+        )
+
+    @classmethod
+    def loaded(cls, checkpoint: Path, run: Run) -> Self:
+        """A checkpoint of some other run, to be tested."""
+        return cls(checkpoint=checkpoint, selection=_selection(run, None, None))
+
+
+def _selection(run: Run, value: float | None, epoch: int | None) -> Selection:
+    return Selection(rule=f"{run.module.select}_f1", split="dev", value=value, epoch=epoch)
+
 
 def record(
-    cfg: DictConfig,
+    settings: Settings,
     run: Run,
     trainer: lightning.Trainer,
     fit: Fit,
-    fingerprint: str,
+    folder: Path,
     overrides: tuple[str, ...],
-    predictions: Path,
     began: float,
 ) -> RunResult:
-    """The record of a run whose test split was just scored.
+    """Write the analysis, the pictures and at last the result of a run that was just tested.
 
     Args:
-        cfg: the checked configuration.
+        settings: of the run.
         run: its built parts, with the test predictions in the module.
         trainer: what trained and tested it.
         fit: what training left behind.
-        fingerprint: of its data.
+        folder: the run folder.
         overrides: as typed.
-        predictions: the written test predictions.
         began: ``time.perf_counter()`` at the start of the run.
     """
+    _store_analysis(run, folder, f"{settings.model.name} seed {settings.seed}")
     gold = run.data.gold("test")
     scores = score_corpus((gold[id_], found) for id_, found in run.module.predictions.items())
     test = run.data.splits["test"]
-    return RunResult(
+    result = RunResult(
         protocol=ProtocolUsed(name=PROTOCOL, version=PROTOCOL_VERSION, iou_threshold=0.5),
         data=DataUsed(
             name=run.source.name,
             synthetic=run.source.synthetic,
-            fingerprint=fingerprint,
+            fingerprint=run.fingerprint,
             split="test",
             n=len(test.examples),
             limit=run.source.limit,
@@ -110,7 +143,10 @@ def record(
             blanked=sum(example.image is None for example in test.examples),
         ),
         config=ConfigUsed(
-            model=cfg.model.name, sha=run_sha(cfg), overrides=overrides, seed=cfg.seed
+            model=settings.model.name,
+            sha=run_sha(settings.tree),
+            overrides=overrides,
+            seed=settings.seed,
         ),
         code=git_state(Path(__file__).parent),
         versions=library_versions(),
@@ -130,23 +166,23 @@ def record(
             samples_per_second=fit.samples / fit.seconds if fit.seconds else None,
         ),
         selection=fit.selection,
-        checkpoint=_stored(fit.checkpoint, predictions.parent),
-        predictions=_stored(predictions, predictions.parent),
+        checkpoint=_stored(fit.checkpoint, folder),
+        predictions=_stored(folder / "predictions.test.jsonl", folder),
         metrics=Metrics.of(scores, saw_pixels=run.saw_pixels),
         exact_resume=fit.exact,
         degraded=fit.degraded,
-        floors=_floors(run, cfg.model.get("one_region_a_type", False)),
+        floors=_floors(run, settings.model.one_region_a_type),
+        attempt=ended_attempt(folder, "done"),
     )
+    if settings.mode == "train":
+        _draw_curves(folder, saw_pixels=run.saw_pixels)
+    write_result(folder / "result.json", result)
+    forget_previous(folder / "checkpoints")
+    return result
 
 
-def store_analysis(run: Run, folder: Path, title: str) -> None:
-    """Write counts by tweet, ``analysis.json`` and its pictures from the test predictions.
-
-    Args:
-        run: its built parts, with the test predictions in the module.
-        folder: the run folder.
-        title: of the run, for the pictures.
-    """
+def _store_analysis(run: Run, folder: Path, title: str) -> None:
+    """Write counts by tweet, ``analysis.json`` and its pictures from the test predictions."""
     found = run.module.predictions
     examples = [e for e in run.data.splits["test"].examples if e.id in found]
     table = tweet_table({example.id: example.entities for example in examples}, found)
@@ -168,8 +204,8 @@ def store_analysis(run: Run, folder: Path, title: str) -> None:
         log.warning("no pictures of the analysis: %s", error)
 
 
-def store_curves(folder: Path, *, saw_pixels: bool) -> None:
-    """Draw the learning curves of a run that trained, once its ``metrics.csv`` is whole."""
+def _draw_curves(folder: Path, *, saw_pixels: bool) -> None:
+    """Draw the learning curves of a run that trained, from its ``metrics.csv``."""
     try:
         drawn = curves_png(folder / "metrics.csv", saw_pixels=saw_pixels)
         if drawn is not None:

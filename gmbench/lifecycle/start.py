@@ -8,12 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 
-from gmbench.config.identity import plain_config, what_computes
+from gmbench.config.identity import run_sha
+from gmbench.config.schema import Counts, Settings
 from gmbench.core.distributed import rank
 from gmbench.core.errors import InputError
-from gmbench.core.provenance import config_sha
 from gmbench.lifecycle.build import Run
 from gmbench.training.durable_files import (
     PREVIOUS,
@@ -41,24 +40,25 @@ class Start:
     checkpoint: Path | None = None
     exact: bool = True
 
+    @property
+    def path(self) -> str | None:
+        """The checkpoint as Lightning takes it."""
+        return None if self.checkpoint is None else str(self.checkpoint)
 
-MACHINE = ("trainer.devices", "trainer.nodes", "trainer.num_threads", "trainer.accelerator")
-"""Keys whose effect an identity states itself: what was found, not what was asked for."""
 
-
-def identity_of(cfg: DictConfig, run: Run, processes: int, device: torch.device) -> Identity:
-    """What the checkpoints of a run say of it.
+def identity_of(settings: Settings, run: Run, processes: int, device: torch.device) -> Identity:
+    """What the checkpoints of a run say about it.
 
     Args:
-        cfg: its configuration.
+        settings: of the run.
         run: its built parts.
         processes: that train together.
         device: of this process.
     """
     on_gpu = device.type == "cuda"
     return Identity(
-        config=config_sha(what_computes(plain_config(cfg)), volatile=MACHINE),
-        data=run.source.fingerprint(),
+        config=run_sha(settings.tree, Counts.RESUME),
+        data=run.fingerprint,
         code=sources_of(type(run.module.model).__module__.split(".")[0]),
         torch=str(torch.__version__),
         device=torch.cuda.get_device_name(device) if on_gpu else device.type,
@@ -67,25 +67,24 @@ def identity_of(cfg: DictConfig, run: Run, processes: int, device: torch.device)
     )
 
 
-def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
-    """Where ``cfg.resume`` lets the run begin.
+def choose_start(settings: Settings, folder: Path, identity: Identity) -> Start:
+    """Where ``resume`` lets the run begin.
 
     ``auto`` looks into the run's own folder and begins anew, with a warning, where what lies there
     is of another run or of other code; a path must fit.
 
     Args:
-        cfg: the checked configuration.
+        settings: of the run, checked.
         folder: of checkpoints.
         identity: of the run that is about to begin.
 
     Raises:
         InputError: the checkpoint does not fit, or would give other digits.
     """
-    resume, inexact = cfg.get("resume", AUTO), cfg.get("resume_inexact", False)
-    auto = resume == AUTO
-    if resume == NEVER or (auto and cfg.force):
+    auto, inexact = settings.resume == AUTO, settings.resume_inexact
+    if settings.resume == NEVER or (auto and settings.force):
         return Start()
-    path = folder / "last.ckpt" if auto else Path(resume)
+    path = folder / "last.ckpt" if auto else Path(settings.resume)
     if auto and not path.is_file() and not path.with_name(PREVIOUS).is_file():
         return Start()
     try:
@@ -100,10 +99,8 @@ def choose_start(cfg: DictConfig, folder: Path, identity: Identity) -> Start:
         return _refuse(auto, f"{path} was written by other code (resume_inexact=true goes on)")
     if digits and not inexact:
         raise InputError(
-            [
-                f"resume: {path} would go on with other digits: {', '.join(digits)}; restore that, "
-                f"or set resume_inexact=true (the result says so) or resume=never"
-            ]
+            f"resume: {path} would go on with other digits: {', '.join(digits)}; restore that, or "
+            f"set resume_inexact=true (the result says so) or resume=never"
         )
     if path.parent != folder and rank() == 0:
         best = path.with_name("best.ckpt").read_bytes()
@@ -142,7 +139,7 @@ def _readable(path: Path) -> tuple[Path, Identity]:
 
 def _refuse(auto: bool, why: str) -> Start:
     if not auto:
-        raise InputError([f"resume: {why}"])
+        raise InputError(f"resume: {why}")
     log.warning("%s: the run begins anew", why)
     return Start()
 

@@ -10,22 +10,16 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from omegaconf import DictConfig
 
+from gmbench.config.identity import run_sha
+from gmbench.config.schema import Settings
 from gmbench.core.provenance import redact
 from gmbench.lifecycle.build import Run
 from gmbench.lifecycle.record import PICTURES
+from gmbench.reporting.formats import flat_figures
 from gmbench.reporting.leaderboard import of_the_method
 from gmbench.reporting.record import RunResult
-from gmbench.reporting.wandb import (
-    MirrorSettings,
-    WandbMirror,
-    show_examples,
-    show_model,
-    show_pictures,
-    show_summary,
-    summary_of,
-)
+from gmbench.reporting.wandb import WandbMirror, show_examples, show_model, show_pictures
 from gmbench.training.loggers import build_loggers
 
 
@@ -56,79 +50,80 @@ class Tracking:
         """
         if self.mirror is None:
             return
-        self.mirror.send(show_summary(summary_of(result)))
-        self.mirror.send(show_pictures(self.folder / PICTURES))
+        self.mirror.send(lambda wandb_run: wandb_run.summary.update(flat_figures(result)))
+        self.mirror.send(show_pictures, self.folder / PICTURES)
         if self.examples:
             found = dict(run.module.predictions)
             test = run.data.splits["test"].examples
-            self.mirror.send(show_examples(test, found, self.examples))
+            self.mirror.send(show_examples, test, found, self.examples)
         if self.model and result.checkpoint is not None:
             files = (self.folder / result.checkpoint.path, self.folder / "config.yaml")
             about = {"config_sha": result.config.sha, "sha256": result.checkpoint.sha256}
-            self.mirror.send(show_model(f"{result.config.model}-{result.data.name}", files, about))
+            self.mirror.send(show_model, f"{result.config.model}-{result.data.name}", files, about)
 
 
 @contextmanager
-def tracked(
-    cfg: DictConfig, config: Mapping[str, Any], sha: str, overrides: tuple[str, ...], folder: Path
-) -> Iterator[Tracking]:
-    """Loggers as ``cfg.logger`` asks for them, and an end for the mirror also when the run fails.
+def tracked(settings: Settings, folder: Path, overrides: tuple[str, ...]) -> Iterator[Tracking]:
+    """The loggers of a run, and an end for its mirror also when the run fails.
 
     Args:
-        cfg: the checked configuration.
-        config: the same in plain containers.
-        sha: that stands for it.
-        overrides: as typed.
+        settings: of the run.
         folder: the run folder.
+        overrides: as typed.
     """
-    mirror = None
-    if cfg.logger.name == "wandb":
-        settings = mirror_settings(cfg, sha, overrides, os.environ)
+    logger, mirror = settings.logger, None
+    if logger.name == "wandb":
         only_first = rank_zero_only(WandbMirror)  # None on every other process
-        mirror = only_first(settings=settings, config=config, folder=folder)
+        mirror = only_first(
+            init=wandb_arguments(settings, overrides, os.environ),
+            config=settings.tree,
+            folder=folder,
+        )
     try:
         yield Tracking(
             loggers=build_loggers(
-                folder, tensorboard=cfg.logger.name == "tensorboard", taker=mirror
+                folder,
+                tensorboard=logger.name == "tensorboard",
+                mirror=mirror if mirror is not None and mirror.wandb is not None else None,
             ),
             mirror=mirror,
             folder=folder,
-            examples=cfg.logger.get("examples", 0),
-            model=cfg.logger.get("model", False),
+            examples=logger.examples,
+            model=logger.model,
         )
     except BaseException as error:
         if mirror is not None:
             cause = redact(f"{type(error).__name__}: {error}")
-            mirror.send(show_summary({"status": "failed", "cause": cause}))
+            failed = {"status": "failed", "cause": cause}
+            mirror.send(lambda wandb_run: wandb_run.summary.update(failed))
             mirror.close(exit_code=1)
         raise
     if mirror is not None:
         mirror.close()
 
 
-def mirror_settings(
-    cfg: DictConfig, sha: str, overrides: tuple[str, ...], environ: Mapping[str, str]
-) -> MirrorSettings:
-    """How the run appears on W&B; its id follows from what it computes.
+def wandb_arguments(
+    settings: Settings, overrides: tuple[str, ...], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """Arguments of ``wandb.init``: how the run appears; its id follows from what it computes.
 
     Args:
-        cfg: the checked configuration.
-        sha: that stands for it.
+        settings: of the run.
         overrides: as typed.
         environ: of the process; inside a sweep, W&B has chosen the id.
     """
-    identity = sha
-    if cfg.mode != "train":  # the test of some checkpoint is not the run that trained it
-        identity = sha256(f"{sha} {cfg.mode} {cfg.ckpt}".encode()).hexdigest()
-    method = of_the_method(overrides)
-    return MirrorSettings(
-        project=cfg.logger.project,
-        run_id=None if environ.get("WANDB_SWEEP_ID") else identity[:16],
-        name=" ".join((cfg.model.name, cfg.data.name, *redact(method), f"seed={cfg.seed}"))[:128],
-        group=cfg.name,
-        job_type=cfg.mode,
-        tags=tuple(
-            dict.fromkeys((cfg.model.name, cfg.data.name, cfg.encoders.name, *cfg.logger.tags))
-        ),
-        mode=cfg.logger.mode,
-    )
+    model, data = settings.model.name, str(settings.data["name"])
+    identity = run_sha(settings.tree)
+    if settings.mode != "train":  # the test of some checkpoint is not the run that trained it
+        text = f"{identity} {settings.mode} {settings.ckpt}"
+        identity = sha256(text.encode()).hexdigest()
+    method = redact(of_the_method(overrides))
+    return {
+        "project": settings.logger.project,
+        "id": None if environ.get("WANDB_SWEEP_ID") else identity[:16],
+        "name": " ".join((model, data, *method, f"seed={settings.seed}"))[:128],
+        "group": settings.name,
+        "job_type": settings.mode,
+        "tags": list(dict.fromkeys((model, data, settings.encoders.name, *settings.logger.tags))),
+        "mode": settings.logger.mode,
+    }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from gmbench.config.compose import stored_config
+from gmbench.config.compose import stored_settings
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.records import differences, to_plain
@@ -51,11 +51,11 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; a run without it did not finish")
     result = read_result(path)
-    cfg = stored_config(folder / "config.yaml")
-    source = build_source(cfg)
+    settings = stored_settings(folder / "config.yaml")
+    source = build_source(settings)
     if root is not None:
         source = replace(source, root=root)
-    regions = build_regions(cfg, source) if "regions" in cfg.model.inputs else None
+    regions = build_regions(settings, source)
     splits = {name: source.read(name, regions) for name in SPLITS}
     wrong = _protocol(result) + _data(result, source, splits[result.data.split])
     examples = splits[result.data.split].examples
@@ -73,15 +73,16 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     scores = _scored(examples, found)
     metrics = Metrics.of(scores, saw_pixels=result.data.saw_pixels)
     wrong += differences(to_plain(result.metrics), to_plain(metrics), "metrics")
-    built = cfg.model.get("one_region_a_type", False)
     again = tuple(
         FloorFigures.of(floor, _scored(examples, floor.predictions))
-        for floor in floors(splits["train"].examples, examples, one_region_a_type=built)
+        for floor in floors(
+            splits["train"].examples, examples, one_region_a_type=settings.model.one_region_a_type
+        )
     )
     wrong += differences(_by_name(result.floors), _by_name(again), "floors")
     wrong = [f"{path}: {line}" for line in wrong]
     counted = tweet_table({e.id: e.entities for e in examples}, found)
-    chosen_from = cfg.regions.eval_num if "regions" in cfg.model.inputs else None
+    chosen_from = settings.regions.eval_num if "regions" in settings.model.inputs else None
     return [
         *wrong,
         *_tweets(folder / TWEETS, counted),

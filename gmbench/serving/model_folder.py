@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import yaml
-from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -17,9 +16,10 @@ from transformers import PreTrainedTokenizerFast
 from gmbench import __version__
 from gmbench.config import BUILD_ARGUMENTS, shadowed_models
 from gmbench.config.check import target_problems
+from gmbench.config.compose import settings_of
 from gmbench.config.instantiate import construct
 from gmbench.config.renames import current
-from gmbench.core.errors import did_you_mean
+from gmbench.core.errors import InputError, did_you_mean
 from gmbench.data.pixels import PixelSettings
 from gmbench.lifecycle.build import Encoders, build_encoders, build_model, learns
 from gmbench.nn.text import TextEncoder
@@ -45,7 +45,6 @@ from gmbench.serving.manifest import (
     read_tokenizer,
 )
 from gmbench.serving.trust import at, refuse_foreign
-from gmbench.core.errors import InputError
 
 # A trained model in parts: read from a run folder, or from an export folder.
 CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
@@ -83,16 +82,16 @@ class Parts:
         return state
 
 
-def assemble(cfg: DictConfig, encoders: Encoders, record: Exported, plain: Any) -> Parts:
+def assemble(plain: Mapping[str, Any], encoders: Encoders, record: Exported) -> Parts:
     """Model and decoder around built encoders, their weights still to be loaded."""
-    model = build_model(cfg, encoders, record.types)
+    model = build_model(plain["model"]["network"], encoders, record.types)
     stored = "regions" in record.reading.inputs and not learns(encoders.vision_encoder)
     reading = replace(record.reading, stored_vectors=stored)
     return Parts(
         model=model.eval(),
         tokenizer=encoders.tokenizer,
         vision_encoder=encoders.vision_encoder,
-        decoder=construct(cfg.model.decode, types=tuple(record.types)),
+        decoder=construct(plain["model"]["decode"], types=tuple(record.types)),
         record=replace(record, reading=reading),
         config=plain,
         descriptions={},
@@ -194,13 +193,13 @@ def _of_run(folder: Path, trust: Collection[str]) -> Parts:
     result = read_result(folder / "result.json")
     checkpoint = _checkpoint(folder, result)
     plain = configuration(folder, trust, ("encoders",))
-    cfg = OmegaConf.create(plain)
-    encoders = build_encoders(cfg)
+    settings = settings_of(plain, folder / CONFIG)
+    encoders = build_encoders(settings.encoders, settings.regions)
     text, text_config = describe_text(encoders.text_encoder)
     vision, vision_config = describe_vision(encoders.vision_encoder, plain["encoders"]["vision"])
     types = {str(tag): str(name) for tag, name in plain["data"]["types"].items()}
     parts = assemble(
-        cfg,
+        plain,
         encoders,
         Exported(
             gmbench=__version__,
@@ -213,7 +212,6 @@ def _of_run(folder: Path, trust: Collection[str]) -> Parts:
             vision=vision,
             files={},
         ),
-        plain,
     )
     load(parts.model, _trained(checkpoint), str(checkpoint))
     return replace(parts, descriptions={TEXT_FILE: text_config, VISION_FILE: vision_config})
@@ -242,16 +240,15 @@ def _of_export(folder: Path, trust: Collection[str]) -> Parts:
     configured = record.vision.kind == "configured"
     built = ("encoders.vision",) if configured else ()
     plain = configuration(folder, trust, built)
-    cfg = OmegaConf.create(plain)
     encoders = Encoders(
         text_encoder=build_text(record.text, folder),
         tokenizer=read_tokenizer(folder),
-        vision_encoder=construct(cfg.encoders.vision)
+        vision_encoder=construct(plain["encoders"]["vision"])
         if configured
         else build_vision(record.vision, folder, record.pixels),
         pixels=pixels_of(record),
     )
-    parts = assemble(cfg, encoders, record, plain)
+    parts = assemble(plain, encoders, record)
     try:
         state = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:

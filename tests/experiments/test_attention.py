@@ -25,7 +25,7 @@ from experiments.engine.attention import (
     region_heat,
     speakers,
 )
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.core.tensors import Attention
 from gmbench.lifecycle.build import build_run
 from gmbench.scoring.files import write_predictions
@@ -176,7 +176,7 @@ def folders(tmp_path_factory):
                 "trainer=debug",
             ]
         )
-        run = build_run(cfg)
+        run = build_run(parse(cfg))
         folder = tmp_path_factory.mktemp(model)
         OmegaConf.save(cfg, folder / "config.yaml")
         (folder / "checkpoints").mkdir()

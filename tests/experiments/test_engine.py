@@ -18,7 +18,7 @@ from experiments.engine.picture import lines, picture
 from experiments.engine.plan import plan, settings_of
 from experiments.engine.type_columns import recall
 from experiments.papers.papers import papers
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.lifecycle.build_data import build_source
 from gmbench.reporting.index import read_index
@@ -97,7 +97,7 @@ def planned(world, tmp_path):
 
 def answer(run, *, missing):
     """A finished run that found all but the first so many entities, as its files tell it."""
-    gold = build_source(compose(run.overrides)).read("test").examples
+    gold = build_source(parse(compose(run.overrides))).read("test").examples
     entities = [(e.id, entity) for e in gold for entity in e.entities]
     found = {example.id: [] for example in gold}
     for id_, entity in entities[missing:]:

@@ -7,7 +7,7 @@ import pytest
 from experiments.engine import Finished
 from experiments.engine.plan import plan
 from experiments.studies.rpn_tuning import EXPERIMENT, WAYS, gap, recall
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.config.identity import plain_config
 from gmbench.lifecycle.build_data import build_source
 from tests.reporting.sample import sample
@@ -25,7 +25,7 @@ def test_five_ways_each_with_a_file_of_its_own():
 def run(tmp_path):
     """A run folder whose candidates hit every gold box in training and none in testing."""
     root = f"data.root={tmp_path / 'world'}"
-    source = build_source(compose(["data=synthetic_tiny", root]))
+    source = build_source(parse(compose(["data=synthetic_tiny", root])))
     with (tmp_path / "tuned.jsonl").open("w") as lines:
         for split in ("train", "dev", "test"):
             for example in source.read(split).examples:

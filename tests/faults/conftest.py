@@ -8,7 +8,7 @@ import lightning
 import pytest
 import torch
 
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.lifecycle.start import sources_of
 from gmbench.training.module import GroundedModule
@@ -25,9 +25,9 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="package")
 def build(world) -> Callable[..., Run]:
     def made(*overrides: str) -> Run:
-        cfg = compose([*SMALL, *paths(world), *overrides])
-        lightning.seed_everything(cfg.seed, verbose=False)
-        return build_run(cfg)
+        settings = parse(compose([*SMALL, *paths(world), *overrides]))
+        lightning.seed_everything(settings.seed, verbose=False)
+        return build_run(settings)
 
     return made
 

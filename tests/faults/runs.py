@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-import gmbench.lifecycle.execute
 import gmbench.lifecycle.record
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.lifecycle.execute import execute
 from gmbench.reporting.record import read_result
 from gmbench.training.module import GroundedModule
@@ -98,9 +97,9 @@ def execute_here(
     gmbench.lifecycle.record.draw_analysis = gmbench.lifecycle.record.draw_overlays = (
         lambda *_, **__: None
     )
-    gmbench.lifecycle.execute.store_curves = lambda *_, **__: None
-    cfg = compose([*SMALL, f"runs={folder}", *overrides])
-    execute(cfg, folder, (), Console(file=io.StringIO()))
+    gmbench.lifecycle.record.curves_png = lambda *_, **__: None
+    settings = parse(compose([*SMALL, f"runs={folder}", *overrides]))
+    execute(settings, folder, (), Console(file=io.StringIO()))
 
 
 def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:

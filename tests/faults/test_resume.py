@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gmbench.config import check, compose
+from gmbench.config import check, compose, parse
 from gmbench.core.errors import InputError
 from gmbench.lifecycle.start import choose_start
 from gmbench.reporting.record import read_result
@@ -99,7 +99,7 @@ def test_what_would_change_a_digit_is_refused_or_begins_anew(
     folder = halfway / "checkpoints"
     then = read_identity(folder / "last.ckpt")
     now = replace(then, **{name: value})
-    auto, inexact = (compose([*SMALL, f"resume_inexact={x}"]) for x in ("false", "true"))
+    auto, inexact = (parse(compose([*SMALL, f"resume_inexact={x}"])) for x in ("false", "true"))
     assert choose_start(auto, folder, then).checkpoint == folder / "last.ckpt"
     if refusal:
         with pytest.raises(InputError, match=re.escape(refusal)):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gmbench.config import check, compose
-from gmbench.config.compose import stored_config
+from gmbench.config import check_parts, compose
+from gmbench.config.compose import stored_settings
 from gmbench.core.errors import InputError
 
 
@@ -18,9 +18,9 @@ def stored() -> bytes:
 
 def checked(path: Path) -> None:
     """Read it and look for everything that is wrong with it."""
-    cfg = stored_config(path)
+    settings = stored_settings(path)
     try:
-        check(cfg)
+        check_parts(settings)
     except InputError as error:
         first = " ".join(error.problems[0].split())
         raise InputError(f"{path}: {first}") from None

@@ -41,25 +41,26 @@ def die(seed, folder):
             os._exit(0)
 
 
-def execute(cfg, folder, overrides, console):
+def execute(settings, folder, overrides, console):
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if not Path("mended").exists():
-            die(cfg.seed, folder)
-            if cfg.seed == 9:
+            die(settings.seed, folder)
+            if settings.seed == 9:
                 return None
     except BaseException as error:
         record_failure(folder, type(error).__name__, str(error), traceback.format_exception(error))
         raise
     result = sample()
-    config = replace(result.config, sha=run_sha(cfg), seed=cfg.seed, overrides=overrides)
+    sha = run_sha(settings.tree)
+    config = replace(result.config, sha=sha, seed=settings.seed, overrides=overrides)
     with Path("made.txt").open("a") as made:
-        made.write(f"{cfg.seed}\n")
+        made.write(f"{settings.seed}\n")
     write_result(folder / "result.json", replace(result, config=config))
     return result.selected_f1
 
 
 if __name__ == "__main__":
     sys.modules["gmbench.lifecycle.execute"] = types.SimpleNamespace(execute=execute)
-    gmbench.run.check = lambda cfg: None  # imports torch to read signatures
+    gmbench.run.check_parts = lambda settings: None  # imports torch to read signatures
     sys.exit(gmbench.run.main())

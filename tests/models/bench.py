@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
 from torch import nn
 
-from gmbench.config import check, compose
+from gmbench.config import check, compose, parse
 from gmbench.config.instantiate import construct
+from gmbench.config.schema import Settings
 from gmbench.core.entities import Example
 from gmbench.core.tensors import Batch
 from gmbench.lifecycle.build import Run, build_encoders, build_model, build_run
@@ -29,22 +29,25 @@ def bench_of(model: str, world: Path, first: Callable[[Example], int]) -> Bench:
     overrides = [
         *(f"model={model}", "data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache")
     ]
-    run = build_run(compose([*overrides, "trainer=debug"]))
+    run = build_run(parse(compose([*overrides, "trainer=debug"])))
     data = run.data.dataset("train")
     chosen = sorted(range(len(data)), key=lambda i: first(data.examples[i]))[:4]
     batch = run.data.train_dataloader().collate_fn([data[i] for i in chosen])
     return Bench(overrides, run, batch)
 
 
-def step_of(bench: Bench, overrides: str) -> tuple[DictConfig, nn.Module, Batch]:
+def step_of(bench: Bench, overrides: str) -> tuple[Settings, nn.Module, Batch]:
     """The model under some overrides after the backward pass of one training step."""
-    cfg = compose([*bench.overrides, *overrides.split()])
-    check(cfg)
+    settings = check(compose([*bench.overrides, *overrides.split()]))
     torch.manual_seed(0)
-    model = build_model(cfg, build_encoders(cfg), bench.run.source.types).train()
-    loss = construct(cfg.model.loss, matcher=construct(cfg.model.matcher))
+    model = build_model(
+        settings.model.network,
+        build_encoders(settings.encoders, settings.regions),
+        bench.run.source.types,
+    ).train()
+    loss = construct(settings.model.loss, matcher=construct(settings.model.matcher))
     batch = replace(bench.batch.map(lambda t: t[:2]), ids=bench.batch.ids[:2])
     values = loss(model(batch), batch)
     values.total.backward()
     assert values.total.isfinite()
-    return cfg, model, batch
+    return settings, model, batch

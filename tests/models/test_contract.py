@@ -6,9 +6,9 @@ from functools import cache
 import pytest
 import torch
 import torch.distributed as dist
-from omegaconf import DictConfig
 
-from gmbench.config import compose, conf_dir
+from gmbench.config import compose, conf_dir, parse
+from gmbench.config.schema import Settings
 from gmbench.core.tensors import Batch, Outputs
 from gmbench.lifecycle.build import Run, build_run
 from tests.faults.processes import joined
@@ -24,8 +24,8 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="session")
 def build(world):
     @cache
-    def configure(name: str) -> DictConfig:
-        return compose(
+    def configure(name: str) -> Settings:
+        composed = compose(
             [
                 f"model={name}",
                 "data=synthetic_tiny",
@@ -34,6 +34,7 @@ def build(world):
                 "trainer=debug",
             ]
         )
+        return parse(composed)
 
     def made(name: str) -> Run:
         return build_run(configure(name))

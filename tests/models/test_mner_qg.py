@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.config.instantiate import construct
 from gmbench.core.entities import Example
 from gmbench.lifecycle.build import build_encoders, build_model
@@ -41,11 +41,11 @@ def test_the_page_lists_switches_and_ablations():
 
 @pytest.mark.parametrize(("name", "overrides"), ROWS, ids=[f"{n} {o}" for n, o in ROWS])
 def test_every_row_of_the_page_trains_a_step(name, overrides, bench):
-    cfg, model, batch = step_of(bench, overrides)
+    settings, model, batch = step_of(bench, overrides)
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, f"{parameter_name} gets no gradient"
         assert parameter.grad.isfinite().all()
-    decoder = construct(cfg.model.decode, types=("A", "B", "C", "D"))
+    decoder = construct(settings.model.decode, types=("A", "B", "C", "D"))
     assert len(decoder(model.eval()(batch), batch)) == 2
 
 
@@ -127,8 +127,12 @@ def test_overfits_four_tweets(bench):
     """Every gold span, and of every type the region that one box a type can give."""
     torch.manual_seed(1)
     module, batch = bench.run.module, bench.batch
-    cfg = compose(bench.overrides)
-    model = build_model(cfg, build_encoders(cfg), bench.run.source.types)
+    settings = parse(compose(bench.overrides))
+    model = build_model(
+        settings.model.network,
+        build_encoders(settings.encoders, settings.regions),
+        bench.run.source.types,
+    )
     module._trainer = SimpleNamespace(current_epoch=0)
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     rows = {e.id: e.entities for e in bench.run.data.splits["train"].examples}

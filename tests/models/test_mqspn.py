@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gmbench.config import compose, conf_dir
+from gmbench.config import compose, conf_dir, parse
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.training.optimizer import parameters_by_part
 from tests.models.test_contract import as_double, close, padded
@@ -74,7 +74,7 @@ def world(tmp_path_factory):
 
 def built(world: Path, *overrides: str) -> Run:
     settings = ["data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache"]
-    return build_run(compose([*settings, "trainer.eval_batch_size=6", *overrides]))
+    return build_run(parse(compose([*settings, "trainer.eval_batch_size=6", *overrides])))
 
 
 def train_a_step(run: Run, name: str) -> None:

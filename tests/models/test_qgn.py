@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel, CLIPVisionConfig, CLIPVisionModel
 
-from gmbench.config import check, compose
+from gmbench.config import check, compose, parse
 from gmbench.config.instantiate import construct
 from gmbench.core.errors import InputError
 from gmbench.core.tensors import Batch
@@ -47,11 +47,11 @@ def test_the_page_lists_every_table():
 
 @pytest.mark.parametrize(("name", "overrides"), ROWS, ids=[f"{n} {o}" for n, o in ROWS])
 def test_every_row_of_the_page_trains_a_step(name, overrides, bench):
-    cfg, model, batch = step_of(bench, overrides)
+    settings, model, batch = step_of(bench, overrides)
     silent = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
     assert silent == SILENT.get(name, set())
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
-    decoder = construct(cfg.model.decode, types=("A", "B", "C", "D"))
+    decoder = construct(settings.model.decode, types=("A", "B", "C", "D"))
     assert len(decoder(model.eval()(batch), batch)) == 2
 
 
@@ -147,9 +147,13 @@ def test_shapes_at_paper_depths():
 def test_overfits_four_tweets(bench):
     """Acceptance 10: every gold entity, box included, by step 200."""
     torch.manual_seed(1)
-    cfg = compose([*bench.overrides, "model.network.num_queries=16"])
+    settings = parse(compose([*bench.overrides, "model.network.num_queries=16"]))
     module, batch = bench.run.module, bench.batch
-    model = build_model(cfg, build_encoders(cfg), bench.run.source.types)
+    model = build_model(
+        settings.model.network,
+        build_encoders(settings.encoders, settings.regions),
+        bench.run.source.types,
+    )
     module._trainer = SimpleNamespace(current_epoch=0)
     learning = list(model.parameters())
     optimizer = torch.optim.AdamW(learning, 1e-3)

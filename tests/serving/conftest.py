@@ -6,12 +6,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
 from rich.console import Console
 
-from gmbench.config import compose
+from gmbench.config import compose, parse
+from gmbench.config.schema import Settings
 from gmbench.core.entities import Example
-from gmbench.data.regions.vinvl import RegionSource
+from gmbench.data.regions import RegionSource
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.lifecycle.execute import execute
 from gmbench.serving.export import export_run
@@ -42,8 +42,8 @@ class Trained:
         ]
 
 
-def settings(model: str, folder: Path) -> DictConfig:
-    return compose(
+def settings(model: str, folder: Path) -> Settings:
+    composed = compose(
         [
             f"model={model}",
             "data=synthetic_tiny",
@@ -58,14 +58,15 @@ def settings(model: str, folder: Path) -> DictConfig:
             f"cache={folder}/cache",
         ]
     )
+    return parse(composed)
 
 
 def train(model: str, folder: Path) -> Trained:
-    cfg = settings(model, folder)
+    made_with = settings(model, folder)
     run = folder / model / "run"
-    execute(cfg, run, (), Console(file=StringIO()))
-    source = build_source(cfg)
-    regions = build_regions(cfg, source) if "regions" in cfg.model.inputs else None
+    execute(made_with, run, (), Console(file=StringIO()))
+    source = build_source(made_with)
+    regions = build_regions(made_with, source)
     export_run(run, folder / model / "export")
     return Trained(run, folder / model / "export", source.read("test").examples, regions)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gmbench.config import compose
+from gmbench.config import compose, parse
 from gmbench.lifecycle.build_data import build_source
 from gmbench.reporting.index import read_scored_run
 from gmbench.reporting.record import read_analysis, read_result
@@ -71,7 +71,7 @@ def test_a_run_leaves_its_folder(trained):
 def test_the_result_can_be_recomputed_from_the_predictions(trained, folder):
     _, run = trained
     result = read_result(run / "result.json")
-    source = build_source(compose([*TINY, f"data.root={folder}/data/synthetic"]))
+    source = build_source(parse(compose([*TINY, f"data.root={folder}/data/synthetic"])))
     test = source.read("test")
     gold_file = folder / "gold.jsonl"
     write_gold(gold_file, test.examples)

@@ -1,11 +1,10 @@
 """``mode=check``: data, tokenizer, weights, one batch, parameters and memory, without training."""
 
 import torch
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from gmbench.config import check_data
+from gmbench.config.schema import Settings
 from gmbench.core.tensors import Batch, TensorRecord
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.reporting.record import Part
@@ -16,20 +15,17 @@ BYTES_OF_ADAMW = 16
 """A trainable float32 parameter: itself, its gradient and two moments."""
 
 
-def check_up(cfg: DictConfig, console: Console) -> None:
+def dry_run(settings: Settings, console: Console) -> None:
     """Build everything a run needs, take one training step on one batch, and say what was found.
 
     Args:
-        cfg: the checked configuration.
+        settings: of the run, checked.
         console: where the tables go.
 
     Raises:
         InputError: as the run itself would.
     """
-    torch.manual_seed(cfg.seed)
-    run = build_run(cfg)
-    most = max(len(e.entities) for s in run.data.splits.values() for e in s.examples)
-    check_data(cfg, most)
+    run = build_run(settings)
     console.print(_splits(run))
     batch = next(iter(run.data.train_dataloader()))
     assert isinstance(batch, Batch)
@@ -60,7 +56,7 @@ def check_up(cfg: DictConfig, console: Console) -> None:
 
 
 def _splits(run: Run) -> Table:
-    table = Table(title=f"{run.source.name}, fingerprint {run.source.fingerprint()[:12]}")
+    table = Table(title=f"{run.source.name}, fingerprint {run.fingerprint[:12]}")
     for column in ("split", "tweets", "entities", "without picture", "longest (sub-words)"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for name, split in run.data.splits.items():
