@@ -25,13 +25,6 @@ from gmbench.scoring.significance import (
 EVERY_ROW = "every row"
 GIVEN_TEXT = "model.decode.given_text=true"
 """The override of a run that answers with gold spans and types, to measure regions alone."""
-NOT_THE_METHOD = frozenset(
-    {
-        *("model", "data", "data.root", "seed", "name", "runs", "cache", "ckpt", "mode", "force"),
-        *("logger", "callbacks.progress", "trainer.num_workers"),
-    }
-)
-"""Overrides that do not tell one row from another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,18 +245,25 @@ def marks_of(result: RunResult) -> tuple[str, ...]:
 
 
 def method_overrides(result: RunResult) -> tuple[str, ...]:
-    """The overrides that make the method, sorted, those of paths, seed and screen left out."""
-    return of_the_method(result.config.overrides)
+    """The overrides of a run that make its method, under today's keys, sorted."""
+    return of_the_method(_overrides(result))
 
 
 def of_the_method(overrides: Iterable[str]) -> tuple[str, ...]:
-    """Those among ``overrides`` that make the method, sorted; of a key given twice the last."""
+    """Those among ``overrides`` that make the method, sorted; of a key given twice the last.
+
+    Which keys tell one row from another is declared by the marks of the settings.
+    """
+    from gmbench.config.schema import Counts, counts  # here: it starts Hydra
+
     last = {_key(override): override for override in overrides}
-    return tuple(sorted(override for key, override in last.items() if not _aside(key)))
+    return tuple(sorted(override for key, override in last.items() if counts(key) & Counts.ROW))
 
 
-def _aside(key: str) -> bool:
-    return key in NOT_THE_METHOD or key.startswith("logger.")
+def _overrides(result: RunResult) -> list[str]:
+    from gmbench.config.renames import current_override
+
+    return [current_override(override, result.config.model) for override in result.config.overrides]
 
 
 def _groups(
@@ -385,7 +385,7 @@ def _value(result: RunResult, key: str) -> str:
     }
     if key in known:
         return known[key]
-    values = [o.partition("=")[2] for o in result.config.overrides if _key(o) == key]
+    values = [o.partition("=")[2] for o in _overrides(result) if _key(o) == key]
     return values[-1] if values else "default"
 
 
