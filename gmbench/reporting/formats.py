@@ -1,6 +1,7 @@
 """Many runs as one report: a leaderboard, or every two of its rows, in each format.
 
-On the terminal (rich), as Markdown, LaTeX, CSV or JSON. Below them, a score as JSON.
+On the terminal (rich), as Markdown, LaTeX, CSV or JSON. Below them, one run and one score as plain
+objects.
 """
 
 import json
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from gmbench.reporting.leaderboard import EVERY_ROW, Board, BoardRow, League
 from gmbench.reporting.pairs import Pair, every_pair
-from gmbench.reporting.record import TaskFigures
+from gmbench.reporting.record import RunResult, TaskFigures
 from gmbench.reporting.tables import Row, Table, difference
 from gmbench.scoring.counting import TASKS, Counts, Scores
 from gmbench.scoring.intervals import FigureIntervals, Interval
@@ -264,6 +265,34 @@ def _delta_record(delta: Interval | None) -> dict[str, object]:
         "delta_low": delta.low if delta else None,
         "delta_high": delta.high if delta else None,
     }
+
+
+# One run as a flat object: its summary on W&B.
+def flat_figures(result: RunResult) -> dict[str, Any]:
+    """The figures of a run with their counts, flat, as trackers compare runs by them."""
+    metrics = result.metrics
+    data = ("name", "fingerprint", "split", "n", "limit", "saw_pixels", "blanked")
+    values: dict[str, Any] = {
+        "status": "done",
+        "config_sha": result.config.sha,
+        "protocol": f"{result.protocol.name} {result.protocol.version}",
+        **{f"data/{name}": getattr(result.data, name) for name in data},
+        **{f"code/{name}": value for name, value in asdict(result.code).items()},
+        "device": result.machine.device,
+        "parameters": sum(part.total for part in result.parameters),
+        "parameters/trained": sum(part.trainable for part in result.parameters),
+        **asdict(result.cost),
+        "best/rule": f"{result.selection.split} {result.selection.rule}",
+        "best/value": result.selection.value,
+        "best/epoch": result.selection.epoch,
+    }
+    rows = {task: getattr(metrics, task) for task in TASKS}
+    rows |= {f"{name}/gmner": row.gmner for name, row in metrics.per_type.items()}
+    rows |= {f"{name}/mner": row.mner for name, row in metrics.per_type.items()}
+    for name, figures in rows.items():
+        for figure, value in asdict(figures).items() if figures else ():
+            values[f"{result.data.split}/{name}_{figure}"] = value
+    return {key: value for key, value in values.items() if value is not None}
 
 
 # A score as one plain object: what `gmbench.score --json` prints.

@@ -3,11 +3,10 @@
 import csv
 import io
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -95,53 +94,19 @@ class MetricsFile(CSVLogger):
         """Log nothing: the run folder holds the whole configuration."""
 
 
-class Taker(Protocol):
-    """Takes points of curves and must neither block nor raise."""
-
-    def log(self, values: Mapping[str, float], step: int) -> None:
-        """Take one point of each curve, at an optimiser step."""
-
-
-class TakerLogger(Logger):
-    """Hands every logged value to a taker, on the first process only."""
-
-    def __init__(self, taker: Taker, name: str) -> None:
-        super().__init__()
-        self._taker = taker
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        """Name shown by Lightning."""
-        return self._name
-
-    @property
-    def version(self) -> str:
-        """None: one run folder, one run."""
-        return ""
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Pass the point on."""
-        self._taker.log(metrics, step or 0)
-
-    def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Log nothing: the taker has the whole configuration."""
-
-
 def build_loggers(
-    folder: Path, *, tensorboard: bool = False, taker: Taker | None = None
+    folder: Path, *, tensorboard: bool = False, mirror: Any | None = None
 ) -> list[Logger]:
     """Build the loggers of a run.
 
     Args:
         folder: the run folder.
         tensorboard: write event files too, in ``tensorboard/``; needs that package.
-        taker: gets every value too, such as the mirror on W&B.
+        mirror: logged to in place of a ``wandb.Run``: a ``gmbench.reporting.wandb.WandbMirror``.
     """
     loggers: list[Logger] = [MetricsFile(folder)]
     if tensorboard:
         loggers.append(TensorBoardLogger(folder, name=TENSORBOARD, version=""))
-    if taker is not None:
-        loggers.append(TakerLogger(taker, "wandb"))
+    if mirror is not None:
+        loggers.append(WandbLogger(experiment=mirror))
     return loggers

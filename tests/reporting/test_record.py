@@ -88,7 +88,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
         lambda r: r["metrics"].update(gmner=None),
         r"reported exactly when the run saw pixels",
     ),
-    "nan": (lambda r: r["cost"].update(seconds=math.nan), r"cost\.seconds should be a finite number, not NaN"),
+    "nan": (
+        lambda r: r["cost"].update(seconds=math.nan),
+        r"cost\.seconds should be a finite number, not NaN",
+    ),
     "schema": (lambda r: r.update(schema=99), r"schema 99, but this version reads 1"),
 }
 

@@ -1,5 +1,6 @@
 """W&B refused, silent, broken, blocked or absent: the training never notices."""
 
+import contextlib
 import http.server
 import logging
 import os
@@ -7,7 +8,6 @@ import signal
 import socket
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import lightning
@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from gmbench.reporting.wandb import MirrorSettings, Patience, WandbMirror
+from gmbench.reporting.wandb import Patience, WandbMirror
 from gmbench.training.loggers import build_loggers
 from tests.line import Line
 from tests.wandb_reader import read_offline
@@ -28,7 +28,7 @@ def train(folder, mirror):
     trainer = lightning.Trainer(
         max_epochs=2,
         accelerator="cpu",
-        logger=build_loggers(folder, taker=mirror),
+        logger=build_loggers(folder, mirror=mirror if mirror and mirror.wandb else None),
         log_every_n_steps=1,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -57,14 +57,12 @@ def folder(tmp_path, monkeypatch):
 
 
 def mirror_of(folder, mode="offline", patience=PATIENT):
-    settings = MirrorSettings(
-        project="p", run_id="abc", name="n", group="g", job_type="train", tags=("a",), mode=mode
-    )
+    init = {"project": "p", "id": "abc", "name": "n", "group": "g", "job_type": "train"}
     config = {"seed": 1, "data": {"hub_token": "canary", "url": "http://me:canary@h/x"}}
-    return WandbMirror(settings=settings, config=config, folder=folder, patience=patience)
+    return WandbMirror(init={**init, "mode": mode}, config=config, folder=folder, patience=patience)
 
 
-@contextmanager
+@contextlib.contextmanager
 def listening(kind):
     """A server on this machine that refuses, never answers, or answers with status 500."""
     if kind == "error 500":
@@ -136,7 +134,7 @@ def test_what_fails_or_hangs_in_the_mirror_is_said_once_and_left_alone(folder, c
         mirror.send(lambda run: (reached.set(), gate.wait()))
         assert reached.wait(120)
         for step in range(20):
-            mirror.log({"loss": 1.0}, step)
+            mirror.log({"loss": 1.0, "trainer/global_step": step})
         mirror.close(exit_code=1)
         mirror.close()
     (said,) = (r.getMessage() for r in caplog.records if r.name == "gmbench")
@@ -170,10 +168,11 @@ def test_the_run_goes_on_when_w_and_b_s_own_process_is_killed(folder, without, c
 
 def services():
     """Processes of W&B that this one has started."""
-    for children in Path("/proc/self/task").glob("*/children"):
-        for pid in children.read_text().split():
-            if Path(f"/proc/{pid}/comm").read_text().startswith("wandb"):
-                yield int(pid)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            name, _, fields = stat.read_text().partition("(")[2].rpartition(")")
+            if name.startswith("wandb") and int(fields.split()[1]) == os.getpid():
+                yield int(stat.parent.name)
 
 
 def test_a_failing_action_loses_itself_only(folder, caplog):

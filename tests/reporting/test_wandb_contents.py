@@ -7,15 +7,14 @@ from types import SimpleNamespace
 from PIL import Image
 
 from gmbench.core.entities import Prediction
+from gmbench.reporting.formats import flat_figures
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.wandb import (
     COLUMNS,
-    MirrorSettings,
     Patience,
     WandbMirror,
     show_examples,
     show_pictures,
-    summary_of,
 )
 from tests.reporting.sample import BOX, GOLD, sample
 from tests.wandb_reader import read_offline
@@ -30,10 +29,10 @@ def test_gold_and_predicted_boxes_as_shares_of_the_picture(tmp_path, monkeypatch
     shown = replace(GOLD[1], image=tmp_path / "b.png", size=(1600, 800))
     wrong = (800.0, 400.0, 1600.0, 800.0)
     found = {"a": (), "b": (Prediction(0, 1, "LOC", wrong, score=0.25), Prediction(1, 1, "PER"))}
-    settings = MirrorSettings(project="p", run_id="x", name="n", group="g", job_type="test")
+    init = {"project": "p", "id": "x", "mode": "offline"}
     patience = Patience(local=120.0, end=240.0)
-    mirror = WandbMirror(settings=settings, config={}, folder=tmp_path, patience=patience)
-    mirror.send(show_examples([GOLD[0], shown], found, 2))
+    mirror = WandbMirror(init=init, config={}, folder=tmp_path, patience=patience)
+    mirror.send(show_examples, [GOLD[0], shown], found, 2)
     mirror.close()
 
     run = read_offline(tmp_path)
@@ -62,8 +61,8 @@ def test_gold_and_predicted_boxes_as_shares_of_the_picture(tmp_path, monkeypatch
 
 
 def test_a_run_that_saw_no_pixels_has_no_grounding_in_its_summary():
-    assert "test/gmner_f1" in summary_of(sample())
-    blind = summary_of(sample(saw_pixels=False))
+    assert "test/gmner_f1" in flat_figures(sample())
+    blind = flat_figures(sample(saw_pixels=False))
     assert {k.split("_")[0] for k in blind if k.startswith("test/")} >= {"test/mner"}
     assert not [key for key in blind if "gmner" in key or "eeg" in key]
 
@@ -73,5 +72,5 @@ def test_the_picture_of_tweets_is_not_among_those_of_the_analysis(tmp_path):
     for name in ("errors.png", EXAMPLES):
         Image.new("RGB", (4, 4)).save(tmp_path / name)
     logged = {}
-    show_pictures(tmp_path)(SimpleNamespace(log=logged.update))
+    show_pictures(SimpleNamespace(log=logged.update), tmp_path)
     assert list(logged) == ["analysis/errors"]
