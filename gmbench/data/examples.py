@@ -1,12 +1,13 @@
-"""Blocks + xml + images + candidates -> examples, under the policies that were chosen.
+"""Blocks + xml + images + candidates -> the examples of a split, under chosen policies.
 
-Everything wrong is first collected, then either raised as one error or counted: a user with three
-hundred missing files learns so at once.
+Faults are collected first, then either raised as one error or counted: a user with three hundred
+missing files learns so at once.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,34 +17,33 @@ from gmbench.core.errors import (
     InputError,
     MissingRegions,
     SizeMismatch,
+    fault,
     first_ten,
-    located,
 )
 from gmbench.data.bio import Block
 from gmbench.data.images import image_size, open_image
-from gmbench.data.regions import RegionSource
-from gmbench.data.voc import VocObject, check_names, outside, read_voc
+from gmbench.data.regions import RegionSource, Size
+from gmbench.data.voc import VocObject, check_inside, check_name, read_voc
 
 
-# What reading a split gives: its examples and an account of everything odd about them.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadReport:
-    """Counts of one split; whatever a lenient policy let pass stands here.
+    """Counts of one split, including everything that a lenient policy let pass.
 
     Attributes:
         tweets: examples read, after dropping and limiting.
-        missing_images: image files that are not there.
-        masked_images: image files that are there but bad, and count as missing.
+        missing_images: absent image files.
+        masked_images: bad image files, treated as missing.
         size_mismatches: of these, the ones whose size is not the xml's.
-        dropped_files: xml files that could not be read.
+        dropped_files: unreadable xml files.
         dropped_objects: xml objects with a fault.
-        repeated_surfaces: groundable names that occur more than once in their tweet; each mention
-            gets all boxes of that name.
+        repeated_surfaces: groundable names that occur more than once in their example; each
+            mention gets all boxes of that name.
         stray_tags: entities that an I- without a fitting B- opened.
-        missing_regions: images on which the source of candidates has nothing.
-        masked_regions: images whose candidates are there but bad.
-        leaked_dropped: tweets left out because their text occurs in the training split.
-        problems: one line for each bad file or object, in the order of reading.
+        missing_regions: images for which the source of candidates has nothing.
+        masked_regions: images with bad candidates.
+        leaked_dropped: examples left out because their text occurs in the training split.
+        problems: one line per bad file or object, in the order of reading.
     """
 
     tweets: int = 0
@@ -65,7 +65,7 @@ class ReadReport:
 
     @property
     def bad_images(self) -> int:
-        """Images that no model can see: missing or masked."""
+        """Images without pixels: missing or masked."""
         return self.missing_images + self.masked_images
 
 
@@ -81,17 +81,14 @@ class Split:
         return len(self.examples)
 
 
-Size = tuple[int, int]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Policies:
-    """What to do about input that is missing or bad.
+    """What to do about missing or bad input.
 
     Attributes:
         missing_image: ``error``, or ``blank``: the example has no image.
-        bad_input: ``error``, or ``mask``: a bad image counts as missing, bad candidates too, a bad
-            xml object or file is dropped; all are counted.
+        bad_input: ``error``, or ``mask``: bad images and candidates are treated as missing, bad xml
+            objects and files dropped; all are counted.
         verify_images: decode every image now, not only its header.
     """
 
@@ -102,7 +99,7 @@ class Policies:
 
 @dataclass
 class _Tally:
-    """Counts and problems while a split is being read."""
+    """Counts and problems while a split is read."""
 
     counts: Counter[str] = field(default_factory=Counter)
     bad: list[str] = field(default_factory=list)
@@ -123,7 +120,7 @@ def assemble(
     regions: RegionSource | None,
     policies: Policies,
 ) -> tuple[tuple[Example, ...], ReadReport]:
-    """Examples in the order of ``blocks``, and the account of what was odd.
+    """Build the examples in the order of ``blocks``, and report what was odd.
 
     Raises:
         InputError: something is bad or missing that the policies do not forgive.
@@ -134,26 +131,26 @@ def assemble(
     examples: list[Example] = []
     for block in blocks:
         size: Size | None = None
-        objects: tuple[VocObject, ...] = ()
+        objects: list[VocObject] = []
         path = xml_dir / f"{block.id}.xml"
         if path.name in annotated:
             size, objects = _objects(path, block, tally)
-        image = image_dir / f"{block.id}.jpg"
-        if image.name in images:
-            seen, size = _look(image, size, tally, verify=policies.verify_images)
+        image: Path | None = None
+        if f"{block.id}.jpg" in images:
+            file = image_dir / f"{block.id}.jpg"
+            image, size = _look(file, size, tally, verify=policies.verify_images)
         else:
-            seen = None
-            tally.missing_images.append(block.id)
-        if size is not None:
-            objects = _inside(path, objects, size, tally)
+            tally.missing_images.append(f"{block.id}.jpg")
+        if size is not None:  # an xml without <size> could not tell
+            objects = _sound(objects, partial(check_inside, path, size=size), tally)
         examples.append(
             Example(
                 id=block.id,
                 words=block.words,
                 entities=_grounded(block, objects, tally),
-                image=seen,
+                image=image,
                 size=size,
-                candidates=_candidates(block.id, seen, size, regions, tally),
+                candidates=_candidates(block.id, image, size, regions, tally),
             )
         )
         tally.counts["stray_tags"] += block.stray
@@ -173,23 +170,38 @@ def _names(folder: Path) -> frozenset[str]:
     return frozenset(p.name for p in folder.iterdir()) if folder.is_dir() else frozenset()
 
 
-def _objects(path: Path, block: Block, tally: _Tally) -> tuple[Size | None, tuple[VocObject, ...]]:
-    """Size and sound objects of an xml file, faults noted."""
+def _objects(path: Path, block: Block, tally: _Tally) -> tuple[Size | None, list[VocObject]]:
+    """Size and sound objects of an xml file."""
     try:
         annotation = read_voc(path)
     except InputError as error:
         tally.note("dropped_files", error)
-        return None, ()
-    names = {block.surface(entity) for entity in block.entities}
-    for wrong in (*annotation.faults, *check_names(path, annotation.objects, names)):
+        return None, []
+    for wrong in annotation.faults:
         tally.note("dropped_objects", wrong)
-    return annotation.size, tuple(item for item in annotation.objects if item.name in names)
+    check = partial(check_name, path, names={block.surface(entity) for entity in block.entities})
+    return annotation.size, _sound(annotation.objects, check, tally)
+
+
+def _sound(
+    objects: Iterable[VocObject], check: Callable[[VocObject], None], tally: _Tally
+) -> list[VocObject]:
+    """The objects that pass a check; the others are noted."""
+    sound = []
+    for item in objects:
+        try:
+            check(item)
+        except InputError as error:
+            tally.note("dropped_objects", error)
+        else:
+            sound.append(item)
+    return sound
 
 
 def _look(
     path: Path, expected: Size | None, tally: _Tally, *, verify: bool
 ) -> tuple[Path | None, Size | None]:
-    """The image and its size; a bad one is noted and counts as missing."""
+    """The image and its size; a bad one is noted and treated as missing."""
     try:
         if verify:
             return path, open_image(path, expected).size
@@ -200,34 +212,18 @@ def _look(
         return None, expected
 
 
-def _inside(
-    path: Path, objects: tuple[VocObject, ...], size: Size, tally: _Tally
-) -> tuple[VocObject, ...]:
-    """The objects inside an image of ``size`` (an xml without ``<size>`` could not tell)."""
-    kept = []
-    for item in objects:
-        error = outside(path, item, size)
-        if error is None:
-            kept.append(item)
-        else:
-            tally.note("dropped_objects", error)
-    return tuple(kept)
-
-
-def _grounded(block: Block, objects: tuple[VocObject, ...], tally: _Tally) -> tuple[Entity, ...]:
+def _grounded(block: Block, objects: Sequence[VocObject], tally: _Tally) -> tuple[Entity, ...]:
     """The block's entities with the boxes of their names: every mention of a name gets them all."""
     boxes: dict[str, tuple[Box, ...]] = {}
     for item in objects:
         boxes[item.name] = (*boxes.get(item.name, ()), item.box)
     mentions = Counter(block.surface(entity) for entity in block.entities)
     tally.counts["repeated_surfaces"] += sum(mentions[name] > 1 for name in boxes)
-    return tuple(
-        Entity(e.start, e.end, e.type, boxes.get(block.surface(e), ())) for e in block.entities
-    )
+    return tuple(replace(e, boxes=boxes.get(block.surface(e), ())) for e in block.entities)
 
 
 def _candidates(
-    tweet: str,
+    id_: str,
     image: Path | None,
     size: Size | None,
     regions: RegionSource | None,
@@ -236,7 +232,7 @@ def _candidates(
     if regions is None or image is None:
         return None
     try:
-        return regions(id=tweet, image=image, size=size)
+        return regions(id=id_, image=image, size=size)
     except MissingRegions as error:
         tally.missing_regions.append(str(error))
     except InputError as error:
@@ -248,18 +244,15 @@ def _forgive(tally: _Tally, policies: Policies, *, split: str, total: int, image
     """Raise what the policies do not forgive: bad files first, then what is missing."""
     if tally.bad and policies.bad_input == "error":
         more = len(tally.bad) - 1
-        advice = "data.bad_input=mask leaves bad input out and counts it"
         rest = f" (and {more} more, see gmbench.prepare)" if more else ""
+        advice = "data.bad_input=mask leaves bad input out and counts it"
         raise InputError(f"{tally.bad[0]}{rest}; {advice}")
-    missing = tally.missing_images
-    if missing and policies.missing_image == "error":
-        raise InputError(
-            located(
-                image_dir,
-                f"{len(missing):,} of {total:,} images of split {split!r} are missing "
-                f"({first_ten(f'{name}.jpg' for name in missing)})",
-                f"{IMAGE_ORIGIN}; or set data.missing_image=blank to go without",
-            )
+    if tally.missing_images and policies.missing_image == "error":
+        raise fault(
+            image_dir,
+            f"{len(tally.missing_images):,} of {total:,} images of split {split!r} are missing "
+            f"({first_ten(tally.missing_images)})",
+            f"{IMAGE_ORIGIN}; or set data.missing_image=blank to go without",
         )
     if tally.missing_regions and policies.bad_input == "error":
         count = len(tally.missing_regions)

@@ -5,7 +5,7 @@ costs time or memory. Coordinates are kept as they stand: 1-based integer pixels
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,12 @@ class VocObject:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What an xml file says.
+    """Content of an xml file.
 
     Attributes:
-        size: ``(width, height)`` of ``<size>``, or None where it is absent.
-        objects: those without fault, in the file's order.
-        faults: one error for each object that had to be left out.
+        size: ``(width, height)`` of ``<size>``, or None if it is absent.
+        objects: those without a fault, in the file's order.
+        faults: one error per object that had to be left out.
     """
 
     size: tuple[int, int] | None
@@ -49,7 +49,7 @@ class Annotation:
 
 
 def read_voc(path: Path) -> Annotation:
-    """Read one file; objects with a fault are left out and their errors handed back.
+    """Read one file; objects with a fault are left out and their errors returned.
 
     Raises:
         InputError: the file as a whole cannot be read: empty, cut, too large, with a document type,
@@ -67,109 +67,80 @@ def read_voc(path: Path) -> Annotation:
     except OSError as error:
         raise fault(path, f"cannot be read ({error.strerror})") from None
     except (DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden):
-        raise fault(
-            path, "has a document type or entity", "remove it: none is allowed", line=handler.line
-        ) from None
+        what = "has a document type or entity"
+        raise fault(path, what, "remove it: none is allowed", line=handler.line) from None
     except SAXParseException as error:
-        raise fault(
-            path,
-            f"not well-formed ({error.getMessage()})",
-            "the file is cut or damaged: fetch it again",
-            line=error.getLineNumber(),
-        ) from None
+        what = f"not well-formed ({error.getMessage()})"
+        todo = "the file is cut or damaged: fetch it again"
+        raise fault(path, what, todo, line=error.getLineNumber()) from None
+    except InputError:
+        raise
     except (SAXException, LookupError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise fault(path, f"not xml ({error})", "fetch the file again") from None
     if handler.root != "annotation":
         raise fault(path, f"opens with <{handler.root}>", "expected <annotation>", line=1)
     return _annotation(path, handler)
 
 
-def check_names(
-    path: Path, objects: Iterable[VocObject], names: Collection[str]
-) -> list[InputError]:
-    """One error for each object whose name is none of ``names``, the tweet's entities."""
-    return [
-        fault(
+def check_name(path: Path, item: VocObject, names: Collection[str]) -> None:
+    """Raise an InputError unless the object's name is one of ``names``, the text's entities."""
+    if item.name not in names:
+        raise fault(
             path,
             f"the text has no entity named {item.name!r} (the entity's words joined by one space)"
             f"{did_you_mean(item.name, names)}",
             line=item.line,
         )
-        for item in objects
-        if item.name not in names
-    ]
 
 
-def outside(path: Path, item: VocObject, size: tuple[int, int]) -> InputError | None:
-    """The error of a box that leaves an image of ``size``; touching its border is inside."""
+def check_inside(path: Path, item: VocObject, size: tuple[int, int]) -> None:
+    """Raise an InputError if a box leaves an image of ``size``; touching its border is inside."""
     x1, y1, x2, y2 = item.box
-    if x1 >= 0 and y1 >= 0 and x2 <= size[0] and y2 <= size[1]:
-        return None
-    return fault(
-        path,
-        f"box {_show(item.box)} of {item.name!r} leaves the image of {size[0]}x{size[1]}",
-        "correct the box or <size>",
-        line=item.line,
-    )
+    if x1 < 0 or y1 < 0 or x2 > size[0] or y2 > size[1]:
+        what = f"box {_show(item.box)} of {item.name!r} leaves the image of {size[0]}x{size[1]}"
+        raise fault(path, what, "correct the box or <size>", line=item.line)
 
 
 def _annotation(path: Path, handler: "_Collector") -> Annotation:
     faults: list[InputError] = []
-    size = _size(path, handler, faults)
-    objects: list[VocObject] = []
-    seen: set[tuple[str, Box]] = set()
+    size: tuple[int, int] | None = None
+    width, height = (handler.size.get(name, "").strip() for name in ("width", "height"))
+    if all(INTEGER.fullmatch(side) and int(side) > 0 for side in (width, height)):
+        size = int(width), int(height)
+    elif width or height:
+        faults.append(fault(path, f"<size> is {width!r} x {height!r}", "two whole numbers > 0"))
+    objects: dict[tuple[str, Box], VocObject] = {}
     for raw in handler.objects:
-        made = _object(path, raw)
-        if isinstance(made, VocObject):
-            wrong = outside(path, made, size) if size else None
-            if (made.name, made.box) in seen:
-                wrong = fault(
-                    path,
-                    f"{made.name!r} has the box {_show(made.box)} twice",
-                    "remove one",
-                    line=made.line,
-                )
-            seen.add((made.name, made.box))
-            made = wrong or made
-        if isinstance(made, VocObject):
-            objects.append(made)
+        try:
+            item = _object(path, raw)
+            if size is not None:
+                check_inside(path, item, size)
+            if (item.name, item.box) in objects:
+                what = f"{item.name!r} has the box {_show(item.box)} twice"
+                raise fault(path, what, "remove one", line=item.line)
+        except InputError as error:
+            faults.append(error)
         else:
-            faults.append(made)
-    return Annotation(size=size, objects=tuple(objects), faults=tuple(faults))
+            objects[item.name, item.box] = item
+    return Annotation(size=size, objects=tuple(objects.values()), faults=tuple(faults))
 
 
-def _size(path: Path, handler: "_Collector", faults: list[InputError]) -> tuple[int, int] | None:
-    sides = [handler.size.get(name, "").strip() for name in ("width", "height")]
-    if not any(sides):
-        return None
-    if all(INTEGER.fullmatch(side) and int(side) > 0 for side in sides):
-        return int(sides[0]), int(sides[1])
-    faults.append(fault(path, f"<size> is {sides[0]!r} x {sides[1]!r}", "two whole numbers > 0"))
-    return None
-
-
-def _object(path: Path, raw: "_Raw") -> VocObject | InputError:
-    """The object, or what is wrong with it."""
-
+def _object(path: Path, raw: "_Raw") -> VocObject:
     def wrong(what: str, todo: str) -> InputError:
         return fault(path, f"object {raw.name!r} {what}", todo, line=raw.line)
 
     if not raw.name:
-        return wrong("has no <name>", "name the entity it shows")
+        raise wrong("has no <name>", "name the entity it shows")
     if raw.bndboxes != 1:
-        return wrong(f"has {raw.bndboxes} <bndbox>", "give it one")
+        raise wrong(f"has {raw.bndboxes} <bndbox>", "give it one")
     texts = {side: raw.sides.get(side, "").strip() for side in SIDES}
     for side, text in texts.items():
         if not INTEGER.fullmatch(text):
-            return wrong(f"has <{side}> {text!r}", "boxes are whole pixels")
+            raise wrong(f"has <{side}> {text!r}", "boxes are whole pixels")
     x1, y1, x2, y2 = (float(texts[side]) for side in SIDES)
     if x2 <= x1 or y2 <= y1:
-        return wrong(
-            f"has no area: xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}",
-            "xmin < xmax and ymin < ymax",
-        )
+        what = f"has no area: xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}"
+        raise wrong(what, "xmin < xmax and ymin < ymax")
     return VocObject(name=raw.name, box=(x1, y1, x2, y2), line=raw.line)
 
 
@@ -201,7 +172,7 @@ class _Collector(ContentHandler):
 
     @property
     def line(self) -> int | None:
-        """Where the parser stands."""
+        """Line that the parser has reached."""
         return None if self._locator is None else self._locator.getLineNumber()
 
     def setDocumentLocator(self, locator: Any) -> None:

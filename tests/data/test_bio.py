@@ -75,7 +75,7 @@ def test_any_column_of_tags(tmp_path):
 @pytest.mark.parametrize(
     ("data", "line", "parts"),
     [
-        ("IMGID:1\nAda\tB-PRE\n", 2, ["'B-PRE'", "'B-PER'"]),
+        ("IMGID:1\nAda\tB-PRE\n", 2, ["'B-PRE'", "did you mean B-PER?"]),
         ("IMGID:1\nAda\tPER\n", 2, ["unknown tag 'PER'", "PER"]),
         ("IMGID:1\nAda\tB-\n", 2, ["unknown tag 'B-'"]),
         ("IMGID:1\nAda\t\n", 2, ["unknown tag ''"]),
