@@ -167,7 +167,7 @@ CHECKED = (
     ),
     Checked(
         r"python -m gmbench\.run --config-dir my_conf model=wordwise",
-        "minutes: tests/docs/test_own_model.py runs it small",
+        "minutes: tests/docs/test_examples.py runs it small",
         is_a_pattern,
     ),
     Checked(r".* model=mine\b.*", "any model of the reader's; model=wordwise is run", is_a_pattern),

@@ -18,7 +18,7 @@ from gmbench.lifecycle.build import Encoders, build_model
 from gmbench.nn.text import TextEncoder, tiny_text_architecture, tiny_tokenizer
 from gmbench.nn.vision import VisionEncoder, from_timm, tiny_vision_architecture
 from gmbench.objective.losses import SetLoss
-from gmbench.training.optimizer import OptimSettings, build_optimizer
+from gmbench.training.optimizer import build_optimizer
 from tests.tensor_builders import make_batch, make_targets
 
 TYPES = {"PER": "Person", "LOC": "Location", "ORG": "Organization", "OTHER": "Others"}
@@ -126,18 +126,10 @@ class Bench:
 
 
 def configuration(model: str, size: Size, overrides: Sequence[str] = ()) -> Settings:
-    """The configuration of a model with this size's queries, where it has a number of them."""
-    queries = _queries(parse(compose([f"model={model}"])).model.network, "model.network")
-    sized = [f"{key}={size.queries}" for key in queries]
+    """The settings of a model with this size's queries, where it has a number of them."""
+    network = compose([f"model={model}"]).model.network
+    sized = [f"model.network.num_queries={size.queries}"] if "num_queries" in network else []
     return parse(compose([f"model={model}", *sized, *overrides]))
-
-
-def _queries(node: object, path: str) -> list[str]:
-    """Paths of every ``num_queries`` below a node."""
-    if not isinstance(node, dict):
-        return []
-    below = [found for key in node for found in _queries(node[key], f"{path}.{key}")]
-    return [*below, *([f"{path}.num_queries"] if "num_queries" in node else [])]
 
 
 def build(settings: Settings, size: Size) -> Bench:
@@ -155,7 +147,7 @@ def build(settings: Settings, size: Size) -> Bench:
     )
     model = build_model(settings.model.network, encoders, TYPES).train()
     learns = frozenset(name for name, p in model.named_parameters() if p.requires_grad)
-    optim = OptimSettings(**settings.optim.model_dump())
+    reads = settings.model.inputs
     return Bench(
         model=model,
         loss=construct(settings.model.loss, matcher=construct(settings.model.matcher)),
@@ -163,7 +155,7 @@ def build(settings: Settings, size: Size) -> Bench:
         clip=optim.clip,
         batch=batch_of(
             size,
-            features=vision.width if "regions" in settings.model.inputs else None,
-            pixels="pixels" in settings.model.inputs,
+            features=vision.width if "regions" in reads else None,
+            pixels="pixels" in reads,
         ),
     )
