@@ -16,11 +16,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
-from gmbench.core.command_line import CommandLine, console
+from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.entities import Box, Example, Prediction
-from gmbench.core.errors import InputError
 from gmbench.core.records import to_plain
 from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS, DataSource
@@ -40,29 +39,27 @@ from gmbench.reporting.tables import (
     task_table,
     type_score_table,
 )
+from gmbench.scoring.counting import TASKS
 from gmbench.scoring.files import read_candidates, read_cases, read_gold, read_predictions
+from gmbench.scoring.fine_types import (
+    COARSE,
+    FINE,
+    PARENTS,
+    with_coarse_gold,
+    with_coarse_types,
+)
 from gmbench.scoring.importers.common import Imported
 from gmbench.scoring.importers.conll import read_conll
 from gmbench.scoring.importers.index import read_index
 from gmbench.scoring.importers.llm import read_llm
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 from gmbench.scoring.intervals import RESAMPLES, FigureIntervals, intervals
-from gmbench.scoring.protocols import (
-    COARSE,
-    FINE,
-    PARENTS,
-    PROTOCOLS,
-    Document,
-    Scored,
-    score,
-    with_coarse_gold,
-    with_coarse_types,
-)
+from gmbench.scoring.protocols import PROTOCOLS, Document, Scored, score
 from gmbench.scoring.strata import Name, Strata, names_of, strata
 
-# What `gmbench.score` reads: gold from a file or a data folder, predictions in any format.
 Types = Literal["coarse", "fine"]
 Candidates = Mapping[str, tuple[Box, ...]]
+Intervals = dict[str, FigureIntervals]
 
 READERS: dict[str, Callable[[Path, Sequence[Example]], Imported]] = {
     "surface": read_surface,
@@ -72,11 +69,110 @@ READERS: dict[str, Callable[[Path, Sequence[Example]], Imported]] = {
     "llm": read_llm,
 }
 FORMATS = ("gmbench", "index", *READERS)
-MOST_CANDIDATES = 100
+MAX_CANDIDATES = 100
+MAX_NOTES = 10
+
+MODES = {
+    "cases": {"cases", "corpus", "json", "protocol", "iou", "types"},
+    "verify": {"verify", "gold_root"},
+    "compare": {"compare", "json", "resamples", "seed"},
+}
+"""The options that each mode other than scoring files accepts; any other is an error."""
 
 
-class UsageError(ValueError):
-    """The command line does not make sense; one line says why."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb.
+
+    Args:
+        arguments: the command line's by default.
+    """
+    options = _options(arguments)
+
+    def work() -> int:
+        if options.verify is not None:
+            return verify_run(options)
+        if options.compare is not None:
+            compare_two_runs(options)
+        elif options.cases is not None:
+            score_cases(options)
+        else:
+            score_files(options)
+        return 0
+
+    return exit_code(work)
+
+
+def _parser() -> ArgumentParser:
+    parser = CommandLine("python -m gmbench.score", __doc__)
+    add = parser.add_argument
+    add("files", nargs="*", type=Path, metavar="GOLD PRED", help="JSON lines, one tweet per line")
+    add("--json", action="store_true", help="print JSON instead of tables")
+    add("--protocol", choices=PROTOCOLS, default="strict", help="whose counting rules")
+    add("--iou", type=float, default=0.5, metavar="X", help="least IoU under strict (0.5)")
+    add("--types", choices=("coarse", "fine"), help="fold fine types into their parents, or not")
+    add(
+        "--resamples",
+        type=_whole_number,
+        metavar="N",
+        help=f"of the intervals ({RESAMPLES}; with --json 0 = no intervals)",
+    )
+    add("--seed", type=_whole_number, default=0, metavar="N", help="of the resamples (0)")
+    add("--train", type=Path, metavar="GOLD", help="training gold: seen and unseen names")
+    add = parser.add_argument_group(
+        "gold from a folder in the layout of Twitter-GMNER"
+    ).add_argument
+    add("--gold-root", type=Path, metavar="DIR", help="then PRED is the only file")
+    add("--split", choices=SPLITS, default="test", help="(test)")
+    add("--text-dir", metavar="NAME", help="(txt, or txt_fine for --types fine)")
+    add = parser.add_argument_group("predictions of other systems").add_argument
+    add("--from", dest="written", choices=FORMATS, default="gmbench", help="how PRED is written")
+    add("--candidates", type=Path, metavar="PATH", help="ranked regions: JSON lines or VinVL's npz")
+    add("--none", type=_whole_number, default=0, metavar="N", help="the index that means none (0)")
+    instead = parser.add_argument_group("instead of two files")
+    add = instead.add_mutually_exclusive_group().add_argument
+    add("--cases", type=Path, metavar="FILE", help="lines that hold gold and pred")
+    add("--verify", type=Path, metavar="RUN", help="count a run's figures again")
+    add("--compare", type=Path, nargs=2, metavar="RUN", help="two runs, paired tests")
+    instead.add_argument("--corpus", action="store_true", help="add all cases up")
+    return parser
+
+
+def _options(arguments: Sequence[str] | None) -> Namespace:
+    """The options; a combination that makes no sense ends the process with one line."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    mode = next((name for name in MODES if getattr(options, name)), None)
+    given = {name for name, value in vars(options).items() if value != parser.get_default(name)}
+    given.discard("files")
+    if options.files and mode:
+        parser.error(f"--{mode} takes no other file, got {options.files[0]}")
+    if mode:
+        stray, reason = given - MODES[mode], f"does not belong to --{mode}"
+    elif options.gold_root:
+        stray, reason = given & {"corpus", "train"}, "does not belong to --gold-root"
+    else:
+        stray = given & {"corpus", "split", "text_dir"}
+        reason = "belongs to --cases" if "corpus" in stray else "belongs to --gold-root"
+    if stray:
+        name = {"written": "from"}.get(min(stray), min(stray).replace("_", "-"))
+        parser.error(f"--{name} {reason}")
+    if not 0.0 < options.iou <= 1.0 or (options.protocol != "strict" and options.iou != 0.5):
+        parser.error("--iou must lie in (0, 1], and be 0.5 under another protocol")
+    if options.written == "index" and options.candidates is None:
+        parser.error("--from index names candidate regions: give them by --candidates")
+    if mode == "compare" and options.resamples == 0:
+        parser.error("--compare needs --resamples of at least 1")
+    wanted = ("PRED",) if options.gold_root else ("GOLD", "PRED")
+    if not mode and len(options.files) != len(wanted):
+        parser.error(f"expected {' and '.join(wanted)}, got {len(options.files)} files")
+    return options
+
+
+def _whole_number(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
 
 
 @dataclass(frozen=True)
@@ -84,7 +180,7 @@ class Gold:
     """What predictions are compared with.
 
     Attributes:
-        examples: of the split.
+        examples: the split.
         train_names: words of every training entity; None = not known.
     """
 
@@ -92,18 +188,8 @@ class Gold:
     train_names: Collection[Name] | None = None
 
 
-def gold_of_files(path: Path, train: Path | None) -> Gold:
-    """Gold from JSON lines, with the training split's if it is given.
-
-    Raises:
-        InputError: a malformed line.
-        OSError: a file cannot be read.
-    """
-    return Gold(read_gold(path), None if train is None else names_of(read_gold(train)))
-
-
 def gold_of_folder(root: Path, split: str, text_dir: str | None, types: Types | None) -> Gold:
-    """Gold from a folder in the layout of Twitter-GMNER; its pictures are not needed.
+    """Gold from a folder in the layout of Twitter-GMNER; its images are not needed.
 
     Args:
         root: holds the text folder and ``xml``.
@@ -126,173 +212,47 @@ def gold_of_folder(root: Path, split: str, text_dir: str | None, types: Types | 
         missing_image="blank",
     )
     examples = source.read(split).examples
-    train = source.texts / "train.txt"
-    names = None
-    if train.is_file():
-        blocks = source.blocks("train")
-        names = frozenset(b.words[e.start : e.end + 1] for b in blocks for e in b.entities)
-    return Gold(examples, names)
+    if not (source.texts / "train.txt").is_file():
+        return Gold(examples)
+    blocks = source.blocks("train")
+    return Gold(
+        examples,
+        frozenset(b.words[e.start : e.end + 1] for b in blocks for e in b.entities),
+    )
 
 
 def candidates_of(path: Path, gold: Sequence[Example]) -> Candidates:
     """Ranked candidate boxes from JSON lines, or from a folder of VinVL's ``<id>.jpg.npz``.
 
     Raises:
-        InputError: a malformed line, or an id that is missing, unknown or there twice.
-        InputError: a file of the folder is missing or damaged.
+        InputError: a malformed line; an id that is missing, unknown or there twice; a file of the
+            folder that is missing or damaged.
         OSError: the file cannot be read.
     """
     if not path.is_dir():
         return read_candidates(path, gold)
-    source = VinVL(folder=path, k=MOST_CANDIDATES)
-    found: dict[str, tuple[Box, ...]] = {}
+    source = VinVL(folder=path, k=MAX_CANDIDATES)
+    candidates: dict[str, tuple[Box, ...]] = {}
     for example in gold:
         regions = source(id=example.id, image=None, size=example.size)
         rows = [] if regions is None else regions.boxes.tolist()
-        found[example.id] = tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in rows)
-    return found
+        candidates[example.id] = tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in rows)
+    return candidates
 
 
-def predictions_of(
-    path: Path, gold: Sequence[Example], written: str, candidates: Candidates | None, none: int
-) -> Imported:
-    """Predictions in one of ``FORMATS``.
-
-    Args:
-        path: the file.
-        gold: the examples that need predictions.
-        written: the format.
-        candidates: asked for by ``index``.
-        none: the index that means *none* in ``index``.
-
-    Raises:
-        UsageError: ``index`` without candidates.
-        InputError: the file has a fault.
-        OSError: it cannot be read.
-    """
-    if written == "gmbench":
-        return Imported(read_predictions(path, gold))
-    if written != "index":
-        return READERS[written](path, gold)
-    if candidates is None:
-        raise UsageError("--from index names candidate regions: give them by --candidates")
-    return read_index(path, gold, candidates, none)
-
-
-def in_coarse_types(
-    gold: Gold, predictions: Mapping[str, tuple[Prediction, ...]]
-) -> tuple[Gold, dict[str, tuple[Prediction, ...]]]:
-    """Both with parents in place of fine types."""
-    examples = tuple(replace(e, entities=with_coarse_gold(e.entities)) for e in gold.examples)
-    folded = {id_: with_coarse_types(found) for id_, found in predictions.items()}
-    return replace(gold, examples=examples), folded
-
-
-# The command line of `gmbench.score`.
-BELONGS = {
-    "cases": {"cases", "corpus", "json", "protocol", "iou", "types"},
-    "verify": {"verify", "gold_root"},
-    "compare": {"compare", "json", "resamples", "seed"},
-}
-"""What each of the other modes knows; anything else given with it is an error, never ignored."""
-
-
-def options(description: str | None, arguments: Sequence[str] | None) -> Namespace:
-    """What was asked for.
-
-    Raises:
-        UsageError: it does not make sense.
-    """
-    parser = _parser(description)
-    args = parser.parse_args(arguments)
-    mode = next((name for name in BELONGS if getattr(args, name)), None)
-    given = {name for name, value in vars(args).items() if value != parser.get_default(name)}
-    given.discard("files")
-    if args.files and mode:
-        raise UsageError(f"--{mode} takes no other file, got {args.files[0]}")
-    if mode:
-        stray = given - BELONGS[mode]
-        reason = f"does not belong to --{mode}"
-    elif args.gold_root:
-        stray, reason = given & {"corpus", "train"}, "does not belong to --gold-root"
+def score_files(options: Namespace) -> None:
+    """Score one file of predictions and print the scores."""
+    if options.gold_root:
+        gold = gold_of_folder(options.gold_root, options.split, options.text_dir, options.types)
     else:
-        stray = given & {"corpus", "split", "text_dir"}
-        reason = "belongs to --cases" if "corpus" in stray else "belongs to --gold-root"
-    if stray:
-        name = {"written": "from"}.get(min(stray), min(stray).replace("_", "-"))
-        raise UsageError(f"--{name} {reason}")
-    if not 0.0 < args.iou <= 1.0 or (args.protocol != "strict" and args.iou != 0.5):
-        raise UsageError("--iou must lie in (0, 1], and be 0.5 under another protocol")
-    return args
-
-
-class _Parser(CommandLine):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(self.explained(message))
-
-
-def _parser(description: str | None) -> ArgumentParser:
-    parser = _Parser("python -m gmbench.score", description)
-    add = parser.add_argument
-    add("files", nargs="*", type=Path, metavar="GOLD PRED", help="JSON lines, one tweet a line")
-    add("--json", action="store_true", help="print JSON instead of tables")
-    add("--protocol", choices=PROTOCOLS, default="strict", help="whose counting rules")
-    add("--iou", type=float, default=0.5, metavar="X", help="least IoU under strict (0.5)")
-    add("--types", choices=("coarse", "fine"), help="fold fine types into their parents, or not")
-    add(
-        "--resamples",
-        type=whole_number,
-        metavar="N",
-        help=f"of the intervals ({RESAMPLES}; with --json 0 = no intervals)",
-    )
-    add("--seed", type=whole_number, default=0, metavar="N", help="of the resamples (0)")
-    add("--train", type=Path, metavar="GOLD", help="training gold: seen and unseen names")
-    folder = parser.add_argument_group("gold from a folder in the layout of Twitter-GMNER")
-    folder.add_argument("--gold-root", type=Path, metavar="DIR", help="then PRED is the only file")
-    folder.add_argument("--split", choices=SPLITS, default="test", help="(test)")
-    folder.add_argument("--text-dir", metavar="NAME", help="(txt, or txt_fine for --types fine)")
-    other = parser.add_argument_group("predictions of other systems")
-    add = other.add_argument
-    add("--from", dest="written", choices=FORMATS, default="gmbench", help="how PRED is written")
-    add("--candidates", type=Path, metavar="PATH", help="ranked regions: JSON lines or VinVL's npz")
-    add("--none", type=whole_number, default=0, metavar="N", help="the index that means none (0)")
-    instead = parser.add_argument_group("instead of two files")
-    mode = instead.add_mutually_exclusive_group()
-    mode.add_argument("--cases", type=Path, metavar="FILE", help="lines that hold gold and pred")
-    mode.add_argument("--verify", type=Path, metavar="RUN", help="count a run's figures again")
-    mode.add_argument("--compare", type=Path, nargs=2, metavar="RUN", help="two runs, paired tests")
-    instead.add_argument("--corpus", action="store_true", help="add all cases up")
-    return parser
-
-
-def whole_number(text: str) -> int:
-    """A whole number from 0, from the command line."""
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
-
-
-NOTES_SHOWN = 10
-Intervals = dict[str, FigureIntervals]
-
-
-def score_files(args: Namespace) -> None:
-    """Score one file of predictions and print what was found."""
-    wanted = ("PRED",) if args.gold_root else ("GOLD", "PRED")
-    if len(args.files) != len(wanted):
-        raise UsageError(f"expected {' and '.join(wanted)}, got {len(args.files)} files")
-    if args.gold_root:
-        gold = gold_of_folder(args.gold_root, args.split, args.text_dir, args.types)
-    else:
-        gold = gold_of_files(args.files[0], args.train)
-    candidates = None if args.candidates is None else candidates_of(args.candidates, gold.examples)
-    path = args.files[-1]
-    imported = predictions_of(path, gold.examples, args.written, candidates, args.none)
-    _print_notes(imported.notes)
-    predictions = imported.predictions
-    if args.types == "coarse":
-        gold, predictions = in_coarse_types(gold, predictions)
+        train = None if options.train is None else names_of(read_gold(options.train))
+        gold = Gold(read_gold(options.files[0]), train)
+    examples, path = gold.examples, options.files[-1]
+    candidates = None if options.candidates is None else candidates_of(options.candidates, examples)
+    predictions = _predictions(options, examples, candidates)
+    if options.types == "coarse":
+        examples = tuple(replace(e, entities=with_coarse_gold(e.entities)) for e in examples)
+        predictions = {id_: with_coarse_types(guesses) for id_, guesses in predictions.items()}
     documents = {
         example.id: Document(
             example.entities,
@@ -300,138 +260,115 @@ def score_files(args: Namespace) -> None:
             example.words,
             None if candidates is None else candidates[example.id],
         )
-        for example in gold.examples
+        for example in examples
     }
-    scored = score(documents, args.protocol, args.iou)
+    scored = score(documents, options.protocol, options.iou)
     splits = None
     if scored.protocol == "strict":
-        pairs = [(example, predictions[example.id]) for example in gold.examples]
-        splits = strata(pairs, train_names=gold.train_names, iou_threshold=args.iou)
-    resamples = args.resamples
+        pairs = [(example, predictions[example.id]) for example in examples]
+        splits = strata(pairs, train_names=gold.train_names, iou_threshold=options.iou)
+    resamples = options.resamples
     if resamples is None:
-        resamples = 0 if args.json else RESAMPLES
-    found = _intervals(scored, resamples, args.seed)
-    if not args.json:
-        _print_tables(scored, str(path), found, resamples, splits)
+        resamples = 0 if options.json else RESAMPLES
+    ranges = _intervals(scored, resamples, options.seed)
+    if not options.json:
+        _print_tables(scored, str(path), ranges, resamples, splits)
         return
     plain = corpus_object(scored)
-    plain["types"] = args.types or "as written"
-    if found is not None:
-        plain["intervals"] = interval_object(found, resamples, args.seed)
+    plain["types"] = options.types or "as written"
+    if ranges is not None:
+        plain["intervals"] = interval_object(ranges, resamples, options.seed)
     if splits is not None:
         plain["strata"] = strata_object(splits)
-    print(_dump(plain))
+    _print_json(plain)
 
 
-def score_cases(args: Namespace) -> None:
+def _predictions(
+    options: Namespace, gold: Sequence[Example], candidates: Candidates | None
+) -> Mapping[str, tuple[Prediction, ...]]:
+    """The predictions, in one of ``FORMATS``; notes of the importer go to standard error."""
+    path = options.files[-1]
+    if options.written == "gmbench":
+        return read_predictions(path, gold)
+    if options.written == "index":
+        imported = read_index(path, gold, candidates or {}, options.none)
+    else:
+        imported = READERS[options.written](path, gold)
+    for note in imported.notes[:MAX_NOTES]:
+        print(f"note: {note}", file=sys.stderr)
+    if len(imported.notes) > MAX_NOTES:
+        print(f"note: ... and {len(imported.notes) - MAX_NOTES} more", file=sys.stderr)
+    return imported.predictions
+
+
+def score_cases(options: Namespace) -> None:
     """Score lines that hold their own gold, case by case or as one corpus."""
-    cases = read_cases(args.cases)
-    if args.types == "coarse":
+    cases = read_cases(options.cases)
+    if options.types == "coarse":
         cases = {id_: document.in_coarse_types() for id_, document in cases.items()}
-    scored = score(cases, args.protocol, args.iou)
-    if args.corpus:
-        if args.json:
-            print(_dump(corpus_object(scored)))
-        else:
-            _print_tables(scored, str(args.cases), None, 0, None)
-        return
-    counted = dict(zip(scored.ids, scored.rows, strict=True))
-    for id_ in cases:
-        micro = counted[id_].micro
-        if args.json:
-            print(_dump(case_object(id_, micro)))
-            continue
-        parts = (("GMNER", micro.gmner), ("MNER", micro.mner), ("EEG", micro.eeg))
-        print(id_, *(f"{task} {c.tp}/{c.pred}/{c.gold}" for task, c in parts), sep="  ")
-    if not args.json:
-        print(f"{len(cases)} cases, tp/pred/gold. {scored.rule}.")
+    scored = score(cases, options.protocol, options.iou)
+    if options.corpus and options.json:
+        _print_json(corpus_object(scored))
+    elif options.corpus:
+        _print_tables(scored, str(options.cases), None, 0, None)
+    else:
+        counted = dict(zip(scored.ids, scored.rows, strict=True))
+        for id_ in cases:
+            micro = counted[id_].micro
+            if options.json:
+                _print_json(case_object(id_, micro))
+                continue
+            counts = [(task, getattr(micro, task)) for task in TASKS]
+            print(
+                id_, *(f"{task.upper()} {c.tp}/{c.pred}/{c.gold}" for task, c in counts), sep="  "
+            )
+        if not options.json:
+            print(f"{len(cases)} cases, tp/pred/gold. {scored.rule}.")
 
 
-def verify_run(args: Namespace) -> int:
-    """Score a run's predictions again; 0 where every stored figure stands."""
+def verify_run(options: Namespace) -> int:
+    """Score a run's predictions again; 0 if every stored figure is confirmed."""
     from gmbench.lifecycle.verify import verify  # it reads the run's configuration
 
-    wrong = verify(args.verify, args.gold_root)
+    wrong = verify(options.verify, options.gold_root)
     for line in wrong:
         print(line, file=sys.stderr)
     if not wrong:
-        print(f"{args.verify}: every stored figure stands")
+        print(f"{options.verify}: every stored figure stands")
     return 2 if wrong else 0
 
 
-def compare_two_runs(args: Namespace) -> None:
-    """Lay one run beside another on the same tweets: intervals of the difference, and tests."""
-    first, second = map(read_scored_run, args.compare)
-    resamples = RESAMPLES if args.resamples is None else args.resamples
-    if not resamples:
-        raise UsageError("--compare needs --resamples of at least 1")
-    found = compare_runs(first, second, resamples=resamples, seed=args.seed)
-    if args.json:
-        print(_dump({"first": first.name, "second": second.name, **to_plain(found)}))
+def compare_two_runs(options: Namespace) -> None:
+    """Compare two runs on the same tweets: intervals of the difference, and tests."""
+    first, second = map(read_scored_run, options.compare)
+    resamples = RESAMPLES if options.resamples is None else options.resamples
+    comparison = compare_runs(first, second, resamples=resamples, seed=options.seed)
+    if options.json:
+        _print_json({"first": first.name, "second": second.name, **to_plain(comparison)})
         return
-    console().print(comparison_table(found, first.name, second.name, rule_of(first.result)))
+    console().print(comparison_table(comparison, first.name, second.name, rule_of(first.result)))
 
 
 def _intervals(scored: Scored, resamples: int, seed: int) -> Intervals | None:
     if not resamples:
         return None
     table = scored.table()
-    tasks = (table.gmner, table.mner, table.eeg)
-    found = intervals(*tasks, resamples=resamples, seed=seed)
-    return dict(zip(("gmner", "mner", "eeg"), found, strict=True))
+    ranges = intervals(*(getattr(table, task) for task in TASKS), resamples=resamples, seed=seed)
+    return dict(zip(TASKS, ranges, strict=True))
 
 
 def _print_tables(
-    scored: Scored,
-    title: str,
-    found: Intervals | None,
-    resamples: int,
-    splits: Strata | None,
+    scored: Scored, title: str, ranges: Intervals | None, resamples: int, splits: Strata | None
 ) -> None:
     screen = console()
-    screen.print(task_table(scored, title, found, resamples))
+    screen.print(task_table(scored, title, ranges, resamples))
     screen.print(type_score_table(scored))
     if splits is not None:
         screen.print(strata_table(scored, splits))
 
 
-def _print_notes(notes: Sequence[str]) -> None:
-    for note in notes[:NOTES_SHOWN]:
-        print(f"note: {note}", file=sys.stderr)
-    if len(notes) > NOTES_SHOWN:
-        print(f"note: ... and {len(notes) - NOTES_SHOWN} more", file=sys.stderr)
-
-
-def _dump(plain: Plain) -> str:
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the verb.
-
-    Args:
-        arguments: the command line's by default.
-    """
-    try:
-        args = options(__doc__, arguments)
-        if args.verify is not None:
-            return verify_run(args)
-        if args.compare is not None:
-            compare_two_runs(args)
-        elif args.cases is not None:
-            score_cases(args)
-        else:
-            score_files(args)
-    except UsageError as error:
-        print(f"gmbench.score: {error} (--help shows how)", file=sys.stderr)
-        return 2
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
-        return 2
-    return 0
+def _print_json(plain: Plain) -> None:
+    print(json.dumps(plain, ensure_ascii=False, allow_nan=False))
 
 
 if __name__ == "__main__":

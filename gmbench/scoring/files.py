@@ -22,7 +22,7 @@ content gives equal bytes.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,18 +115,29 @@ def lines_for(path: Path, gold: Sequence[Example]) -> Iterator[tuple[Fields, Exa
     known = {example.id: example for example in gold}
     found: dict[str, Fields] = {}
     for fields, id_ in lines_of(path):
-        if id_ not in known:
-            raise fields.error(f"this id is not in the gold data{did_you_mean(id_, known)}")
+        example_of(id_, known, fields)
         found[id_] = fields
+    check_complete(path, found, known)
+    for id_, example in known.items():
+        yield found[id_], example
+
+
+def example_of(id_: str, known: Mapping[str, Example], fields: Fields) -> Example:
+    """The example of an id; an unknown one is an error at the place of ``fields``."""
+    if id_ not in known:
+        raise fields.error(f"this id is not in the gold data{did_you_mean(id_, known)}")
+    return known[id_]
+
+
+def check_complete(path: Path, found: Collection[str], known: Collection[str]) -> None:
+    """Raise an ``InputError`` that lists the ids of ``known`` that ``found`` lacks."""
     missing = [id_ for id_ in known if id_ not in found]
     if missing:
         raise InputError(
             f"{path}: {len(missing)} of {len(known)} ids of the gold data are missing: "
             f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}; an example without "
-            'entities still needs its line, with "entities": []'
+            "entities still needs its line"
         )
-    for id_, example in known.items():
-        yield found[id_], example
 
 
 def gold_entities(fields: Fields, key: str, words: int | None) -> tuple[Entity, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gmbench.core.entities import Entity, Prediction
-from gmbench.scoring.protocols import FINE, PARENTS, coarse, with_coarse_gold, with_coarse_types
+from gmbench.scoring.fine_types import FINE, PARENTS, coarse, with_coarse_gold, with_coarse_types
 
 
 def test_every_fine_type_has_one_parent() -> None:

@@ -1,11 +1,15 @@
-"""What an importer gives, and the parts that several of them need."""
+"""What an importer returns, and what several of them need: boxes, and names in sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from gmbench.core.entities import Box, Prediction
+from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.records import Fields
+from gmbench.scoring.files import lines_for
+
+Span = tuple[int, int]
 
 NO_BOX = ("none", "null", "n/a", "-", "")
 ZERO: Box = (0.0, 0.0, 0.0, 0.0)
@@ -17,11 +21,38 @@ class Imported:
 
     Attributes:
         predictions: by example id, in the order of the gold data.
-        notes: one line for everything that was read by a rule rather than found written.
+        notes: one line for everything that was read by a rule rather than as written.
     """
 
     predictions: dict[str, tuple[Prediction, ...]]
     notes: tuple[str, ...] = ()
+
+
+def import_lines(
+    path: Path,
+    gold: Sequence[Example],
+    key: str,
+    read: Callable[[Fields, "Places"], Iterable[Prediction]],
+) -> Imported:
+    """Read a file of JSON lines ``{"id", key}``, one for each example.
+
+    Args:
+        path: the file.
+        gold: the examples.
+        key: the one key beside ``id``.
+        read: the predictions of one line; names become positions in its sentence.
+
+    Raises:
+        InputError: a malformed line, or an id that is missing, unknown or there twice.
+        OSError: the file cannot be read.
+    """
+    predictions, notes = {}, []
+    for fields, example in lines_for(path, gold):
+        fields.check_keys(("id", key))
+        places = Places(example.words, fields.where)
+        predictions[example.id] = tuple(read(fields, places))
+        notes += places.notes
+    return Imported(predictions, tuple(notes))
 
 
 def box_or_none(fields: Fields, name: str, value: Any) -> Box | None:
@@ -43,16 +74,12 @@ def box_or_none(fields: Fields, name: str, value: Any) -> Box | None:
     return None if box == ZERO else box
 
 
-# Surface strings -> word positions: where a generated name stands in its sentence.
-Span = tuple[int, int]
-
-
 class Places:
-    """The positions of names in one sentence, given out from left to right.
+    """The positions of names in one sentence, assigned from left to right.
 
     Args:
-        words: of the sentence.
-        where: the place named in notes, say file, line and id.
+        words: the sentence.
+        where: the place named in notes: file, line and id.
 
     A name that occurs several times is ambiguous: it gets the first occurrence that no earlier
     prediction took, and a note. A name that does not occur cannot be right: it is put behind the
@@ -60,19 +87,19 @@ class Places:
     """
 
     def __init__(self, words: Sequence[str], where: str) -> None:
-        self._words = words
+        self.words = words
         self._where = where
         self._taken: set[Span] = set()
         self.notes: list[str] = []
 
     def place(self, surface: str) -> Span:
         """Start and end (inclusive) of a name."""
-        found = occurrences(surface, self._words)
+        found = occurrences(surface, self.words)
         if not found:
             self.notes.append(
                 f"{self._where}: {surface!r} is not in the sentence; it counts as a wrong answer"
             )
-            return len(self._words), len(self._words)
+            return len(self.words), len(self.words)
         span = next((span for span in found if span not in self._taken), found[0])
         if len(found) > 1:
             self.notes.append(

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gmbench.core.entities import Box, Example, Prediction
-from gmbench.core.errors import InputError, did_you_mean
+from gmbench.core.errors import InputError
 from gmbench.core.records import Fields
+from gmbench.scoring.files import check_complete, example_of
 from gmbench.scoring.importers.common import Imported, box_or_none
 
 Row = tuple[int, list[str]]
@@ -31,17 +32,11 @@ def read_conll(path: Path, gold: Sequence[Example]) -> Imported:
     found: dict[str, tuple[Prediction, ...]] = {}
     for number, id_, rows in _tweets(path):
         fields = Fields({}, f"{path}:{number}: id {id_!r}")
-        if id_ not in known:
-            raise fields.error(f"this id is not in the gold data{did_you_mean(id_, known)}")
+        example = example_of(id_, known, fields)
         if id_ in found:
             raise fields.error("this id stands twice")
-        found[id_] = tuple(_entities(path, id_, rows, known[id_].words))
-    missing = [id_ for id_ in known if id_ not in found]
-    if missing:
-        raise InputError(
-            f"{path}: {len(missing)} of {len(known)} ids of the gold data are missing: "
-            f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
-        )
+        found[id_] = tuple(_entities(path, id_, rows, example.words))
+    check_complete(path, found, known)
     return Imported({id_: found[id_] for id_ in known})
 
 

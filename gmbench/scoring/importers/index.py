@@ -10,13 +10,12 @@ A line is ``{"id", "entities": [{"start", "end", "type", "region"}]}``; ``text``
   and an index from the number of candidates up to K - 1 is padding, a box without area.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.records import Fields
-from gmbench.scoring.files import lines_for
-from gmbench.scoring.importers.common import ZERO, Imported, Places
+from gmbench.scoring.importers.common import ZERO, Imported, Places, import_lines
 
 
 def read_index(
@@ -31,29 +30,19 @@ def read_index(
         none: the index that means *none*: 0, or the number of candidates the model chose from.
 
     Raises:
-        InputError: a malformed line, or an index that names no candidate.
-        OSError: the file cannot be read.
+        InputError: as of ``import_lines``; an index that names no candidate.
     """
-    found, notes = {}, []
-    for fields, example in lines_for(path, gold):
-        fields.check_keys(("id", "entities"))
-        places = Places(example.words, fields.where)
-        found[example.id] = tuple(
-            _prediction(row, places, len(example.words), candidates[example.id], none)
-            for row in fields.rows(
-                "entities",
-                required=("type", "region"),
-                optional=("start", "end", "text", "score"),
-            )
-        )
-        notes += places.notes
-    return Imported(found, tuple(notes))
+
+    def entities(fields: Fields, places: Places) -> Iterator[Prediction]:
+        optional = ("start", "end", "text", "score")
+        for row in fields.rows("entities", ("type", "region"), optional):
+            yield _prediction(row, places, candidates[fields.text("id")], none)
+
+    return import_lines(path, gold, "entities", entities)
 
 
-def _prediction(
-    row: Fields, places: Places, words: int, candidates: Sequence[Box], none: int
-) -> Prediction:
-    start, end = places.place(row.text("text")) if row.has("text") else row.span(words)
+def _prediction(row: Fields, places: Places, candidates: Sequence[Box], none: int) -> Prediction:
+    start, end = places.place(row.text("text")) if row.has("text") else row.span(len(places.words))
     score = row.number("score") if row.has("score") else 1.0
     index = row.value("region")
     if isinstance(index, list) and len(index) == 1:

@@ -8,20 +8,19 @@ list of entities, alone or under ``entities``; an entity has
 - a type: ``type`` or ``label``, compared as it stands with the types of the gold data;
 - a box: ``box``, ``bbox`` or ``bbox_2d``, xyxy pixels of the original image.
 
-*None* is no box key, or null, ``"none"``, ``[]`` or ``[0, 0, 0, 0]``. Names become positions as
-placing.py says. An answer without JSON is an error: replace it by ``[]`` to count it as nothing.
+*None* is no box key, or null, ``"none"``, ``[]`` or ``[0, 0, 0, 0]``. ``Places`` turns names
+into positions. An answer without JSON is an error: replace it by ``[]`` to count it as nothing.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gmbench.core.entities import Example, Prediction
 from gmbench.core.records import Fields
-from gmbench.scoring.files import lines_for
-from gmbench.scoring.importers.common import Imported, Places, box_or_none
+from gmbench.scoring.importers.common import Imported, Places, box_or_none, import_lines
 
 NAMES = ("text", "entity", "name", "mention", "span")
 TYPES = ("type", "label")
@@ -32,28 +31,19 @@ def read_llm(path: Path, gold: Sequence[Example]) -> Imported:
     """Answers of a language model.
 
     Raises:
-        InputError: a malformed line, an answer without JSON, or an entity without name or type.
-        OSError: the file cannot be read.
+        InputError: as of ``import_lines``; an answer without JSON, or an entity without name or
+            type.
     """
-    found, notes = {}, []
-    for fields, example in lines_for(path, gold):
-        fields.check_keys(("id", "answer"))
-        places = Places(example.words, fields.where)
-        rows = answered(fields, fields.value("answer"))
-        found[example.id] = tuple(
-            _prediction(fields, f"entity {number}", row, places)
-            for number, row in enumerate(rows, start=1)
-        )
-        notes += places.notes
-    return Imported(found, tuple(notes))
+
+    def entities(fields: Fields, places: Places) -> Iterator[Prediction]:
+        for number, row in enumerate(_answered(fields, fields.value("answer")), start=1):
+            yield _prediction(fields, f"entity {number}", row, places)
+
+    return import_lines(path, gold, "answer", entities)
 
 
-def answered(fields: Fields, answer: Any) -> list[Any]:
-    """The list of entities in an answer.
-
-    Raises:
-        InputError: there is none.
-    """
+def _answered(fields: Fields, answer: Any) -> list[Any]:
+    """The list of entities in an answer."""
     if isinstance(answer, str):
         answer = _first_json(fields, answer)
     if isinstance(answer, Mapping):

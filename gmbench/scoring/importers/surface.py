@@ -11,19 +11,19 @@ have been scaled back.
 no prediction, since the format has no other way to say so; how many is noted.
 
 *None* is ``null``, ``None``, ``[]`` or ``[0, 0, 0, 0]``, and for RiVEG a flag of 0. Boxes are xyxy
-pixels of the original image. Names become positions as placing.py says.
+pixels of the original image. ``Places`` turns names into positions.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gmbench.core.entities import Example, Prediction
-from gmbench.core.errors import InputError, did_you_mean
+from gmbench.core.errors import InputError
 from gmbench.core.records import Fields
-from gmbench.scoring.files import lines_for
-from gmbench.scoring.importers.common import Imported, Places, box_or_none
+from gmbench.scoring.files import example_of
+from gmbench.scoring.importers.common import Imported, Places, box_or_none, import_lines
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 RIVEG = re.compile(
@@ -33,56 +33,34 @@ RIVEG = re.compile(
 
 
 def read_surface(path: Path, gold: Sequence[Example]) -> Imported:
-    """Names, types and boxes as JSON.
+    """Names, types and boxes as JSON; errors as of ``import_lines``."""
 
-    Raises:
-        InputError: a malformed line.
-        OSError: the file cannot be read.
-    """
-    found, notes = {}, []
-    for fields, example in lines_for(path, gold):
-        fields.check_keys(("id", "entities"))
-        places = Places(example.words, fields.where)
-        found[example.id] = tuple(
-            Prediction(
+    def entities(fields: Fields, places: Places) -> Iterator[Prediction]:
+        for row in fields.rows("entities", ("text", "type", "box"), ("score",)):
+            yield Prediction(
                 *places.place(row.text("text")),
                 row.text("type"),
                 box_or_none(row, "box", row.value("box")),
                 row.number("score") if row.has("score") else 1.0,
             )
-            for row in fields.rows("entities", ("text", "type", "box"), ("score",))
-        )
-        notes += places.notes
-    return Imported(found, tuple(notes))
+
+    return import_lines(path, gold, "entities", entities)
 
 
 def read_e2e(path: Path, gold: Sequence[Example]) -> Imported:
-    """Answers of ``name|type|box`` parted by semicolons or line ends.
+    """Answers of ``name|type|box`` separated by semicolons or line ends.
 
     Raises:
-        InputError: a malformed line or answer.
-        OSError: the file cannot be read.
+        InputError: as of ``import_lines``; a part is not ``name|type|box``.
     """
-    found, notes = {}, []
-    for fields, example in lines_for(path, gold):
-        fields.check_keys(("id", "answer"))
-        places = Places(example.words, fields.where)
-        answer = fields.value("answer")
-        if not isinstance(answer, str):
-            raise fields.error("answer must be a string")
-        found[example.id] = tuple(triples(fields, answer, places))
-        notes += places.notes
-    return Imported(found, tuple(notes))
+    return import_lines(path, gold, "answer", _triples)
 
 
-def triples(fields: Fields, answer: str, places: Places) -> list[Prediction]:
-    """The predictions in one answer.
-
-    Raises:
-        InputError: a part is not ``name|type|box``.
-    """
+def _triples(fields: Fields, places: Places) -> Iterator[Prediction]:
+    answer = fields.value("answer")
+    if not isinstance(answer, str):
+        raise fields.error("answer must be a string")
     inside = ANSWER.search(answer)
-    found = []
     for part in re.split(r"[;\n]+", inside[1] if inside else answer):
         if part.strip().lower() in ("", "none"):
             continue
@@ -90,8 +68,7 @@ def triples(fields: Fields, answer: str, places: Places) -> list[Prediction]:
         if len(pieces) != 3 or not all(pieces[:2]):
             raise fields.error(f"{part.strip()!r} is not name|type|box")
         box = box_or_none(fields, f"the box of {pieces[0]!r}", _json(pieces[2]))
-        found.append(Prediction(*places.place(pieces[0]), pieces[1], box))
-    return found
+        yield Prediction(*places.place(pieces[0]), pieces[1], box)
 
 
 def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
@@ -117,9 +94,8 @@ def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
             raise InputError(f"{where}: not ID.jpg###name(TYPE)###description###flag###&[box]")
         id_ = match["id"]
         fields = Fields({}, f"{where}: id {id_!r}")
-        if id_ not in known:
-            raise fields.error(f"this id is not in the gold data{did_you_mean(id_, known)}")
-        sentence = places.setdefault(id_, Places(known[id_].words, fields.where))
+        words = example_of(id_, known, fields).words
+        sentence = places.setdefault(id_, Places(words, fields.where))
         box = None if match["flag"] == "0" else box_or_none(fields, "box", _json(match["box"]))
         found[id_].append(Prediction(*sentence.place(match["text"].strip()), match["type"], box))
     notes = [note for sentence in places.values() for note in sentence.notes]
@@ -130,7 +106,7 @@ def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
 
 
 def _json(text: str) -> object:
-    """A list if it is one, otherwise the text."""
+    """The value if the text is JSON, otherwise the text itself."""
     try:
         return json.loads(text)
     except ValueError:
