@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torchvision.ops import box_convert, generalized_box_iou
 
 from gmbench.core.tensors import Attention, Outputs, Targets
-from gmbench.objective.costs import CONSTANT, FORBIDDEN, BoxCost, SpanCost, TypeCost, total
+from gmbench.objective.costs import CONSTANT, FORBIDDEN, BoxCost, SpanCost, TypeCost, total_cost
 from gmbench.objective.decode import Decoder
 from gmbench.objective.losses import (
     BoxLoss,
@@ -305,7 +305,7 @@ def test_box_terms_refuse_a_proposal_based_model():
 
 def test_the_match_is_scipys_on_equation_4():
     outputs, targets = free_outputs(1, seed=4), make_targets([5], seed=4)
-    cost = total(COSTS, outputs, targets)[0].numpy()
+    cost = total_cost(COSTS, outputs, targets)[0].numpy()
     queries, golds = linear_sum_assignment(cost)
     (matching,) = HungarianMatcher(terms=COSTS)([outputs], targets)
     assert {(q, int(matching.gold[0, q])) for q in queries} == set(zip(queries, golds, strict=True))

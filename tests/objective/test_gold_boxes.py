@@ -8,7 +8,7 @@ import torch
 from gmbench.core.tensors import Batch, Targets
 from gmbench.objective.costs import BoxCost
 from gmbench.objective.targets import GoldBoxes
-from tests.engine.test_box_terms import free_outputs
+from tests.objective.test_box_terms import free_outputs
 from tests.tensor_builders import make_batch
 
 SMALL, LARGE = [0.2, 0.2, 0.1, 0.1], [0.6, 0.6, 0.4, 0.2]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gmbench.core.tensors import MASKED, Outputs
-from gmbench.objective.costs import RegionCost, SpanCost, TypeCost, total
+from gmbench.objective.costs import RegionCost, SpanCost, TypeCost, total_cost
 from gmbench.objective.matcher import (
     HungarianMatcher,
     NoMatching,
@@ -23,7 +23,7 @@ TERMS = {"type": TypeCost(), "span": SpanCost(weight=2.0), "region": RegionCost(
 def test_optimal_against_brute_force():
     outputs, targets = make_outputs(5, queries=5, seed=3), make_targets([3, 0, 1, 4, 2], seed=4)
     (matching,) = HungarianMatcher(terms=TERMS)([outputs], targets)
-    cost = total(TERMS, outputs, targets)
+    cost = total_cost(TERMS, outputs, targets)
     for b in range(5):
         count = int(targets.mask[b].sum())
         best = min(
@@ -71,8 +71,8 @@ def test_each_layer_is_matched_on_its_own():
 
 def test_layers_in_one_batch_cost_what_each_costs_alone():
     layers, targets = [make_outputs(3, seed=s) for s in range(3)], make_targets([2, 0, 3])
-    together = total(TERMS, stack_layers(layers), repeat_targets(targets, 3))
-    alone = torch.cat([total(TERMS, layer, targets) for layer in layers])
+    together = total_cost(TERMS, stack_layers(layers), repeat_targets(targets, 3))
+    alone = torch.cat([total_cost(TERMS, layer, targets) for layer in layers])
     assert torch.equal(together, alone)
     counted = []
     for number in (1, 3):
@@ -101,7 +101,9 @@ def test_nan_names_term_and_example():
 
 def test_costs_are_double_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        cost = total(TERMS, make_outputs(1).map(lambda t: t.detach().bfloat16()), make_targets([2]))
+        cost = total_cost(
+            TERMS, make_outputs(1).map(lambda t: t.detach().bfloat16()), make_targets([2])
+        )
     assert cost.dtype == torch.float64
 
 
