@@ -1,121 +1,62 @@
-"""A data set on disk: where its parts lie, what its tags mean, what to do about faults."""
+"""A data set on disk: where its parts are, what its tags mean, what to do about faults."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Literal, Protocol
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import TEXT_ORIGIN, InputError, fault, located
 from gmbench.data.bio import READER_VERSION, Block, read_blocks
-from gmbench.data.examples import Policies, ReadReport, Split, assemble
+from gmbench.data.examples import Policies, Split, assemble
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.regions import RegionSource
 
-# Texts of dev and test that training has seen: exactly, or up to what a retweet changes.
+SPLITS = ("train", "dev", "test")
 RETWEET = re.compile(r"^rt @ \S+( _)?( :)?")
 NOT_WORD = re.compile(r"[\W_]+")
 
 
-def normalised(words: Iterable[str]) -> str:
-    """Lower case, without a leading ``RT @ name :``, punctuation or spacing.
-
-    On Twitter-GMNER v2.0 this finds 4 dev and 7 test tweets in train, where equality finds 2 and 3.
-    """
-    return NOT_WORD.sub(" ", RETWEET.sub("", " ".join(words).lower())).strip()
-
-
-def exact(words: Iterable[str]) -> str:
-    """The words as they stand, joined so that no two sentences become one."""
-    return "\t".join(words)
-
-
-def leaked(
-    train: Iterable[Sequence[str]], other: Sequence[Sequence[str]], *, exactly: bool = False
-) -> tuple[int, ...]:
-    """Positions in ``other`` of the sentences that ``train`` has too; a text of no word never."""
-    form = exact if exactly else normalised
-    seen = {form(words) for words in train} - {""}
-    return tuple(index for index, words in enumerate(other) if form(words) in seen)
-
-
-# One hash that says which data a number was measured on.
-CHUNK = 1 << 20
-
-
-def fingerprint(files: Iterable[tuple[str, Path]], *, salt: str) -> str:
-    """sha256 over sorted ``(name, size, sha256)`` of files; absent ones do not count.
-
-    Args:
-        files: a name that does not depend on where the data lies (``xml/12.xml``), and the file.
-        salt: what else decides what is read: reader version, tag column, types.
-    """
-    digest = sha256(salt.encode())
-    for name, path in sorted(files):
-        found = _content(path)
-        if found is not None:
-            digest.update(f"\n{name}|{found[0]}|{found[1]}".encode())
-    return digest.hexdigest()
-
-
-def _content(path: Path) -> tuple[int, str] | None:
-    digest = sha256()
-    size = 0
-    try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-    except FileNotFoundError:
-        return None
-    return size, digest.hexdigest()
-
-
-__all__ = ["SPLITS", "DataSource", "ReadReport", "Split", "World"]
-
-SPLITS = ("train", "dev", "test")
-
-
 class World(Protocol):
-    """A data set that the project can make itself."""
+    """A data set that is generated."""
 
     def ensure(self, root: Path) -> Path:
-        """Make the data below ``root`` unless it is there, and say in which folder."""
+        """Return the folder below ``root`` that holds the data, generating it if necessary."""
         ...
 
 
 class Foreign(Protocol):
-    """What is done to pictures on purpose, to see whether a model stands it; its ``repr`` says."""
+    """What is done to images on purpose, to test robustness; its ``repr`` identifies it."""
 
     def pictures(self, split: str, examples: Sequence[Example]) -> Pictures:
-        """What shows the picture of each of these examples of a split."""
+        """Where the images of these examples of a split come from."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataSource:
-    """A data set in the layout of Twitter-GMNER: BIO text, one xml and one jpg a tweet.
+    """A data set in the layout of Twitter-GMNER: BIO text, one xml and one jpg per example.
 
     Attributes:
-        name: as it stands in results.
+        name: as reported in results.
         root: folder that the other folders are relative to.
         text_dir: holds ``train.txt``, ``dev.txt``, ``test.txt``.
-        xml_dir: holds ``<id>.xml`` of the tweets with a groundable entity.
+        xml_dir: holds ``<id>.xml`` of the examples with a groundable entity.
         image_dir: holds ``<id>.jpg``.
         tag_column: column of the tags in the text, 1 = first after the word.
         types: tag -> name in prompts; their order gives the classes 1, 2, ...
-        missing_image: ``error``, or ``blank``: go without the images that are not there.
+        missing_image: ``error``, or ``blank``: go without absent images.
         bad_input: ``error``, or ``mask``: leave bad images, xml and candidates out, counted.
-        drop_leaked: leave dev and test tweets out whose text occurs in train (normalised).
-        limit: only the first so many tweets of a split.
-        world: makes the data where it is a built-in world.
-        foreign: pastes pieces of other pictures in (foreign.py); none = pictures as they are.
+        drop_leaked: leave out dev and test examples whose text occurs in train (normalised).
+        limit: maximum number of examples per split; the first ones are read.
+        world: generates the data of a built-in world.
+        foreign: pastes pieces of other images in (foreign.py); None = images as they are.
 
     Raises:
-        ValueError: an attribute has a value that it cannot have.
+        ValueError: an attribute has an invalid value.
     """
 
     name: str
@@ -151,12 +92,12 @@ class DataSource:
 
     @property
     def synthetic(self) -> bool:
-        """Whether this is a built-in world: never ranked with real data."""
+        """Whether this is a built-in world, which is never ranked with real data."""
         return self.world is not None
 
     @cached_property
     def folder(self) -> Path:
-        """Where the data lies; a built-in world is made at the first question."""
+        """Where the data is; a built-in world is generated at the first access."""
         return self.root if self.world is None else self.world.ensure(self.root)
 
     @property
@@ -171,7 +112,7 @@ class DataSource:
 
     @property
     def images(self) -> Path:
-        """Folder of the pictures."""
+        """Folder of the images."""
         return self.folder / self.image_dir
 
     def read(
@@ -181,9 +122,9 @@ class DataSource:
 
         Args:
             split: ``train``, ``dev`` or ``test``.
-            regions: asked for the candidates of every image that is there.
+            regions: source of the candidates of every image.
             verify_images: decode every image in full now; otherwise only headers are read and a
-                truncated file is found when it is used.
+                truncated file is noticed when it is used.
 
         Raises:
             InputError: a file or folder is missing or bad and no policy forgives it.
@@ -207,7 +148,7 @@ class DataSource:
         return Split(name=split, examples=examples, report=replace(report, leaked_dropped=dropped))
 
     def pictures(self, split: Split) -> Pictures:
-        """Where the pictures of a split come from."""
+        """Where the images of a split come from."""
         if self.foreign is None:
             return picture_of
         return self.foreign.pictures(split.name, split.examples)
@@ -221,22 +162,22 @@ class DataSource:
         return read_blocks(self._text(split), tag_column=self.tag_column, types=self.types)
 
     def missing(self) -> tuple[str, ...]:
-        """One line for each folder or text file that is not there, and where it comes from."""
+        """One line per absent folder or text file, and where to get it."""
         if self.world is None and not self.folder.is_dir():
             return (located(self.folder, "no such folder", f"set data.root; {TEXT_ORIGIN}"),)
         lacking = [f"{split}.txt" for split in SPLITS if not self._text(split).is_file()]
-        found = []
+        lines = []
         if lacking:
-            found.append(located(self.texts, f"lacks {', '.join(lacking)}", TEXT_ORIGIN))
+            lines.append(located(self.texts, f"lacks {', '.join(lacking)}", TEXT_ORIGIN))
         if not self.xmls.is_dir():
-            found.append(located(self.xmls, "no such folder of <id>.xml", TEXT_ORIGIN))
-        return tuple(found)
+            lines.append(located(self.xmls, "no such folder of <id>.xml", TEXT_ORIGIN))
+        return tuple(lines)
 
     def fingerprint(self) -> str:
-        """sha256 of everything that is read: text, and each tweet's xml and image if there.
+        """sha256 of everything that is read: texts, and each example's xml and image if present.
 
-        Tag column, types, ``drop_leaked`` and ``foreign`` are part of it, folders' names and
-        policies are not.
+        Reader version, tag column, types, ``drop_leaked`` and ``foreign`` are part of it; names of
+        folders and policies are not.
 
         Raises:
             InputError: a text file is missing or has a fault.
@@ -250,7 +191,13 @@ class DataSource:
                 files.append((f"images/{block.id}.jpg", self.images / f"{block.id}.jpg"))
         tags = ",".join(self.types)
         salt = f"{READER_VERSION}|{self.tag_column}|{tags}{'|no leaks' * self.drop_leaked}"
-        return fingerprint(files, salt=salt if self.foreign is None else f"{salt}|{self.foreign}")
+        digest = sha256((salt if self.foreign is None else f"{salt}|{self.foreign}").encode())
+        for name, path in sorted(files):
+            if path.is_file():
+                with path.open("rb") as stream:
+                    content = file_digest(stream, "sha256").hexdigest()
+                    digest.update(f"\n{name}|{stream.tell()}|{content}".encode())
+        return digest.hexdigest()
 
     def _text(self, split: str) -> Path:
         return self.texts / f"{split}.txt"
@@ -270,3 +217,26 @@ class DataSource:
         train = [block.words for block in self.blocks("train")]
         gone = set(leaked(train, [block.words for block in blocks]))
         return tuple(block for index, block in enumerate(blocks) if index not in gone)
+
+
+def leaked(
+    train: Iterable[Sequence[str]], other: Sequence[Sequence[str]], *, exactly: bool = False
+) -> tuple[int, ...]:
+    """Positions in ``other`` of the sentences that occur in ``train``; one without words never.
+
+    Args:
+        train: sentences, as words.
+        other: sentences, as words.
+        exactly: compare words as they are; by default, up to what a retweet changes.
+    """
+    form = "\t".join if exactly else normalised
+    seen = {form(words) for words in train} - {""}
+    return tuple(index for index, words in enumerate(other) if form(words) in seen)
+
+
+def normalised(words: Iterable[str]) -> str:
+    """Lower case, without a leading ``RT @ name :``, punctuation or spacing.
+
+    On Twitter-GMNER v2.0 this finds 4 dev and 7 test tweets in train, where equality finds 2 and 3.
+    """
+    return NOT_WORD.sub(" ", RETWEET.sub("", " ".join(words).lower())).strip()
