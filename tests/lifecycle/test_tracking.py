@@ -10,11 +10,11 @@ from omegaconf import OmegaConf
 
 from gmbench.config import compose
 from gmbench.config.identity import plain_config, run_sha
-from gmbench.lifecycle.tracking import mirror_settings, tracked
+from gmbench.lifecycle.tracking import tracked, wandb_arguments
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.record import read_result
 from tests.conftest import REPOSITORY
-from tests.test_run import TINY, gmbench
+from tests.verbs.test_run import TINY, gmbench
 from tests.wandb_reader import read_offline
 
 CANARIES = {
@@ -177,11 +177,11 @@ def test_an_id_follows_from_what_is_computed():
     def settings(key="seed", value=1, **environ):
         changed = cfg.copy()
         OmegaConf.update(changed, key, value)
-        return mirror_settings(changed, run_sha(changed), (), environ)
+        return wandb_arguments(changed, run_sha(changed), (), environ)
 
     same = [settings(), settings("name", "other"), settings("logger.mode", "online")]
-    assert len({s.run_id for s in same}) == 1
+    assert len({s["id"] for s in same}) == 1
     others = (("seed", 2), ("trainer.epochs", 3), ("mode", "test"))
-    assert len({settings(*other).run_id for other in others} | {same[0].run_id}) == 4
-    assert settings(WANDB_SWEEP_ID="abc").run_id is None  # the sweep has given one
-    assert settings("logger.tags", ["mine"]).tags[-1] == "mine"
+    assert len({settings(*other)["id"] for other in others} | {same[0]["id"]}) == 4
+    assert settings(WANDB_SWEEP_ID="abc")["id"] is None  # the sweep has given one
+    assert settings("logger.tags", ["mine"])["tags"][-1] == "mine"
