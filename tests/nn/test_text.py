@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel, RobertaTokenizer
 
 from gmbench.core.errors import InputError
-from gmbench.nn import carriers, text
+from gmbench.nn import text, weights
 from gmbench.nn.text import TextEncoder, mask_states, pool_words
 
 
@@ -142,7 +142,7 @@ def test_a_prompt_without_mask_is_named(tokenizer_file):
 
 
 def test_tiny_from_scratch(tokenizer_file, monkeypatch):
-    monkeypatch.setattr(carriers, "SHIPPED", tokenizer_file.parent)
+    monkeypatch.setattr(weights, "SHIPPED", tokenizer_file.parent)
     tokenizer = text.tiny_tokenizer()
     assert tokenizer.is_fast
     encoder = text.tiny_text(pretrained=False)
@@ -155,9 +155,9 @@ def test_tiny_from_scratch(tokenizer_file, monkeypatch):
 def test_tiny_weights_round_trip_in_half_precision(tokenizer_file, monkeypatch):
     from safetensors.torch import save_file
 
-    monkeypatch.setattr(carriers, "SHIPPED", tokenizer_file.parent)
+    monkeypatch.setattr(weights, "SHIPPED", tokenizer_file.parent)
     first = text.tiny_text(pretrained=False)
-    with pytest.raises(InputError, match=r"text\.safetensors is missing.*gmbench\.pretrain"):
+    with pytest.raises(InputError, match=r"text\.safetensors is missing.*experiments.pretrain_tiny"):
         text.tiny_text()
     half = {name: value.half().contiguous() for name, value in first.state_dict().items()}
     save_file(half, tokenizer_file.parent / "text.safetensors")
@@ -179,7 +179,7 @@ def test_a_local_folder_by_name(tmp_path, tokenizer_file):
     ids = torch.arange(5, 11)[None]
     mask = torch.ones(1, 6, dtype=torch.bool)
     torch.testing.assert_close(encoder.eval()(ids, mask), saved(ids, mask))
-    assert encoder.identity == f"{tmp_path / 'bert'} {carriers.fingerprint(saved)}"
+    assert encoder.identity == f"{tmp_path / 'bert'} {weights.fingerprint(saved)}"
     tokenizer = text.named_tokenizer(str(tmp_path / "bert"))
     assert tokenizer.is_fast
     assert tokenizer.mask_token == "[MASK]"

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel
 
 from gmbench.core.errors import InputError
-from gmbench.nn import carriers, vision
+from gmbench.nn import vision, weights
 from gmbench.nn.vision import from_clip, from_timm
 
 TOWER = {
@@ -131,7 +131,7 @@ def test_what_nothing_reads_is_given_up(kind):
 
 
 def test_tiny_from_scratch_and_round_trip(tmp_path, monkeypatch):
-    monkeypatch.setattr(carriers, "SHIPPED", tmp_path)
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path)
     torch.manual_seed(0)
     first = vision.tiny_vision(pretrained=False).eval()
     with pytest.raises(InputError, match=r"vision\.safetensors is missing"):
@@ -141,7 +141,7 @@ def test_tiny_from_scratch_and_round_trip(tmp_path, monkeypatch):
     pixels = torch.randn(2, 3, 96, 96)
     assert second(pixels).shape == (2, 144, 128)
     torch.testing.assert_close(second(pixels), first(pixels), atol=0, rtol=0)
-    assert carriers.digest(tmp_path / "vision.safetensors") in second.identity
+    assert weights.digest(tmp_path / "vision.safetensors") in second.identity
     assert second.vector(torch.randn(2, 3, 48, 48)).shape == (2, 128)
 
 
@@ -156,7 +156,7 @@ def test_a_whole_clip_model_in_a_local_folder(tmp_path):
     wanted = whole.vision_model(pixels).pooler_output
     torch.testing.assert_close(encoder.vector(pixels), wanted, atol=1e-6, rtol=0)
     assert encoder.mean == timm.data.OPENAI_CLIP_MEAN
-    assert carriers.fingerprint(encoder) in encoder.identity
+    assert weights.fingerprint(encoder) in encoder.identity
 
 
 @pytest.fixture

