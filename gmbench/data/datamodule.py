@@ -1,4 +1,4 @@
-"""Splits, loaders and the gold of each split: one LightningDataModule for every data set."""
+"""Which examples go into which batch, and the loaders: one LightningDataModule for all data."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ from gmbench.data.pixels import PixelSettings
 from gmbench.data.source import Split
 
 
-# Which examples go into which batch of which process: pure functions of seed and epoch.
 @dataclass(frozen=True)
 class Share:
     """One of several processes that share every batch."""
@@ -33,14 +32,24 @@ ALL = Share()
 
 
 class LengthGroupedBatches(Sampler[list[int]]):
-    """Batches of examples of like length: shuffled, then sorted within pools of many batches.
+    """Batches of examples of similar length: shuffled, then sorted within pools of many batches.
 
     The order depends on ``(seed, epoch)`` only, never on iterator state, workers or earlier
-    epochs; every example appears exactly once an epoch. The trainer calls ``set_epoch``.
+    epochs; every example appears exactly once per epoch. The trainer calls ``set_epoch``.
 
     Of several processes each takes every n-th example of every batch, so that a batch holds the
     same examples however many there are. One exception: a batch with fewer examples than processes
-    gets some from the batch before it, so that none is idle.
+    gets some from the batch before it, so that no process is idle.
+
+    Args:
+        lengths: number of sub-words of each example.
+        batch_size: examples per batch, over all processes; one batch per epoch may be smaller.
+        seed: of the shuffle.
+        pool_batches: batches per pool; more means less padding and less randomness.
+        share: which process this is.
+
+    Raises:
+        ValueError: fewer examples, or examples per batch, than processes.
     """
 
     def __init__(
@@ -52,18 +61,6 @@ class LengthGroupedBatches(Sampler[list[int]]):
         pool_batches: int = 50,
         share: Share = ALL,
     ) -> None:
-        """Keep the lengths.
-
-        Args:
-            lengths: sub-words of each example.
-            batch_size: examples a batch, over all processes; one batch of an epoch may be smaller.
-            seed: of the shuffle.
-            pool_batches: batches a pool; more means less padding and less randomness.
-            share: which process this is.
-
-        Raises:
-            ValueError: fewer examples, or examples a batch, than processes.
-        """
         if share.processes > max(1, min(batch_size, len(lengths))):
             raise ValueError(
                 f"{share.processes} processes cannot share batches of {batch_size} of "
@@ -78,7 +75,7 @@ class LengthGroupedBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> "LengthGroupedBatches":
-        """Itself: Lightning looks for ``set_epoch`` on the sampler inside a batch sampler."""
+        """This object: Lightning looks for ``set_epoch`` on the sampler of a batch sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
@@ -108,17 +105,15 @@ class LengthGroupedBatches(Sampler[list[int]]):
 class EveryNth(Sampler[int]):
     """The examples that one of several processes evaluates: every n-th, none repeated.
 
-    A process without any takes the first, so that all have a batch and none waits for ever; scores
-    and predictions count an example once, whoever answered it.
+    A process without any takes the first, so that all have a batch and none waits forever; scores
+    and predictions count an example once, whichever process answered it.
+
+    Args:
+        count: number of examples.
+        share: which process this is.
     """
 
     def __init__(self, count: int, share: Share = ALL) -> None:
-        """Keep the count.
-
-        Args:
-            count: examples there are.
-            share: which process this is.
-        """
         self.places = range(share.rank, count, share.processes) or range(min(1, count))
 
     def __len__(self) -> int:
@@ -128,12 +123,11 @@ class EveryNth(Sampler[int]):
         return iter(self.places)
 
 
-# A DataLoader whose passes leave the random generators alike, however many workers it has.
 class SteadyLoader(DataLoader[Item]):
-    """Draws one number from torch's generator at the start of each pass.
+    """Draws one number from torch's generator at the start of each pass, whatever its workers.
 
-    So does torch's own, but for workers that live on after a pass: dropout, and with it every loss,
-    would depend on their number. Here the seeds of workers come from a generator aside.
+    A plain DataLoader does not if its workers outlive a pass: dropout, and with it every loss,
+    would depend on their number. Here the seeds of workers come from a separate generator.
     """
 
     def __init__(self, items: GroundedDataset, **settings: Any) -> None:
@@ -145,7 +139,7 @@ class SteadyLoader(DataLoader[Item]):
 
 
 def draw() -> None:
-    """What the start of a pass takes from torch's generator."""
+    """Draw what the start of a pass takes from torch's generator."""
     torch.empty((), dtype=torch.int64).random_()
 
 
@@ -154,11 +148,11 @@ class LoaderSettings:
     """How batches are made.
 
     Attributes:
-        batch_size: examples a training batch.
-        eval_batch_size: examples a dev or test batch.
-        num_workers: processes that load; 0 is best with cached features.
+        batch_size: examples per training batch.
+        eval_batch_size: examples per dev or test batch.
+        num_workers: number of loading processes; 0 is best with cached features.
         seed: of the order of training batches.
-        num_regions, eval_num_regions: first candidates kept in training and in evaluation.
+        num_regions, eval_num_regions: number of candidates kept in training and in evaluation.
         iou_threshold: least IoU at which a candidate shows an entity.
     """
 
@@ -172,7 +166,18 @@ class LoaderSettings:
 
 
 class GroundedData(lightning.LightningDataModule):
-    """Train, dev and test loaders over splits that were already read."""
+    """Train, dev and test loaders over splits that were already read.
+
+    Args:
+        splits: by name (``train``, ``dev``, ``test``).
+        types: names of classes 1..C.
+        tokenizer: a fast tokenizer.
+        inputs: what the model takes of an image.
+        pixels: how its vision encoder wants it.
+        loader: batch sizes, workers, numbers of candidates.
+        features: cached region vectors by split, in place of crops.
+        pictures: where the images of a split come from; by default their files as they are.
+    """
 
     def __init__(
         self,
@@ -186,18 +191,6 @@ class GroundedData(lightning.LightningDataModule):
         features: Mapping[str, RegionFeatures] | None = None,
         pictures: Mapping[str, Pictures] | None = None,
     ) -> None:
-        """Tokenise every split and keep the parts.
-
-        Args:
-            splits: by name (``train``, ``dev``, ``test``).
-            types: names of classes 1..C.
-            tokenizer: a fast tokenizer.
-            inputs: what the model wants to see of an image.
-            pixels: how its vision encoder wants it.
-            loader: batch sizes, workers, numbers of candidates.
-            features: cached region vectors by split, in place of crops.
-            pictures: where those of a split come from, if not from their files as they are.
-        """
         super().__init__()
         self.splits = splits
         self.types = types
@@ -231,7 +224,7 @@ class GroundedData(lightning.LightningDataModule):
         )
 
     def batch(self, split: str, ids: Sequence[str]) -> Batch:
-        """The batch of these examples, in this order.
+        """The batch of the given examples, in this order.
 
         Raises:
             KeyError: no such example.
@@ -246,7 +239,7 @@ class GroundedData(lightning.LightningDataModule):
         return {} if trainer is None else {"epoch": trainer.current_epoch + 1}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Begin with that epoch."""
+        """Start with that epoch."""
         self._first_epoch = state_dict["epoch"]
 
     def train_dataloader(self) -> DataLoader[Item]:
@@ -257,7 +250,7 @@ class GroundedData(lightning.LightningDataModule):
             seed=self.loader.seed,
             share=self._share(),
         )
-        order.set_epoch(self._first_epoch)  # workers fetch before the trainer says which it is
+        order.set_epoch(self._first_epoch)  # workers fetch before the trainer sets the epoch
         return SteadyLoader(
             self.dataset("train"),
             batch_sampler=order,

@@ -1,7 +1,7 @@
-"""Examples -> items: sub-words, pixels, crops or cached region features of one tweet."""
+"""Examples -> items -> batches: sub-words, pixels, crops or cached region features, targets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,15 +19,16 @@ from gmbench.data.features import RegionFeatures
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 
+Input = Literal["pixels", "regions"]
 
-# Words to sub-words with a fast tokenizer: no word is ever lost.
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """One tokenised sentence.
 
     Attributes:
-        ids: sub-word ids with the tokenizer's special tokens.
-        words: the word of each sub-word; -1 for special tokens.
+        ids: sub-word ids, including special tokens.
+        words: index of the word of each sub-word; -1 for special tokens.
     """
 
     ids: tuple[int, ...]
@@ -40,7 +41,7 @@ def tokenise(
     """Tokenise sentences that are already split into words.
 
     A word for which the tokenizer returns no piece (an invisible character, say) becomes the
-    unknown token, so that every word has a sub-word and a place in the spans.
+    unknown token, so that every word has a sub-word and a position in the spans.
 
     Raises:
         ValueError: the tokenizer is not a fast one (no ``word_ids``).
@@ -56,7 +57,6 @@ def tokenise(
         truncation=False,
         padding=False,
     )
-    unknown = tokenizer.unk_token_id
     result = []
     for row, words in enumerate(sentences):
         pieces: list[list[int]] = [[] for _ in words]
@@ -64,14 +64,11 @@ def tokenise(
             pieces[word].append(piece)
         ids: list[int] = [tokenizer.cls_token_id]
         index = [-1]
-        for word, found in enumerate(pieces):
-            ids.extend(found or [unknown])
-            index.extend([word] * max(1, len(found)))
+        for word, its_pieces in enumerate(pieces):
+            ids.extend(its_pieces or [tokenizer.unk_token_id])
+            index.extend([word] * max(1, len(its_pieces)))
         result.append(Tokens((*ids, tokenizer.sep_token_id), (*index, -1)))
     return result
-
-
-Input = Literal["pixels", "regions"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,43 +79,33 @@ class Item:
     tokens: Tokens
     size: tuple[int, int]
     boxes: Tensor  # [K + 1, 4] xyxy pixels, zeros in slot 0
-    pixels: Tensor | None
-    crops: Tensor | None
-    features: Tensor | None
+    pixels: Tensor | None  # [3, H, W]
+    crops: Tensor | None  # [K + 1, 3, h, w]
+    features: Tensor | None  # [K + 1, D]
 
 
+@dataclass(frozen=True, eq=False)
 class GroundedDataset(Dataset[Item]):
-    """Examples with what a model wants to see of their images."""
+    """Examples with what a model takes of their images.
 
-    def __init__(
-        self,
-        examples: Sequence[Example],
-        *,
-        tokens: Sequence[Tokens],
-        inputs: frozenset[Input],
-        pixels: PixelSettings,
-        num_regions: int,
-        features: RegionFeatures | None = None,
-        picture_of: Pictures = picture_of,
-    ) -> None:
-        """Keep the parts.
+    Attributes:
+        examples: as read.
+        tokens: one per example.
+        inputs: ``pixels`` (the whole image), ``regions`` (candidates), or both.
+        pixels: how the vision encoder wants its pixels.
+        num_regions: maximum number of candidates; the first ones are kept.
+        features: cached region vectors in place of crops, one row per example.
+        picture_of: where an image comes from: its file, or that with something done to it.
+    """
 
-        Args:
-            examples: what the reader read.
-            tokens: of each example.
-            inputs: ``pixels`` (the whole image), ``regions`` (candidates), or both.
-            pixels: how the vision encoder wants its pixels.
-            num_regions: first candidates to keep.
-            features: cached region vectors in place of crops, one row an example.
-            picture_of: where a picture comes from: decoded before, or changed.
-        """
-        self.examples = examples
-        self.tokens = tokens
-        self.inputs = inputs
-        self.settings = pixels
-        self.num_regions = num_regions
-        self.features = features
-        self.picture_of = picture_of
+    examples: Sequence[Example]
+    _: KW_ONLY
+    tokens: Sequence[Tokens]
+    inputs: frozenset[Input]
+    pixels: PixelSettings
+    num_regions: int
+    features: RegionFeatures | None = None
+    picture_of: Pictures = picture_of
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -132,14 +119,14 @@ class GroundedDataset(Dataset[Item]):
         if self.features is not None:
             features = self.features.row(index, len(boxes))
         encodes = "regions" in self.inputs and self.features is None
-        wants_crops = encodes and self.settings.region_encoder == "crop"
+        wants_crops = encodes and self.pixels.region_encoder == "crop"
         wants_whole = "pixels" in self.inputs or (encodes and not wants_crops)
         if example.image is not None and (wants_crops or wants_whole):
             picture = self.picture_of(example)
-            image = whole(picture, self.settings) if wants_whole else None
-            crop = crops(picture, boxes[1:], self.settings) if wants_crops else None
+            image = whole(picture, self.pixels) if wants_whole else None
+            crop = crops(picture, boxes[1:], self.pixels) if wants_crops else None
         elif wants_crops:
-            crop = blank(self.settings, self.settings.crop_size)[None]
+            crop = blank(self.pixels, self.pixels.crop_size)[None]
         return Item(
             example=example,
             tokens=self.tokens[index],
@@ -151,15 +138,14 @@ class GroundedDataset(Dataset[Item]):
         )
 
 
-# Items -> Batch: padding with real masks, and the gold targets.
 @dataclass(frozen=True)
 class Collate:
-    """Pads the items of a batch.
+    """Pads items into a batch with real masks, and builds the gold targets.
 
     Attributes:
         classes: class index of each type, from 1.
         pad_id: the tokenizer's padding id.
-        iou_threshold: least IoU at which a candidate shows an entity (the released code: 0.5).
+        iou_threshold: least IoU at which a candidate shows an entity (MQSPN's released code: 0.5).
         with_regions: whether the batch carries candidate slots.
     """
 
@@ -169,28 +155,28 @@ class Collate:
     with_regions: bool = True
 
     def __call__(self, items: Sequence[Item]) -> Batch:
-        """One batch; items without a picture get zero pixels and a false ``image_mask``.
+        """Build a batch; items without an image get zero pixels and a false ``image_mask``.
 
         Raises:
             KeyError: an entity's type is not among ``classes``.
         """
         tokens = [torch.tensor(item.tokens.ids) for item in items]
         words = [torch.tensor(item.tokens.words) for item in items]
-        boxes = pad([item.boxes for item in items])
-        slots = mask_of([len(item.boxes) for item in items])
+        boxes = _pad([item.boxes for item in items])
+        slots = _mask_of([len(item.boxes) for item in items])
         return Batch(
             ids=tuple(item.example.id for item in items),
-            input_ids=pad(tokens, self.pad_id),
-            token_mask=mask_of([len(row) for row in tokens]),
-            word_index=pad(words, -1),
-            word_mask=mask_of([len(item.example.words) for item in items]),
+            input_ids=_pad(tokens, self.pad_id),
+            token_mask=_mask_of([len(row) for row in tokens]),
+            word_index=_pad(words, -1),
+            word_mask=_mask_of([len(item.example.words) for item in items]),
             image_sizes=torch.tensor([item.size for item in items], dtype=torch.float32),
             image_mask=torch.tensor([item.example.image is not None for item in items]),
-            pixels=stack_or_zeros([item.pixels for item in items]),
+            pixels=_stack_or_zeros([item.pixels for item in items]),
             region_mask=slots if self.with_regions else None,
             region_boxes=boxes if self.with_regions else None,
-            region_pixels=pad_present([item.crops for item in items]),
-            region_features=pad_present([item.features for item in items]),
+            region_pixels=_pad_present([item.crops for item in items]),
+            region_features=_pad_present([item.features for item in items]),
             targets=self._targets(items, boxes, slots),
         )
 
@@ -198,16 +184,15 @@ class Collate:
         counts = [len(item.example.entities) for item in items]
         golds = max(1, *counts)
         most = max([1, *(len(e.boxes) for item in items for e in item.example.entities)])
-        fields = torch.zeros(3, len(items), golds, dtype=torch.long)
+        fields = torch.zeros(3, len(items), golds, dtype=torch.long)  # type, start, end [B, G]
         gold_boxes = torch.zeros(len(items), golds, most, 4)
         box_mask = torch.zeros(len(items), golds, most, dtype=torch.bool)
-        regions = torch.zeros(len(items), golds, slots.shape[1], dtype=torch.bool)
+        regions = torch.zeros(len(items), golds, slots.shape[1], dtype=torch.bool)  # [B, G, K+1]
         for b, item in enumerate(items):
             size = torch.tensor(item.size, dtype=torch.float64)
             for g, entity in enumerate(item.example.entities):
-                fields[:, b, g] = torch.tensor(
-                    [self.classes[entity.type], entity.start, entity.end]
-                )
+                numbers = [self.classes[entity.type], entity.start, entity.end]
+                fields[:, b, g] = torch.tensor(numbers)
                 if not entity.groundable:
                     regions[b, g, 0] = True
                     continue
@@ -217,7 +202,7 @@ class Collate:
                 overlap = torch.from_numpy(pairwise_iou(boxes[b, 1:], pixels).max(axis=1))
                 regions[b, g, 1:] = (overlap >= self.iou_threshold) & slots[b, 1:]
         return Targets(
-            mask=mask_of(counts, golds),
+            mask=_mask_of(counts, golds),
             types=fields[0],
             starts=fields[1],
             ends=fields[2],
@@ -227,26 +212,26 @@ class Collate:
         )
 
 
-def pad(rows: Sequence[Tensor], value: int = 0) -> Tensor:
-    """Rows of different length -> ``[B, longest, ...]``."""
+def _pad(rows: Sequence[Tensor], value: int = 0) -> Tensor:
+    """Pad rows of different lengths to ``[B, longest, ...]``."""
     return pad_sequence(list(rows), batch_first=True, padding_value=value)
 
 
-def mask_of(counts: Sequence[int], longest: int | None = None) -> Tensor:
-    """``[B, longest]``: True for the first ``counts[b]`` places of each row."""
+def _mask_of(counts: Sequence[int], longest: int | None = None) -> Tensor:
+    """``[B, longest]``: True for the first ``counts[b]`` positions of each row."""
     longest = longest or max(counts)
     return torch.arange(longest)[None, :] < torch.tensor(counts)[:, None]
 
 
-def stack_or_zeros(rows: Sequence[Tensor | None]) -> Tensor | None:
-    """Stack equal shapes, zeros for what is missing; None if everything is."""
+def _stack_or_zeros(rows: Sequence[Tensor | None]) -> Tensor | None:
+    """Stack equal shapes with zeros for missing rows; None if all are missing."""
     present = next((row for row in rows if row is not None), None)
     if present is None:
         return None
     return torch.stack([torch.zeros_like(present) if row is None else row for row in rows])
 
 
-def pad_present(rows: Sequence[Tensor | None]) -> Tensor | None:
+def _pad_present(rows: Sequence[Tensor | None]) -> Tensor | None:
     """Pad rows that are all present; None if none is."""
     present = [row for row in rows if row is not None]
-    return pad(present) if present else None
+    return _pad(present) if present else None

@@ -1,8 +1,6 @@
 """Frozen region features, computed once and kept in one memory-mapped file."""
 
 import contextlib
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,17 +17,16 @@ from torch import Tensor
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
-from gmbench.core.files import write_atomically
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 
 CACHE_VERSION = 1
 STRIDE = 64
-"""Examples between two notes of how far a build has come."""
+"""Number of examples between two records of a build's progress."""
 
 Encode = Callable[[Tensor, Tensor | None], Tensor]
-"""Pixels ``[N, 3, h, w]`` and None -> a vector a crop ``[N, D]``; a whole picture
-``[1, 3, H, W]`` and boxes ``[K, 4]`` xyxy in 0..1 -> a vector a box ``[K, D]``."""
+"""Crops ``[N, 3, h, w]`` and None -> a vector per crop ``[N, D]``; a whole image ``[1, 3, H, W]``
+and boxes ``[K, 4]`` xyxy in 0..1 -> a vector per box ``[K, D]``."""
 
 
 @dataclass(frozen=True)
@@ -63,38 +60,30 @@ def region_features(
 ) -> RegionFeatures:
     """Read the features from ``folder``, or compute and keep them.
 
+    A build that was interrupted goes on where it stopped.
+
     Args:
-        examples: in the order in which rows will be asked for.
+        examples: in the order of the rows.
         encode: frozen encoder, see :data:`Encode`.
         pixels: sizes, normalisation and what a vector is made of.
-        num_regions: first candidates of each example.
-        folder: where cache files live.
+        num_regions: maximum number of candidates per example; the first ones are taken.
+        folder: where cache files are kept.
         identity: names data and encoder weights; a change of either computes anew.
         label: shown beside the progress bar.
-        picture_of: where pictures come from; what it does to them is part of ``identity``.
+        picture_of: where images come from; what it does to them is part of ``identity``.
 
     Raises:
-        InputError: a picture cannot be read; nothing is kept then.
+        InputError: an image cannot be read; nothing is kept then.
     """
-    key = _key(examples, pixels, num_regions, identity)
-    path, index = folder / f"regions-{key}.npy", folder / f"regions-{key}.json"
-    if not index.is_file():
+    path = folder / f"regions-{_key(examples, pixels, num_regions, identity)}.npy"
+    boxes = [_boxes(example, num_regions) for example in examples]
+    offsets = np.cumsum([0, *(1 + len(rows) for rows in boxes)])
+    if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{path.stem}.lock"):  # of several processes one builds
-            if not index.is_file():
-                part = path.with_suffix(".part.npy")
-                try:
-                    _compute(examples, encode, pixels, num_regions, part, label, picture_of)
-                except InputError:  # once the picture is mended the key may be another
-                    part.unlink(missing_ok=True)
-                    part.with_suffix(".json").unlink(missing_ok=True)
-                    raise
-                os.replace(part, path)
-                _write(index, {"offsets": _offsets(examples, num_regions).tolist()})
-                part.with_suffix(".json").unlink(missing_ok=True)
-    offsets = np.asarray(json.loads(index.read_text())["offsets"], dtype=np.int64)
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
-    return RegionFeatures(values=values, offsets=offsets)
+            if not path.is_file():
+                _build(path, examples, boxes, offsets, encode, pixels, label, picture_of)
+    return RegionFeatures(np.load(path, mmap_mode="r", allow_pickle=False), offsets)
 
 
 def _key(
@@ -109,7 +98,7 @@ def _key(
 
 
 def _described(pixels: PixelSettings) -> str:
-    """The settings that change a vector; the defaults in the words of the first caches."""
+    """The settings that change a vector, as the first caches described them."""
     plain = (
         f"PixelSettings(image_size={pixels.image_size}, crop_size={pixels.crop_size}, "
         f"mean={pixels.mean}, std={pixels.std})"
@@ -118,63 +107,57 @@ def _described(pixels: PixelSettings) -> str:
     return plain if kind == ("crop", "letterbox") else f"{plain}|{kind}"
 
 
-def _compute(
+def _boxes(example: Example, limit: int) -> NDArray[np.float64]:
+    """The candidates that get a vector: none without an image."""
+    if example.candidates is None or example.image is None:
+        return np.zeros((0, 4))
+    return example.candidates.boxes[:limit]
+
+
+def _build(
+    path: Path,
     examples: Sequence[Example],
+    boxes: Sequence[NDArray[np.float64]],
+    offsets: NDArray[np.int64],
     encode: Encode,
     pixels: PixelSettings,
-    num_regions: int,
-    part: Path,
     label: str,
     picture_of: Pictures,
 ) -> None:
-    """Fill the file example by example: no more than ``STRIDE`` of them are ever in memory.
-
-    A build that was broken off goes on where it stopped.
-    """
-    offsets = _offsets(examples, num_regions)
+    """Fill the file example by example: at most ``STRIDE`` of them are in memory."""
+    part, progress = path.with_suffix(".part.npy"), path.with_suffix(".part.txt")
     nothing = blank_vector(encode, pixels).half().cpu().numpy()
-    progress = part.with_suffix(".json")
-    values, done = _begun(part, progress, (int(offsets[-1]), len(nothing)), len(examples))
+    values, done = _begin(part, progress, (int(offsets[-1]), len(nothing)), len(examples))
     steps = range(done, len(examples), STRIDE)
-    for first in track(steps, description=f"region features of {label}", transient=True):
-        last = min(first + STRIDE, len(examples))
-        for example, row in zip(examples[first:last], offsets[first:last], strict=True):
-            values[row] = nothing
-            found = _boxes(example, num_regions)
-            if len(found) and example.image is not None:
-                picture = picture_of(example)
-                vectors = box_vectors(picture, found, encode, pixels).half()
-                values[row + 1 : row + 1 + len(found)] = vectors.cpu().numpy()
-        values.flush()
-        # A mapping keeps every page it has touched: begin a new one.
-        values = np.lib.format.open_memmap(part, mode="r+")
-        _write(progress, {"done": last})
+    try:
+        for first in track(steps, f"region features of {label}", transient=True):
+            last = min(first + STRIDE, len(examples))
+            for index in range(first, last):
+                row, rows = offsets[index], boxes[index]
+                values[row] = nothing
+                if len(rows):
+                    vectors = box_vectors(picture_of(examples[index]), rows, encode, pixels)
+                    values[row + 1 : row + 1 + len(rows)] = vectors.half().cpu().numpy()
+            values.flush()
+            # A mapping keeps every page it has touched: begin a new one.
+            values = np.lib.format.open_memmap(part, mode="r+")
+            progress.write_text(str(last))
+    except InputError:  # once the image is mended the key may be another
+        part.unlink()
+        progress.unlink(missing_ok=True)
+        raise
+    part.replace(path)
+    progress.unlink(missing_ok=True)
 
 
-def _offsets(examples: Sequence[Example], most: int) -> NDArray[np.int64]:
-    """First row of each example, and the number of all rows: ``[N + 1]``."""
-    return np.cumsum([0, *(1 + len(_boxes(example, most)) for example in examples)])
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    write_atomically(path, json.dumps(content).encode())
-
-
-def _boxes(example: Example, most: int) -> NDArray[np.float64]:
-    """The candidates that get a vector; none without a picture."""
-    if example.candidates is None or example.image is None:
-        return np.zeros((0, 4))
-    return example.candidates.boxes[:most]
-
-
-def _begun(
-    part: Path, progress: Path, shape: tuple[int, int], number: int
+def _begin(
+    part: Path, progress: Path, shape: tuple[int, int], count: int
 ) -> tuple["np.memmap[Any, np.dtype[np.float16]]", int]:
-    """The unfinished file, and how many examples it holds: that of an earlier build, or a new."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        done = int(json.loads(progress.read_text())["done"])
+    """The file of an interrupted build or a new one, and the number of examples it holds."""
+    with contextlib.suppress(OSError, ValueError):
+        done = int(progress.read_text())
         values = np.lib.format.open_memmap(part, mode="r+")
-        if values.shape == shape and values.dtype == np.float16 and 0 <= done <= number:
+        if values.shape == shape and values.dtype == np.float16 and 0 <= done <= count:
             return values, done
     progress.unlink(missing_ok=True)
     return np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape), 0
