@@ -1,4 +1,4 @@
-"""Pictures of strangers, safely: size before pixels, no bomb, no half image, no wrong orientation.
+"""Safe decoding of untrusted images: size before pixels, no bomb, no half image, no wrong turn.
 
 No process-wide flag of Pillow is set here, and none that others set lets half an image through.
 """
@@ -21,7 +21,7 @@ from gmbench.core.errors import InputError, SizeMismatch, fault, located
 MAX_PIXELS = 40_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # none that runs another program
 ORIENTATION = 0x0112  # the EXIF tag
-TURNS = {  # the orientations that exchange width and height, and what undoes them
+TURNS = {  # the orientations that swap width and height, and what undoes them
     5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
@@ -30,26 +30,26 @@ TURNS = {  # the orientations that exchange width and height, and what undoes th
 
 
 Pictures = Callable[[Example], Image.Image]
-"""Where the picture of an example comes from: its file, or that with something done to it."""
+"""Where the image of an example comes from: its file, or that with something done to it."""
 
 
 def picture_of(example: Example) -> Image.Image:
-    """The example's picture, decoded from its file."""
+    """Decode the example's image from its file."""
     assert example.image is not None
     return open_image(example.image, example.size)
 
 
 def image_size(path: Path, expected_size: tuple[int, int] | None = None) -> tuple[int, int]:
-    """``(width, height)`` of a picture, from its header alone.
+    """``(width, height)`` of an image, from its header alone.
 
     Args:
-        path: the file; its name's ending is not believed.
-        expected_size: the size its boxes were drawn on. Where the EXIF orientation turns the
-            picture to that size, that is its size; otherwise the picture is taken as stored.
+        path: the file; its extension is ignored.
+        expected_size: the size that its boxes were drawn on. If the EXIF orientation turns the
+            image to that size, that is its size; otherwise the image is taken as stored.
 
     Raises:
         SizeMismatch: neither orientation has the expected size.
-        InputError: missing, empty, not a picture, or more than 40 million pixels.
+        InputError: missing, empty, not an image, or more than 40 million pixels.
     """
     with _opened(path) as image:
         _turn(path, image, expected_size)
@@ -57,10 +57,10 @@ def image_size(path: Path, expected_size: tuple[int, int] | None = None) -> tupl
 
 
 def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Image.Image:
-    """Decode a picture in full: first frame, 8-bit RGB, transparency over white.
+    """Decode an image in full: first frame, 8-bit RGB, transparency over white.
 
     Args:
-        path: the file; its name's ending is not believed.
+        path: the file; its extension is ignored.
         expected_size: as in :func:`image_size`.
 
     Raises:
@@ -77,12 +77,12 @@ def open_image(path: Path, expected_size: tuple[int, int] | None = None) -> Imag
 
 
 def open_upright(path: Path) -> tuple[Image.Image, bool]:
-    """A picture of one's own as a viewer shows it: turned as its EXIF orientation asks.
+    """Decode a user's own image as a viewer shows it: turned by its EXIF orientation.
 
-    Data sets do not want this: their boxes were drawn on one orientation, see :func:`image_size`.
+    Not for data sets: their boxes were drawn on one orientation, see :func:`image_size`.
 
     Returns:
-        The picture as :func:`open_image` gives it, and whether it was turned.
+        The image as :func:`open_image` returns it, and whether it was turned.
 
     Raises:
         InputError, RuntimeError: as :func:`open_image`.
@@ -105,33 +105,30 @@ def _refuse_halves() -> None:
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError(
             "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is on: half an image would pass as a whole one; "
-            "find the code that sets it and remove that line"
+            "remove the line of code that sets it"
         )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture with its header read; every way to fail becomes one InputError."""
+    """The image with its header read; every way to fail becomes one InputError."""
+    large = f"more than {MAX_PIXELS // 1_000_000} million pixels"
+    scale_down = "scale the image down (and its boxes with it)"
     try:
-        with _header(path) as image:
+        with warnings.catch_warnings():  # Pillow only warns up to twice its own limit
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=FORMATS)
+        with image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise fault(
-                    path,
-                    f"{width}x{height} is more than {MAX_PIXELS // 1_000_000} million pixels",
-                    "scale the picture down (and its boxes with it)",
-                )
+                raise fault(path, f"{width}x{height} is {large}", scale_down)
             yield image
     except InputError:
         raise
     except FileNotFoundError:
         raise fault(path, "missing image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise fault(
-            path,
-            f"more than {MAX_PIXELS // 1_000_000} million pixels",
-            "scale the picture down (and its boxes with it)",
-        ) from None
+        raise fault(path, large, scale_down) from None
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         raise fault(path, "0 bytes" if empty else "not an image", "fetch the file again") from None
@@ -139,16 +136,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise fault(path, f"damaged image ({error})", "fetch the file again") from None
 
 
-def _header(path: Path) -> Image.Image:
-    with warnings.catch_warnings():  # Pillow only warns of what is over half of its own limit
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(path, formats=FORMATS)
-
-
 def _turn(
     path: Path, image: Image.Image, expected: tuple[int, int] | None
 ) -> Image.Transpose | None:
-    """The turn that EXIF asks for, if and only if it gives the picture the expected size."""
+    """The turn that EXIF asks for, if and only if it gives the image the expected size."""
     if expected is None or image.size == expected:
         return None
     turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
@@ -166,8 +157,8 @@ def _turn(
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB; a copy, also where it is RGB already."""
-    if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: Pillow would cut, not scale
+    """Convert any mode to RGB; always a copy."""
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits per pixel: Pillow would cut, not scale
         return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
     if image.has_transparency_data:
         layers = image.convert("RGBA")
@@ -178,7 +169,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey of 16 bits to its upper 8; floats are taken as 0..1, or 0..255 where one is above 1."""
+    """Upper 8 bits of 16-bit grey; floats are taken as 0..1, or as 0..255 if one is above 1."""
     if values.dtype.kind == "f":
         scale = 255.0 if np.nanmax(values, initial=0.0) <= 1.0 else 1.0
         values = np.nan_to_num(values) * scale

@@ -1,4 +1,4 @@
-"""Images to tensors: the whole picture squashed to a square, candidate regions as crops.
+"""Images to tensors: the whole image squashed to a square, candidate regions as crops.
 
 Nothing is cut off by default: a squash keeps every box (an identity on normalised boxes), and a
 crop is letterboxed, so long entities keep their ends.
@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 BLANK = 127
-"""Grey level of the blank image and of letterbox bars: no colour of its own."""
+"""Grey level of the blank image and of letterbox bars."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +23,11 @@ class PixelSettings:
     """How an encoder wants its pixels.
 
     Attributes:
-        image_size: side of the squashed picture.
+        image_size: side of the squashed image.
         crop_size: side of a candidate region's crop.
-        mean, std: of each channel, in 0..1.
+        mean, std: per channel, in 0..1.
         region_encoder: what a candidate's vector is made of: its own ``crop``, or ROI-align on one
-            feature map of the whole picture (``roi_align``), about k times cheaper.
+            feature map of the whole image (``roi_align``), about k times cheaper.
         crop: ``letterbox``, or ``center``: the shorter side fills the square and the ends of the
             longer one are cut off (MQSPN's released code).
     """
@@ -41,13 +41,13 @@ class PixelSettings:
 
 
 def whole(image: Image.Image, settings: PixelSettings) -> Tensor:
-    """The picture squashed to ``[3, image_size, image_size]``, normalised."""
+    """The image squashed to ``[3, image_size, image_size]``, normalised."""
     side = settings.image_size
     return normalise(image.resize((side, side), Image.Resampling.BILINEAR), settings)
 
 
 def crops(image: Image.Image, boxes: NDArray[np.float64], settings: PixelSettings) -> Tensor:
-    """The blank image and one crop a box: ``[K + 1, 3, crop_size, crop_size]``.
+    """The blank image and one crop per box: ``[K + 1, 3, crop_size, crop_size]``.
 
     Args:
         image: RGB.
@@ -96,6 +96,6 @@ def blank(settings: PixelSettings, side: int) -> Tensor:
 
 
 def normalise(image: Image.Image, settings: PixelSettings) -> Tensor:
-    """RGB picture to a normalised ``[3, H, W]`` float tensor."""
+    """RGB image to a normalised ``[3, H, W]`` float tensor."""
     array = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)
     return ((array - torch.tensor(settings.mean)) / torch.tensor(settings.std)).permute(2, 0, 1)
