@@ -22,7 +22,7 @@ from gmbench.core.files import write_atomically
 from gmbench.reporting.leaderboard import of_the_method
 from gmbench.reporting.record import RunResult, TaskFigures, read_result, write_result
 from gmbench.reporting.tables import Table
-from gmbench.scoring.baselines import CEILING_OF_ONE_REGION_A_TYPE
+from gmbench.scoring.baselines import UPPER_BOUND_OF_ONE_REGION
 from gmbench.scoring.counting import TASKS
 from gmbench.scoring.significance import summarise
 
@@ -126,7 +126,7 @@ def _floors(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterato
             if floor.name in said or all(one is None for one in figures):
                 continue
             said.add(floor.name)
-            own = floor.name == CEILING_OF_ONE_REGION_A_TYPE
+            own = floor.name == UPPER_BOUND_OF_ONE_REGION
             name = floor.name.replace("its ceiling", f"ceiling of {label}")
             cells = [name if own else f"floor: {name}", *map(_figures, figures)]
             yield [*cells, *[""] * (not first.data.saw_pixels)]

@@ -13,7 +13,7 @@ from experiments.engine import (
     type_columns,
 )
 from experiments.engine.error_bars import analysis_of, draw, measures
-from gmbench.scoring.baselines import CEILING_OF_ONE_REGION_A_TYPE
+from gmbench.scoring.baselines import UPPER_BOUND_OF_ONE_REGION
 
 MODELS = tuple(
     Variant(key=key, label=label, overrides=(f"model={key}",))
@@ -35,7 +35,7 @@ def boxes(run: Finished) -> float | None:
 def ceiling(run: Finished) -> float | None:
     """GMNER F1 that the model could reach at best by its form or its candidates, in %."""
     for floor in run.result.floors:
-        if floor.name == CEILING_OF_ONE_REGION_A_TYPE and floor.gmner is not None:
+        if floor.name == UPPER_BOUND_OF_ONE_REGION and floor.gmner is not None:
             return 100 * floor.gmner.f1
     analysis = analysis_of(run)
     if analysis is None or analysis.given_text is None:

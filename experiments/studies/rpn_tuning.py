@@ -12,7 +12,7 @@ from pathlib import Path
 from experiments.engine import EEG_F1, GMNER_F1, Experiment, Finished, Measure, Variant, main
 from gmbench.config.compose import stored_settings
 from gmbench.lifecycle.build_data import build_regions, build_source
-from gmbench.scoring.grounding import region_ceiling
+from gmbench.scoring.grounding import region_upper_bound
 
 WAYS = {
     "frozen": "as it came",
@@ -35,7 +35,7 @@ def recall(folder: Path, split: str) -> float:
     source = build_source(settings)
     examples = source.read(split, build_regions(settings, source)).examples
     nothing = {example.id: () for example in examples}
-    return 100 * region_ceiling(examples, nothing, settings.regions.eval_num).recall[-1]
+    return 100 * region_upper_bound(examples, nothing, settings.regions.eval_num).recall[-1]
 
 
 def on(split: str) -> Measure:

@@ -24,10 +24,10 @@ from gmbench.reporting.overlays import EXAMPLES, draw_overlays
 from gmbench.reporting.plots import curves_png, draw_analysis
 from gmbench.reporting.record import (
     ANALYSIS,
+    BaselineFigures,
     ConfigUsed,
     Cost,
     DataUsed,
-    FloorFigures,
     Machine,
     Metrics,
     Part,
@@ -39,7 +39,7 @@ from gmbench.reporting.record import (
     write_result,
 )
 from gmbench.scoring.analysis import analyse
-from gmbench.scoring.baselines import Predictions, floors
+from gmbench.scoring.baselines import Predictions, baselines
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, CorpusScores, score_corpus
 from gmbench.scoring.files import write_tweet_table
 from gmbench.scoring.intervals import tweet_table
@@ -215,7 +215,7 @@ def _draw_curves(folder: Path, *, saw_pixels: bool) -> None:
         log.warning("no picture of the learning curves: %s", error)
 
 
-def _floors(run: Run, one_region_a_type: bool) -> tuple[FloorFigures, ...]:
+def _floors(run: Run, one_region_a_type: bool) -> tuple[BaselineFigures, ...]:
     """What needs no learning, on the same split, and what the model's build allows."""
     gold = run.data.gold("test")
     train, test = (run.data.splits[name].examples for name in ("train", "test"))
@@ -223,8 +223,8 @@ def _floors(run: Run, one_region_a_type: bool) -> tuple[FloorFigures, ...]:
     def scored(predictions: Predictions) -> CorpusScores:
         return score_corpus((gold[id_], found) for id_, found in predictions.items())
 
-    found = floors(train, test, one_region_a_type=one_region_a_type)
-    return tuple(FloorFigures.of(f, scored(f.predictions)) for f in found)
+    found = baselines(train, test, one_region_a_type=one_region_a_type)
+    return tuple(BaselineFigures.of(f, scored(f.predictions)) for f in found)
 
 
 def _stored(path: Path | None, folder: Path) -> StoredFile | None:

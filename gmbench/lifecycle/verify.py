@@ -14,7 +14,7 @@ from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.reporting.index import TWEETS
 from gmbench.reporting.record import (
     ANALYSIS,
-    FloorFigures,
+    BaselineFigures,
     Metrics,
     ProtocolUsed,
     RunResult,
@@ -23,7 +23,7 @@ from gmbench.reporting.record import (
     read_result,
 )
 from gmbench.scoring.analysis import analyse
-from gmbench.scoring.baselines import Predictions, floors
+from gmbench.scoring.baselines import Predictions, baselines
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, TASKS, CorpusScores, score_corpus
 from gmbench.scoring.files import read_predictions, read_tweet_table
 from gmbench.scoring.intervals import TweetTable, tweet_table
@@ -74,8 +74,8 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     metrics = Metrics.of(scores, saw_pixels=result.data.saw_pixels)
     wrong += differences(to_plain(result.metrics), to_plain(metrics), "metrics")
     again = tuple(
-        FloorFigures.of(floor, _scored(examples, floor.predictions))
-        for floor in floors(
+        BaselineFigures.of(floor, _scored(examples, floor.predictions))
+        for floor in baselines(
             splits["train"].examples, examples, one_region_a_type=settings.model.one_region_a_type
         )
     )
@@ -175,5 +175,5 @@ def _scored(examples: Sequence[Example], predictions: Predictions) -> CorpusScor
     return score_corpus((example.entities, predictions[example.id]) for example in examples)
 
 
-def _by_name(rows: Sequence[FloorFigures]) -> dict[str, object]:
+def _by_name(rows: Sequence[BaselineFigures]) -> dict[str, object]:
     return {row.name: to_plain(row) for row in rows}

@@ -35,12 +35,7 @@ def check_comparable(first: RunResult, second: RunResult) -> None:
 
 
 def compare_runs(
-    first: ScoredRun,
-    second: ScoredRun,
-    *,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
+    first: ScoredRun, second: ScoredRun, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Comparison:
     """Test the first run against the second, in the tasks that both report.
 
@@ -49,9 +44,7 @@ def compare_runs(
     """
     check_comparable(first.result, second.result)
     tasks = [t for t in TASKS if all(getattr(r.result.metrics, t) for r in (first, second))]
-    return compare(
-        first.table, second.table, tasks=tasks, resamples=resamples, level=level, seed=seed
-    )
+    return compare(first.table, second.table, tasks=tasks, resamples=resamples, seed=seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from gmbench.reporting.record import (
-    FloorFigures,
+    BaselineFigures,
     Metrics,
     Part,
     RunResult,
@@ -230,7 +230,7 @@ def _task_head(task: Task) -> Text:
     return Text(f"{task.upper()}\n{'P':>6} {'R':>6} {'F1':>6}", justify="center")
 
 
-def _task_cells(row: Metrics | FloorFigures, absent: str, style: str = "bold") -> Iterable[Text]:
+def _task_cells(row: Metrics | BaselineFigures, absent: str, style: str = "bold") -> Iterable[Text]:
     return (_cell(getattr(row, task), absent, style) for task in TASKS)
 
 

@@ -17,7 +17,6 @@ from gmbench.core.entities import Box, Entity, Prediction
 from gmbench.core.iou import iou
 
 
-# When a region is right, and how many pairs can be matched: the exact rules below the counts.
 def region_right(box: Box | None, boxes: Sequence[Box], iou_threshold: float = 0.5) -> bool:
     """Whether a predicted region answers gold ``boxes``: none for none, else IoU with any one.
 

@@ -1,4 +1,4 @@
-"""Gold and predictions as JSON lines, the common tongue with other systems: one example a line.
+"""Gold and predictions as JSON lines, the exchange format with other systems: one example per line.
 
 Gold, where ``size`` (of the image) may be absent::
 
@@ -14,6 +14,12 @@ Candidate regions, best first::
 
     {"id", "boxes": [[x1, y1, x2, y2], ...]}
 
+Golden cases, which hold their own gold and predictions; further keys are comments::
+
+    {"id", "gold": [...], "pred": [...]}
+
+The counts of every tweet, all that statistics need of a run, are a CSV file, sorted by id.
+
 ``end`` is inclusive and boxes are xyxy pixels of the original image. Reading is strict: the first
 fault is an error that names file, line, id and what is wrong, and nothing is ever skipped. Equal
 content gives equal bytes.
@@ -23,6 +29,7 @@ import csv
 import io
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +38,14 @@ import numpy as np
 from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.errors import InputError, did_you_mean
 from gmbench.core.files import write_atomically
-from gmbench.core.records import Fields, parse_line
-from gmbench.scoring.intervals import TweetTable
+from gmbench.core.records import Fields, parse_line, to_plain
+from gmbench.scoring.counting import Counts, Scores
+from gmbench.scoring.intervals import TweetTable, table_of
 from gmbench.scoring.protocols import Document
+
+MOST_DIGITS = 10
+HEADER = ["id", "pred", "gold", "gmner_tp", "mner_tp", "eeg_tp"]
+"""Columns of a table of tweets, by the strict protocol."""
 
 
 def read_gold(path: Path) -> tuple[Example, ...]:
@@ -160,12 +172,7 @@ def predicted_entities(fields: Fields, key: str, words: int | None) -> tuple[Pre
 
 
 def write_gold(path: Path, examples: Iterable[Example]) -> None:
-    """Write examples in the order given.
-
-    Raises:
-        ValueError: a box is not finite.
-        OSError: the file cannot be written; what was there before still is.
-    """
+    """Write examples in the order given; errors as of ``write_predictions``."""
     _write(
         path,
         (
@@ -173,13 +180,8 @@ def write_gold(path: Path, examples: Iterable[Example]) -> None:
                 "id": example.id,
                 "words": list(example.words),
                 "entities": [
-                    {
-                        "start": entity.start,
-                        "end": entity.end,
-                        "type": entity.type,
-                        "boxes": [[float(x) for x in box] for box in entity.boxes],
-                    }
-                    for entity in example.entities
+                    to_plain(replace(e, boxes=tuple(map(_floats, e.boxes))))
+                    for e in example.entities
                 ],
                 **({} if example.size is None else {"size": list(example.size)}),
             }
@@ -189,7 +191,7 @@ def write_gold(path: Path, examples: Iterable[Example]) -> None:
 
 
 def write_predictions(path: Path, predictions: Mapping[str, Sequence[Prediction]]) -> None:
-    """Write predictions sorted by id, so that batches and processes leave no trace in the bytes.
+    """Write predictions sorted by id: the bytes do not depend on batches and processes.
 
     Raises:
         ValueError: a number is not finite.
@@ -218,18 +220,15 @@ def _prediction(row: Fields, words: int | None) -> Prediction:
 
 
 def _plain(prediction: Prediction) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "start": prediction.start,
-        "end": prediction.end,
-        "type": prediction.type,
-        "box": None if prediction.box is None else [float(x) for x in prediction.box],
-        "score": float(prediction.score),
-    }
-    if prediction.region is not None:
-        row["region"] = prediction.region
-    if prediction.no_target is not None:
-        row["no_target"] = float(prediction.no_target)
-    return row
+    """One prediction; ``region`` and ``no_target`` are left out where they are unknown."""
+    box = None if prediction.box is None else _floats(prediction.box)
+    row = to_plain(replace(prediction, box=box, score=float(prediction.score)))
+    return {key: value for key, value in row.items() if value is not None or key == "box"}
+
+
+def _floats(box: Box) -> Box:
+    x1, y1, x2, y2 = map(float, box)
+    return x1, y1, x2, y2
 
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -238,13 +237,6 @@ def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     except ValueError as fault:
         raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
     write_atomically(path, "".join(lines).encode())
-
-
-# The counts of every tweet as a file: all that statistics need of a run, and nothing else. A CSV
-# with one line a tweet, sorted by id, of the strict protocol: predictions and gold entities, then
-# the true positives of the three tasks.
-MOST_DIGITS = 10
-HEADER = ["id", "pred", "gold", "gmner_tp", "mner_tp", "eeg_tp"]
 
 
 def write_tweet_table(path: Path, table: TweetTable) -> None:
@@ -281,20 +273,19 @@ def read_tweet_table(path: Path) -> TweetTable:
     if not lines or lines[0] != HEADER:
         raise InputError(f"{path}:1: the columns must be {','.join(HEADER)}")
     ids: list[str] = []
-    rows: list[list[tuple[int, int, int]]] = []
+    rows: list[Scores] = []
     for number, line in enumerate(lines[1:], start=2):
         where = f"{path}:{number}"
         if len(line) != len(HEADER) or not all(map(_is_count, line[1:])):
             raise InputError(f"{where}: an id and five whole numbers were expected")
         if ids and line[0] <= ids[-1]:
             raise InputError(f"{where}: id {line[0]!r} stands twice or out of order")
-        pred, gold, *found = map(int, line[1:])
-        if max(found) > min(pred, gold):
+        pred, gold, *tps = map(int, line[1:])
+        if max(tps) > min(pred, gold):
             raise InputError(f"{where}: more true positives than predictions or gold entities")
         ids.append(line[0])
-        rows.append([(tp, pred, gold) for tp in found])
-    cube = np.array(rows, dtype=np.int64).reshape(len(ids), 3, 3)
-    return TweetTable(tuple(ids), cube[:, 0], cube[:, 1], cube[:, 2])
+        rows.append(Scores(*(Counts(tp, pred, gold) for tp in tps)))
+    return table_of(ids, rows)
 
 
 def _is_count(text: str) -> bool:
@@ -302,11 +293,8 @@ def _is_count(text: str) -> bool:
     return text.isdecimal() and text.isascii() and len(text) < MOST_DIGITS
 
 
-# Golden cases: lines that hold their own gold and predictions, `{"id", "gold", "pred"}`. The
-# entities are those of gold and prediction files. Sentences are not known, so that a span cannot
-# lie outside one; further keys (`kind`, `expected`, ...) are comments.
 def read_cases(path: Path) -> dict[str, Document]:
-    """The cases by id, in the order of the file.
+    """Golden cases by id, in the order of the file; sentences are not known.
 
     Raises:
         InputError: a malformed line, or an id that stands twice.

@@ -1,4 +1,9 @@
-"""Grounding by itself: the score over IoU thresholds, and how good boxes are given the text."""
+"""Grounding by itself: over IoU thresholds, given the right text, and its upper bounds.
+
+A proposal-based model answers with one of the first K candidates, so an entity that none of them
+covers is lost before it starts. A model with one region per type and sentence loses every entity
+that another of its type was preferred to. Other proposal-free models have no such bound.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,12 +108,8 @@ def _best(guess: Prediction, entity: Entity) -> float:
     return 0.0 if guess.box is None else max(iou(guess.box, box) for box in entity.boxes)
 
 
-# What a model's build allows: the score with perfect choices. A proposal-based model answers with
-# one of the first K candidates, so an entity that none of them covers is lost before it starts. A
-# model with one region a type and sentence loses every entity that another of its type was
-# preferred to. Other proposal-free models have no such ceiling.
 @dataclass(frozen=True, slots=True)
-class RegionCeiling:
+class RegionUpperBound:
     """Coverage of the gold boxes by the first 1, 2, ... k candidates.
 
     Attributes:
@@ -145,10 +146,10 @@ class RegionCeiling:
         return tuple((c + self.ungroundable) / gold if gold else 0.0 for c in self.covered)
 
 
-def region_ceiling(
+def region_upper_bound(
     examples: Sequence[Example], predictions: Mapping[str, Sequence[Prediction]], k: int
-) -> RegionCeiling:
-    """The ceiling of a model that chooses among the first ``k`` candidates of each example.
+) -> RegionUpperBound:
+    """The upper bound of a model that chooses among the first ``k`` candidates of each example.
 
     Args:
         examples: gold with candidates; an example without any covers nothing.
@@ -179,7 +180,7 @@ def region_ceiling(
                     covered[place] += 1
         guesses = predictions[example.id]
         oracle += Counts(_text_right(reachable, guesses), len(guesses), len(example.entities))
-    return RegionCeiling(
+    return RegionUpperBound(
         k=k,
         groundable=groundable,
         ungroundable=ungroundable,

@@ -105,7 +105,7 @@ def f1(sums: NDArray[np.generic]) -> Floats:
 
 
 def intervals(
-    *tables: Ints, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+    *tables: Ints, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[FigureIntervals, ...]:
     """BCa intervals of P, R and F1 of several tasks, all on the same drawn tweets.
 
@@ -114,7 +114,6 @@ def intervals(
     Args:
         tables: ``[n, 3]`` each, rows of the same tweets.
         resamples: number of draws.
-        level: of confidence.
         seed: of the draws.
 
     Raises:
@@ -124,7 +123,7 @@ def intervals(
     total = joint.sum(axis=0).reshape(len(tables), 3)
     if len(joint) < 2:
         return tuple(
-            FigureIntervals(*(Interval(float(v), None, None, level) for v in figures(row).values()))
+            FigureIntervals(*(Interval(float(v), None, None) for v in figures(row).values()))
             for row in total
         )
     rows, weights = np.unique(joint, axis=0, return_counts=True)
@@ -136,7 +135,7 @@ def intervals(
         values, stars = figures(total[number]), figures(drawn[:, columns])
         jackknife = figures(left_out[:, columns])
         ends = [
-            bca(float(values[name]), stars[name], jackknife[name], weights, level)
+            bca(float(values[name]), stars[name], jackknife[name], weights)
             for name in ("precision", "recall", "f1")
         ]
         found.append(FigureIntervals(*ends))
@@ -163,9 +162,7 @@ def resampled_sums(rows: Ints, weights: Ints, resamples: int, rng: np.random.Gen
     return sums
 
 
-def bca(
-    value: float, drawn: Floats, left_out: Floats, weights: Ints, level: float = LEVEL
-) -> Interval:
+def bca(value: float, drawn: Floats, left_out: Floats, weights: Ints) -> Interval:
     """The bias-corrected and accelerated interval.
 
     Args:
@@ -173,14 +170,13 @@ def bca(
         drawn: the figure of each resample.
         left_out: the figure without one tweet of each kind.
         weights: how many tweets there are of each kind.
-        level: of confidence.
     """
     # Deferred: half of a fast verb's start.
     from scipy.special import ndtr, ndtri
 
     if np.ptp(drawn) == 0:
-        return Interval(value, value, value, level)
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+        return Interval(value, value, value)
+    tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     below = float(((drawn < value).mean() + (drawn <= value).mean()) / 2)
     if 0 < below < 1:
         mean = float(weights @ left_out) / float(weights.sum())
@@ -194,7 +190,7 @@ def bca(
     # Where a value lies outside every resample, or one tweet outweighs all others, there is no
     # correction: the plain percentiles then.
     low, high = np.quantile(drawn, tails)
-    return Interval(value, float(low), float(high), level)
+    return Interval(value, float(low), float(high))
 
 
 def _joint(tables: Sequence[Ints]) -> Ints:

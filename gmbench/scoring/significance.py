@@ -1,6 +1,10 @@
 """Two systems on the same tweets: paired bootstrap, approximate randomisation, Holm.
 
-Tables are those of ``statistics.py``. Gold must be the same, tweet by tweet.
+Tables are those of ``intervals``. Gold must be the same, tweet by tweet.
+
+Noise of the seed and noise of the test set are different things. The interval of one run shows the
+second, the standard deviation over seeds the first, and the hierarchical bootstrap of
+``compare_seeds`` holds both.
 """
 
 import math
@@ -44,27 +48,21 @@ class Difference:
 
 
 def compare_f1(
-    first: Ints,
-    second: Ints,
-    *,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
+    first: Ints, second: Ints, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Difference:
-    """Everything about one pair of runs on one task.
+    """Compare two runs on one task.
 
     Args:
         first: ``[n, 3]`` of one system.
         second: rows of the same tweets in the same order.
         resamples: of the bootstrap and of the randomisation, each.
-        level: of confidence.
         seed: of the draws.
 
     Raises:
         ValueError: the tables differ in tweets or in gold.
     """
     check_pair(first, second)
-    delta, not_better = paired_bootstrap(first, second, resamples=resamples, level=level, seed=seed)
+    delta, not_better = paired_bootstrap(first, second, resamples=resamples, seed=seed)
     return Difference(
         first=float(f1(first.sum(axis=0))),
         second=float(f1(second.sum(axis=0))),
@@ -75,14 +73,9 @@ def compare_f1(
 
 
 def paired_bootstrap(
-    first: Ints,
-    second: Ints,
-    *,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
+    first: Ints, second: Ints, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[Interval, float]:
-    """The difference of F1 with its interval, and how often the first is not better.
+    """The difference of F1 with its interval, and the share of draws where the first is not better.
 
     The same drawn tweets serve both systems (Koehn 2004).
     """
@@ -91,17 +84,17 @@ def paired_bootstrap(
     total = joint.sum(axis=0)
     value = float(_delta(total))
     if len(joint) < 2:
-        return Interval(value, None, None, level), 1.0
+        return Interval(value, None, None), 1.0
     rows, weights = np.unique(joint, axis=0, return_counts=True)
     drawn = _delta(resampled_sums(rows, weights, resamples, np.random.default_rng(seed)))
-    interval = bca(value, drawn, _delta(total - rows), weights, level)
+    interval = bca(value, drawn, _delta(total - rows), weights)
     return interval, (1 + int((drawn <= 1e-12).sum())) / (resamples + 1)
 
 
 def randomisation_p(
     first: Ints, second: Ints, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> float:
-    """Two-sided p-value: how often swapping answers at random gives as great a difference.
+    """Two-sided p-value: how often swapping answers at random gives as large a difference.
 
     The two systems' answers to each tweet are exchanged with probability 1/2;
     ``p = (1 + #{|delta*| >= |delta|}) / (resamples + 1)``.
@@ -140,11 +133,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def check_pair(first: Ints, second: Ints) -> None:
-    """Whether two tables can be compared.
-
-    Raises:
-        ValueError: they differ in tweets or in gold.
-    """
+    """Raise a ``ValueError`` if two tables differ in tweets or in gold."""
     if first.shape != second.shape:
         raise ValueError(f"{len(first)} tweets against {len(second)}: not the same data")
     if (first[:, 2] != second[:, 2]).any():
@@ -152,14 +141,10 @@ def check_pair(first: Ints, second: Ints) -> None:
         raise ValueError(f"the gold of row {place} differs: not the same data or protocol")
 
 
-def _delta(sums: "Floats | Ints") -> Floats:
+def _delta(sums: Floats | Ints) -> Floats:
     return f1(sums[..., :3]) - f1(sums[..., 3:])
 
 
-# Several seeds of one method: mean, sample deviation, and the difference of two methods. Noise of
-# the seed and noise of the test set are different things. The interval of one run
-# (`statistics.py`) shows the second, the deviation over seeds the first, and the hierarchical
-# bootstrap holds both.
 @dataclass(frozen=True, slots=True)
 class SeedSummary:
     """F1 (or any figure) over seeds; the best seed alone says nothing.
@@ -210,7 +195,6 @@ def compare_seeds(
     second: Sequence[Ints],
     *,
     resamples: int = RESAMPLES,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> SeedDifference:
     """Hierarchical bootstrap: seeds of each method drawn by themselves, tweets drawn once for all.
@@ -222,7 +206,6 @@ def compare_seeds(
         first: a table ``[n, 3]`` for each seed of one method.
         second: the same of the other; rows of the same tweets throughout.
         resamples: number of draws.
-        level: of confidence.
         seed: of the draws.
 
     Raises:
@@ -234,19 +217,21 @@ def compare_seeds(
     for number, table in enumerate(tables):
         if table.shape != tables[0].shape or (table[:, 2] != tables[0][:, 2]).any():
             raise ValueError(f"table {number} differs from table 0 in tweets or gold")
-    one, two = (summarise([_value(table) for table in part]) for part in (first, second))
+    one, two = (
+        summarise([float(f1(table.sum(axis=0))) for table in part]) for part in (first, second)
+    )
     value = one.mean - two.mean
     if len(tables[0]) < 2:
-        return SeedDifference(one, two, Interval(value, None, None, level), 1.0)
+        return SeedDifference(one, two, Interval(value, None, None), 1.0)
     rows, weights = np.unique(np.concatenate(tables, axis=1), axis=0, return_counts=True)
     rng = np.random.default_rng(seed)
     sums = resampled_sums(rows, weights, resamples, rng).reshape(resamples, len(tables), 3)
     scores = f1(sums)
     drawn = _mean_of_drawn(scores[:, : len(first)], rng)
     drawn = drawn - _mean_of_drawn(scores[:, len(first) :], rng)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     not_better = (1 + int((drawn <= 1e-12).sum())) / (resamples + 1)
-    return SeedDifference(one, two, Interval(value, float(low), float(high), level), not_better)
+    return SeedDifference(one, two, Interval(value, float(low), float(high)), not_better)
 
 
 def _mean_of_drawn(scores: Floats, rng: np.random.Generator) -> Floats:
@@ -254,13 +239,6 @@ def _mean_of_drawn(scores: Floats, rng: np.random.Generator) -> Floats:
     chosen = rng.integers(scores.shape[1], size=scores.shape)
     mean: Floats = np.take_along_axis(scores, chosen, axis=1).mean(axis=1)
     return mean
-
-
-def _value(table: Ints) -> float:
-    return float(f1(table.sum(axis=0)))
-
-
-# Two systems on the same tweets, over all tasks that both have figures for.
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +276,6 @@ def compare(
     *,
     tasks: Sequence[Task] = TASKS,
     resamples: int = RESAMPLES,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> Comparison:
     """Paired bootstrap and approximate randomisation of each task, Holm over the tasks.
@@ -308,7 +285,6 @@ def compare(
         second: counts of the other, by the same protocol.
         tasks: the family.
         resamples: of each bootstrap and of each test.
-        level: of confidence.
         seed: of the draws.
 
     Raises:
@@ -319,9 +295,7 @@ def compare(
         named = f"{len(differ)} ids, say {differ[0]!r}" if differ else "the order of their ids"
         raise ValueError(f"the two differ in {named}: not the same tweets")
     found = [
-        compare_f1(
-            getattr(first, task), getattr(second, task), resamples=resamples, level=level, seed=seed
-        )
+        compare_f1(getattr(first, task), getattr(second, task), resamples=resamples, seed=seed)
         for task in tasks
     ]
     adjusted = holm([difference.p for difference in found])

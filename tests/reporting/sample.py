@@ -7,10 +7,10 @@ import numpy as np
 from gmbench.core.entities import Box, Candidates, Entity, Example, Prediction
 from gmbench.core.provenance import GitState
 from gmbench.reporting.record import (
+    BaselineFigures,
     ConfigUsed,
     Cost,
     DataUsed,
-    FloorFigures,
     Machine,
     Metrics,
     Part,
@@ -19,7 +19,7 @@ from gmbench.reporting.record import (
     Selection,
     StoredFile,
 )
-from gmbench.scoring.baselines import floors
+from gmbench.scoring.baselines import baselines
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, score_corpus
 
 BOX: Box = (0.0, 0.0, 10.0, 10.0)
@@ -43,8 +43,8 @@ PREDICTIONS = {
 def sample(*, saw_pixels: bool = True) -> RunResult:
     scores = score_corpus((e.entities, PREDICTIONS[e.id]) for e in GOLD)
     figures = tuple(
-        FloorFigures.of(f, score_corpus((e.entities, f.predictions[e.id]) for e in GOLD))
-        for f in floors(TRAIN, GOLD)
+        BaselineFigures.of(f, score_corpus((e.entities, f.predictions[e.id]) for e in GOLD))
+        for f in baselines(TRAIN, GOLD)
     )
     return RunResult(
         protocol=ProtocolUsed(name=PROTOCOL, version=PROTOCOL_VERSION, iou_threshold=0.5),

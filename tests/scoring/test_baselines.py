@@ -10,9 +10,9 @@ import pytest
 from gmbench.core.entities import Candidates, Entity, Example, Prediction
 from gmbench.data.source import DataSource
 from gmbench.scoring.baselines import (
-    Floor,
+    Baseline,
     NameLookup,
-    floors,
+    baselines,
     gold_text_with_full_image,
     lookup_with_random_candidate,
 )
@@ -34,7 +34,7 @@ TRAIN = [
 ]
 
 
-def count(floor: Floor, examples: Sequence[Example]) -> CorpusScores:
+def count(floor: Baseline, examples: Sequence[Example]) -> CorpusScores:
     return score_corpus((e.entities, floor.predictions[e.id]) for e in examples)
 
 
@@ -85,17 +85,20 @@ def test_without_candidates_there_is_no_box() -> None:
 
 def test_only_the_floors_that_the_examples_allow() -> None:
     bare = [sentence("x", "York", Entity(0, 0, "LOC", ((0.0, 0.0, 5.0, 5.0),)))]
-    assert [f.name for f in floors(TRAIN, bare)] == ["training names, no box", "gold text, no box"]
+    assert [f.name for f in baselines(TRAIN, bare)] == [
+        "training names, no box",
+        "gold text, no box",
+    ]
     with pytest.raises(ValueError, match="'x': the size of its image"):
         gold_text_with_full_image(bare)
-    assert len(floors(TRAIN, with_candidates(2))) == 4
-    for floor in floors(TRAIN, bare):
+    assert len(baselines(TRAIN, with_candidates(2))) == 4
+    for floor in baselines(TRAIN, bare):
         assert ("mner" in floor.tasks) == floor.name.startswith("training")
 
 
 def test_every_floor_answers_every_example() -> None:
     examples = with_candidates(3)
-    for floor in floors(TRAIN, examples):
+    for floor in baselines(TRAIN, examples):
         assert set(floor.predictions) == {e.id for e in examples}
 
 
@@ -114,7 +117,7 @@ def test_the_real_test_split(shared: Path) -> None:
     examples = source.read("test").examples
     figures = {
         floor.name: count(floor, examples).micro
-        for floor in floors(source.read("train").examples, examples, one_region_a_type=True)
+        for floor in baselines(source.read("train").examples, examples, one_region_a_type=True)
     }
     ceiling = figures.pop("its ceiling: gold text, one gold box a type")
     assert ceiling.gmner == ceiling.eeg == Counts(tp=2284, pred=2543, gold=2543)
@@ -134,6 +137,6 @@ def test_the_real_test_split(shared: Path) -> None:
         )
         for e in examples
     }
-    perfect = count(Floor("gold", gold), examples).micro
+    perfect = count(Baseline("gold", gold), examples).micro
     assert perfect.gmner == perfect.mner == perfect.eeg == Counts(2543, 2543, 2543)
     assert 0.45 < figures["training names, no box"].mner.f1 < 0.55

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gmbench.core.entities import Entity, Prediction
-from gmbench.scoring.analysis import calibration
+from gmbench.scoring.calibration import calibration
 
 BOX = (0.0, 0.0, 1.0, 1.0)
 

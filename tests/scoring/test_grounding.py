@@ -13,7 +13,7 @@ from gmbench.scoring.grounding import (
     THRESHOLDS,
     best_region_a_type,
     given_text,
-    region_ceiling,
+    region_upper_bound,
     sweep,
 )
 from tests.scoring.documents import BOXES, random_document
@@ -78,7 +78,7 @@ def test_ceiling_by_hand():
         "b": [Prediction(0, 0, "PER", HERE), Prediction(8, 8, "PER")],
         "c": [Prediction(0, 0, "PER")],
     }
-    found = region_ceiling([one, two, three], pred, k=3)
+    found = region_upper_bound([one, two, three], pred, k=3)
     assert (found.groundable, found.ungroundable) == (4, 1)
     assert found.covered == (0, 1, 1)
     assert found.recall == (0.0, 0.25, 0.25)
@@ -86,7 +86,7 @@ def test_ceiling_by_hand():
     assert found.average_recall == pytest.approx(1 / 4)
     assert found.identical == 1
     assert found.oracle == Counts(2, 5, 5)
-    second = region_ceiling([one, two, three], pred, k=2)
+    second = region_upper_bound([one, two, three], pred, k=2)
     assert second.average_recall == pytest.approx(1 / 4 / 10)
     assert (second.identical, second.covered) == (0, (0, 1))
 
@@ -108,7 +108,7 @@ def test_oracle_lies_between_gmner_and_mner():
             [([replace(e, boxes=()) for e in reachable], [replace(p, box=None) for p in pred])]
         ).micro.gmner.tp
         plain += Counts(text, len(pred), len(gold))
-    found = region_ceiling(examples, predictions, k=4)
+    found = region_upper_bound(examples, predictions, k=4)
     micro = score_corpus((e.entities, predictions[e.id]) for e in examples).micro
     assert found.oracle == plain
     assert micro.gmner.tp < found.oracle.tp < micro.mner.tp

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from gmbench.core.entities import Prediction
-from gmbench.scoring.analysis import calibration
+from gmbench.scoring.calibration import calibration
 from gmbench.scoring.error_types import decompose
-from gmbench.scoring.grounding import region_ceiling
+from gmbench.scoring.grounding import region_upper_bound
 from gmbench.scoring.intervals import intervals, tweet_table
 from gmbench.scoring.significance import compare_seeds, paired_bootstrap
 from tests.data.files import real
@@ -65,7 +65,7 @@ def test_half_width_of_two_independent_runs(gold):
 
 
 def test_without_candidates_only_the_ungroundable_can_be_found(examples, gold):
-    found = region_ceiling(examples, answers(gold, 1.0), k=1)
+    found = region_upper_bound(examples, answers(gold, 1.0), k=1)
     assert (found.groundable, found.ungroundable) == (1046, 1497)
     assert round(100 * found.gmner[0], 2) == 58.87
     assert round(100 * found.oracle.f1, 2) == 58.87
