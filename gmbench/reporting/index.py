@@ -53,13 +53,14 @@ def read_index(*folders: Path) -> Indexed:
     entries, damaged, failed = [], {}, []
     for folder in folders:
         for run, names in _runs(folder):
-            if "result.json" not in names:
+            path = run / "result.json"
+            if path.name not in names:
                 failed.append(run)
                 continue
             try:
-                entries.append(Entry(folder=run, result=read_result(run / "result.json")))
+                entries.append(Entry(folder=run, result=read_result(path)))
             except (ValueError, OSError) as fault:
-                damaged[run / "result.json"] = str(fault)
+                damaged[path] = str(fault).removeprefix(f"{path}: ")
     return Indexed(entries=tuple(entries), damaged=damaged, failed=tuple(failed))
 
 

@@ -7,7 +7,6 @@ words what became of an answer, so that no colour is needed to read it.
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.data.images import open_image
-from gmbench.reporting.plots import BLUE, GREY, STYLE, VERMILION, WORDS
+from gmbench.reporting.plots import BLUE, GREY, VERMILION, WORDS, png
 from gmbench.reporting.verdicts import Judged, judged
 
 if TYPE_CHECKING:
@@ -36,12 +35,12 @@ Lines = list[tuple[str, str, bool]]
 
 
 def spread(examples: Sequence[Example], *, saw_pixels: bool, count: int = SHOWN) -> list[Example]:
-    """So many tweets, evenly spread over those with something to compare, never by the outcome.
+    """Examples evenly spread over those with something to compare, never by the outcome.
 
     Args:
         examples: of the split, in its order.
         saw_pixels: True: only tweets with a gold box; False: with an entity.
-        count: at most.
+        count: maximum number of them.
     """
     fitting = [
         example
@@ -75,35 +74,31 @@ def draw_overlays(
     Raises:
         OSError: the file cannot be written.
     """
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
     rows = []
     for example in spread(examples, saw_pixels=saw_pixels):
-        found = predictions[example.id]
-        verdict = judged(example.entities, found, saw_pixels=saw_pixels)
-        lines = said_of(example, found, verdict, saw_pixels)
+        answers = predictions[example.id]
+        verdict = judged(example.entities, answers, saw_pixels=saw_pixels)
+        lines = lines_of(example, answers, verdict, saw_pixels)
         least = ROW if saw_pixels else 0.0
-        rows.append((example, found, lines, max(least, LINE * (len(lines) + 1.5))))
+        rows.append((example, answers, lines, max(least, LINE * (len(lines) + 1.5))))
     if not rows:
         return False
     head = 0.75
     total = head + sum(height for *_, height in rows)
-    # Letters that the font has not are drawn as boxes.
-    with style.context(["default", dict(STYLE)]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
-        figure = Figure(figsize=(WIDTH, total))
+
+    def draw(figure: "Figure") -> None:
         _head(figure, name, total, saw_pixels)
         top = total - head
-        for example, found, lines, height in rows:
+        for example, answers, lines, height in rows:
             if saw_pixels:
                 place = (0.02, (top - height + 0.15) / total, SIDE / WIDTH, (height - 0.2) / total)
-                _picture(figure.add_axes(place), example, found)
+                _picture(figure.add_axes(place), example, answers)
             _words(figure, lines, (SIDE + 0.4) / WIDTH if saw_pixels else 0.02, top, total)
             top -= height
-        stream = BytesIO()
-        figure.savefig(stream, format="png", metadata={"Software": None})
-    write_atomically(file, stream.getvalue())
+
+    with warnings.catch_warnings():  # letters that the font has not are drawn as boxes
+        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
+        write_atomically(file, png(draw, (WIDTH, total), layout=None))
     return True
 
 
@@ -131,7 +126,7 @@ def _words(figure: "Figure", lines: Lines, left: float, top: float, total: float
         )
 
 
-def said_of(
+def lines_of(
     example: Example, found: Sequence[Prediction], verdict: Judged, saw_pixels: bool
 ) -> Lines:
     """The sentence, an entity of the gold a line, an answer a line, with colour and weight."""
@@ -140,11 +135,11 @@ def said_of(
         (part, "black", False) for part in textwrap.wrap(" ".join(example.words), width)
     ]
     for number, entity in enumerate(example.entities, start=1):
-        lines.append((f"G{number}  {_said(example, entity, saw_pixels)}", BLUE, True))
+        lines.append((f"G{number}  {_named(example, entity, saw_pixels)}", BLUE, True))
     # Answers come in the order of the predictions: verdicts with them.
     for number, (answer, one) in enumerate(zip(found, verdict.answers, strict=True), start=1):
         what = "right" if one.verdict == "correct" else f"wrong: {WORDS[one.verdict]}"
-        text = f"P{number}  {_said(example, answer, saw_pixels)}: {what}"
+        text = f"P{number}  {_named(example, answer, saw_pixels)}: {what}"
         lines.append((text, VERMILION, False))
     lost = [str(n) for n, fate in enumerate(verdict.fates, start=1) if fate == "missed"]
     if lost:
@@ -154,7 +149,7 @@ def said_of(
     return lines
 
 
-def _said(example: Example, row: Entity | Prediction, saw_pixels: bool) -> str:
+def _named(example: Example, row: Entity | Prediction, saw_pixels: bool) -> str:
     name = textwrap.shorten(" ".join(example.words[row.start : row.end + 1]), 34, placeholder=" …")
     if not saw_pixels:
         return f"{name} ({row.type})"

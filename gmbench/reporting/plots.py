@@ -5,7 +5,8 @@ never colour alone (markers, line styles or words say the same). No global state
 by hand, drawn by Agg, and give the same bytes for the same analysis.
 """
 
-from collections.abc import Callable, Mapping
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,25 +14,11 @@ from typing import TYPE_CHECKING, Any
 from gmbench.core.files import write_atomically
 from gmbench.scoring.analysis import Analysis, Calibration
 from gmbench.scoring.error_types import KINDS, REGIONS, Decomposition
-from gmbench.scoring.grounding import RegionCeiling, Sweep
+from gmbench.scoring.grounding import RegionUpperBound, Sweep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-import csv
-from io import StringIO
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 STYLE: Mapping[str, Any] = {
@@ -63,8 +50,6 @@ WORDS = {
     "poor_box": "poor box\n(IoU 0.1 to 0.5)",
     "wrong_box": "wrong box\n(IoU below 0.1)",
 }
-
-
 PICTURES = ("errors", "sweep", "ceiling", "calibration")
 
 
@@ -82,8 +67,6 @@ def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ..
     Raises:
         OSError: a file cannot be written.
     """
-    from matplotlib import style
-
     task = "GMNER" if "gmner" in analysis.intervals else "MNER"
     wanted: dict[str, Callable[[Figure], None]] = {
         "errors": lambda figure: draw_errors(figure, analysis.errors, task, name)
@@ -92,30 +75,30 @@ def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ..
         mner = analysis.intervals["mner"].f1.value
         wanted["sweep"] = lambda figure: draw_sweep(figure, swept, mner, name)
     if (ceiling := analysis.ceiling) is not None:
-        mner = analysis.intervals["mner"].recall.value
-        gmner = analysis.intervals["gmner"].recall.value
-        wanted["ceiling"] = lambda figure: draw_ceiling(figure, ceiling, gmner, mner, name)
+        recalls = [analysis.intervals[task].recall.value for task in ("gmner", "mner")]
+        wanted["ceiling"] = lambda figure: draw_ceiling(figure, ceiling, *recalls, name)
     if (known := analysis.calibration) is not None:
         wanted["calibration"] = lambda figure: draw_calibration(figure, known, name)
     folder.mkdir(parents=True, exist_ok=True)
     for stem in PICTURES:  # what an earlier analysis left here
         (folder / f"{stem}.png").unlink(missing_ok=True)
-    files = []
-    with style.context(["default", dict(STYLE)]):  # whatever a matplotlibrc says
-        for stem, draw in wanted.items():
-            path = folder / f"{stem}.png"
-            write_atomically(path, _png(draw))
-            files.append(path)
-    return tuple(files)
+    for stem, draw in wanted.items():
+        write_atomically(folder / f"{stem}.png", png(draw))
+    return tuple(folder / f"{stem}.png" for stem in wanted)
 
 
-def _png(draw: "Callable[[Figure], None]") -> bytes:
+def png(
+    draw: "Callable[[Figure], None]", size: tuple[float, float] = (8, 4), **options: Any
+) -> bytes:
+    """A figure of ``size`` inches in the common style as a PNG, whatever a matplotlibrc says."""
+    from matplotlib import style
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    draw(figure)
     stream = BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    with style.context(["default", dict(STYLE)]):
+        figure = Figure(figsize=size, **{"layout": "constrained"} | options)
+        draw(figure)
+        figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
 
 
@@ -169,7 +152,7 @@ def draw_sweep(figure: "Figure", swept: Sweep, mner: float, name: str) -> None:
 
 
 def draw_ceiling(
-    figure: "Figure", ceiling: RegionCeiling, gmner: float, mner: float, name: str
+    figure: "Figure", ceiling: RegionUpperBound, gmner: float, mner: float, name: str
 ) -> None:
     """What the first k candidates cover, and where the model stands below that."""
     from matplotlib.ticker import MaxNLocator
@@ -237,13 +220,14 @@ def _bars(axes: "Axes", names: list[str], values: list[float] | list[int], colou
 
 
 # Learning curves of a run, from its `metrics.csv`.
+Curve = Sequence[tuple[float, float]]
 LOOKS = {"gmner": (BLUE, "o"), "mner": (GREEN, "^"), "eeg": (ORANGE, "s")}
 
 
 def read_curves(path: Path) -> dict[str, list[tuple[float, float]]]:
     """By name of a metric, ``(step, value)`` where it was logged."""
     found: dict[str, list[tuple[float, float]]] = {}
-    for row in csv.DictReader(StringIO(path.read_text())):
+    for row in csv.DictReader(path.read_text().splitlines()):
         for name, value in row.items():
             if value and name not in ("epoch", "step") and row.get("step"):
                 found.setdefault(name, []).append((float(row["step"]), float(value)))
@@ -260,39 +244,26 @@ def curves_png(path: Path, *, saw_pixels: bool) -> bytes | None:
     Raises:
         ValueError: the file does not hold numbers.
     """
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    found = read_curves(path)
-    loss = found.get("train/loss", [])
+    curves = read_curves(path)
+    loss = curves.get("train/loss", [])
     tasks = tuple(LOOKS) if saw_pixels else ("mner",)
-    dev = {task: found[f"dev/{task}_f1"] for task in tasks if f"dev/{task}_f1" in found}
+    dev = {task: curves[f"dev/{task}_f1"] for task in tasks if f"dev/{task}_f1" in curves}
     if not loss and not dev:
         return None
-    with style.context(["default", dict(STYLE)]):
-        figure = Figure(figsize=(8, 3.4), layout="constrained")
-        _draw(figure, loss, dev)
-        stream = BytesIO()
-        figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    return png(lambda figure: _draw_curves(figure, loss, dev), (8, 3.4))
 
 
-def _draw(figure: "Figure", loss: list[Any], dev: dict[str, list[tuple[float, float]]]) -> None:
+def _draw_curves(figure: "Figure", loss: Curve, dev: Mapping[str, Curve]) -> None:
     left, right = figure.subplots(1, 2)
-    left.plot([x for x, _ in loss], [y for _, y in loss], color=GREY)
+    left.plot([step for step, _ in loss], [value for _, value in loss], color=GREY)
     left.set_title("training loss")
     left.set_xlabel("step")
     for task, points in dev.items():
         colour, marker = LOOKS[task]
         # The last check repeats that of the chosen checkpoint.
         points = points[: max(1, len(points) - 1)]
-        right.plot(
-            [x for x, _ in points],
-            [100 * y for _, y in points],
-            color=colour,
-            marker=marker,
-            label=task.upper(),
-        )
+        steps, values = [step for step, _ in points], [100 * value for _, value in points]
+        right.plot(steps, values, color=colour, marker=marker, label=task.upper())
     right.set_title("dev F1 in %")
     right.set_xlabel("step")
     if dev:

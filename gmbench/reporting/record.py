@@ -6,139 +6,19 @@ data fingerprint, split or limit must never be ranked together. Change a field's
 """
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import GitState, redact
 from gmbench.core.records import parse_record, to_plain
 from gmbench.scoring.analysis import Analysis
-from gmbench.scoring.baselines import Floor
-from gmbench.scoring.counting import CorpusScores, Counts
-
-
-# Figures as `result.json` stores them: counts, and what follows from counts.
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFigures:
-    """One task's counts, with the figures that follow from them for whoever reads the file.
-
-    Raises:
-        ValueError: the figures do not follow from the counts, or the counts are impossible.
-    """
-
-    tp: int
-    pred: int
-    gold: int
-    precision: float  # 0..1, as the next two
-    recall: float
-    f1: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.tp <= min(self.pred, self.gold):
-            raise ValueError(f"tp={self.tp} of pred={self.pred} and gold={self.gold} cannot be")
-        counts = Counts(self.tp, self.pred, self.gold)
-        for name in ("precision", "recall", "f1"):
-            stored, follows = getattr(self, name), getattr(counts, name)
-            if stored != follows:
-                raise ValueError(f"{name} is {stored}, but the counts give {follows}: edited?")
-
-    @classmethod
-    def of(cls, counts: Counts) -> "TaskFigures":
-        """The figures of some counts."""
-        return cls(
-            tp=counts.tp,
-            pred=counts.pred,
-            gold=counts.gold,
-            precision=counts.precision,
-            recall=counts.recall,
-            f1=counts.f1,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TypeFigures:
-    """One entity type; grounding is None where the run saw no pixels."""
-
-    gmner: TaskFigures | None
-    mner: TaskFigures
-    eeg_tp: int | None  # gold entities of this type found by span and region; recall only
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
-    """The three tasks (micro), by type, and the macro means; None where no pixels were seen."""
-
-    gmner: TaskFigures | None
-    mner: TaskFigures
-    eeg: TaskFigures | None
-    per_type: Mapping[str, TypeFigures]
-    gmner_macro_f1: float | None
-    mner_macro_f1: float
-
-    @classmethod
-    def of(cls, scores: CorpusScores, *, saw_pixels: bool) -> "Metrics":
-        """The figures of a corpus; without pixels, grounding is *not reported*."""
-        return cls(
-            gmner=TaskFigures.of(scores.micro.gmner) if saw_pixels else None,
-            mner=TaskFigures.of(scores.micro.mner),
-            eeg=TaskFigures.of(scores.micro.eeg) if saw_pixels else None,
-            per_type={
-                name: TypeFigures(
-                    gmner=TaskFigures.of(row.gmner) if saw_pixels else None,
-                    mner=TaskFigures.of(row.mner),
-                    eeg_tp=row.eeg_tp if saw_pixels else None,
-                )
-                for name, row in scores.per_type.items()
-            },
-            gmner_macro_f1=scores.macro_f1("gmner") if saw_pixels else None,
-            mner_macro_f1=scores.macro_f1("mner"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FloorFigures:
-    """What a floor without learning reaches on the same split; None for a task it says nothing of.
-
-    A floor needs no picture, so its grounding figures stand even where the run saw no pixels.
-    """
-
-    name: str
-    gmner: TaskFigures | None
-    mner: TaskFigures | None
-    eeg: TaskFigures | None
-
-    @classmethod
-    def of(cls, floor: Floor, scores: CorpusScores) -> "FloorFigures":
-        """The figures of a floor's predictions, for the tasks it is meant for."""
-        micro = scores.micro
-        return cls(
-            name=floor.name,
-            gmner=TaskFigures.of(micro.gmner) if "gmner" in floor.tasks else None,
-            mner=TaskFigures.of(micro.mner) if "mner" in floor.tasks else None,
-            eeg=TaskFigures.of(micro.eeg) if "eeg" in floor.tasks else None,
-        )
-
-
-__all__ = [
-    "SCHEMA",
-    "Attempt",
-    "ConfigUsed",
-    "Cost",
-    "DataUsed",
-    "FloorFigures",
-    "GitState",
-    "Machine",
-    "Metrics",
-    "Part",
-    "ProtocolUsed",
-    "RunResult",
-    "Selection",
-    "StoredFile",
-    "read_result",
-    "write_result",
-]
+from gmbench.scoring.baselines import Baseline
+from gmbench.scoring.counting import TASKS, CorpusScores, Counts
 
 SCHEMA = 1
 
@@ -233,6 +113,101 @@ class Attempt:
     status: str  # running, done, or failed:CAUSE
 
 
+# Figures: counts, and what follows from counts.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFigures:
+    """One task's counts, with the figures that follow from them for whoever reads the file.
+
+    Raises:
+        ValueError: the figures do not follow from the counts, or the counts are impossible.
+    """
+
+    tp: int
+    pred: int
+    gold: int
+    precision: float  # 0..1, as the next two
+    recall: float
+    f1: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tp <= min(self.pred, self.gold):
+            raise ValueError(f"tp={self.tp} of pred={self.pred} and gold={self.gold} cannot be")
+        counts = Counts(self.tp, self.pred, self.gold)
+        for name in ("precision", "recall", "f1"):
+            stored, follows = getattr(self, name), getattr(counts, name)
+            if stored != follows:
+                raise ValueError(f"{name} is {stored}, but the counts give {follows}: edited?")
+
+    @classmethod
+    def of(cls, counts: Counts) -> "TaskFigures":
+        """The figures of some counts."""
+        return cls(**{field.name: getattr(counts, field.name) for field in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeFigures:
+    """One entity type; grounding is None where the run saw no pixels."""
+
+    gmner: TaskFigures | None
+    mner: TaskFigures
+    eeg_tp: int | None  # gold entities of this type found by span and region; recall only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """The three tasks (micro), by type, and the macro means; None where no pixels were seen."""
+
+    gmner: TaskFigures | None
+    mner: TaskFigures
+    eeg: TaskFigures | None
+    per_type: Mapping[str, TypeFigures]
+    gmner_macro_f1: float | None
+    mner_macro_f1: float
+
+    @classmethod
+    def of(cls, scores: CorpusScores, *, saw_pixels: bool) -> "Metrics":
+        """The figures of a corpus; without pixels, grounding is *not reported*."""
+        return cls(
+            gmner=TaskFigures.of(scores.micro.gmner) if saw_pixels else None,
+            mner=TaskFigures.of(scores.micro.mner),
+            eeg=TaskFigures.of(scores.micro.eeg) if saw_pixels else None,
+            per_type={
+                name: TypeFigures(
+                    gmner=TaskFigures.of(row.gmner) if saw_pixels else None,
+                    mner=TaskFigures.of(row.mner),
+                    eeg_tp=row.eeg_tp if saw_pixels else None,
+                )
+                for name, row in scores.per_type.items()
+            },
+            gmner_macro_f1=scores.macro_f1("gmner") if saw_pixels else None,
+            mner_macro_f1=scores.macro_f1("mner"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineFigures:
+    """What a floor without learning reaches on the same split; None for a task it says nothing of.
+
+    A floor needs no picture, so its grounding figures stand even where the run saw no pixels.
+    """
+
+    name: str
+    gmner: TaskFigures | None
+    mner: TaskFigures | None
+    eeg: TaskFigures | None
+
+    @classmethod
+    def of(cls, floor: Baseline, scores: CorpusScores) -> "BaselineFigures":
+        """The figures of a floor's predictions, for the tasks it is meant for."""
+        return cls(
+            name=floor.name,
+            **{
+                task: TaskFigures.of(getattr(scores.micro, task)) if task in floor.tasks else None
+                for task in TASKS
+            },
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """One finished run."""
@@ -249,7 +224,7 @@ class RunResult:
     checkpoint: StoredFile | None
     predictions: StoredFile | None
     metrics: Metrics
-    floors: tuple[FloorFigures, ...]
+    floors: tuple[BaselineFigures, ...]
     attempt: Attempt | None = None  # None: of a version that did not count them
     schema: int = SCHEMA
     exact_resume: bool = True  # False: went on from a checkpoint of another machine or code
@@ -273,12 +248,7 @@ def write_result(path: Path, result: RunResult) -> None:
         ValueError: a number is not finite.
         OSError: the file cannot be written; what was there before still is.
     """
-    plain = redact(to_plain(result))
-    try:
-        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
-    except ValueError as fault:
-        raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
-    write_atomically(path, (text + "\n").encode())
+    _write(path, redact(to_plain(result)), indent=2)
 
 
 def read_result(path: Path) -> RunResult:
@@ -290,38 +260,32 @@ def read_result(path: Path) -> RunResult:
         OSError: the file cannot be read.
     """
     data = path.read_bytes()
-    try:
-        plain = json.loads(data)
-    except ValueError as fault:
-        raise InputError(f"{path}: not JSON: {fault}") from fault
-    if isinstance(plain, dict) and plain.get("schema", SCHEMA) != SCHEMA:
+    stored = re.search(rb'"schema":\s*(\d+)', data)  # first: another schema has other keys
+    if stored and int(stored[1]) != SCHEMA:
         raise InputError(
-            f"{path}: schema {plain['schema']!r}, but this version reads {SCHEMA}; run it again "
-            "or read it with the version that wrote it"
+            f"{path}: schema {int(stored[1])}, but this version reads {SCHEMA}; run it again or "
+            "read it with the version that wrote it"
         )
     return parse_record(RunResult, data, str(path))
 
 
-# `analysis.json` of a run folder: how an analysis is stored.
+# The error analysis of a run.
 ANALYSIS = "analysis.json"
 
 
 def write_analysis(path: Path, analysis: Analysis) -> None:
-    """Write it whole or not at all.
-
-    Raises:
-        ValueError: a number is not finite.
-        OSError: the file cannot be written.
-    """
-    text = json.dumps(to_plain(analysis), indent=1, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode())
+    """Write ``analysis.json``; the errors are those of ``write_result``."""
+    _write(path, to_plain(analysis), indent=1)
 
 
 def read_analysis(path: Path) -> Analysis:
-    """Read what ``write_analysis`` wrote.
-
-    Raises:
-        InputError: not JSON, or not in the shape of an analysis.
-        OSError: the file cannot be read.
-    """
+    """Read what ``write_analysis`` wrote; the errors are those of ``read_result``."""
     return parse_record(Analysis, path.read_bytes(), str(path))
+
+
+def _write(path: Path, plain: Any, indent: int) -> None:
+    try:
+        text = json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError as fault:
+        raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
+    write_atomically(path, f"{text}\n".encode())

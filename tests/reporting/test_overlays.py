@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gmbench.core.entities import Entity, Example, Prediction
-from gmbench.reporting.overlays import draw_overlays, said_of, spread
+from gmbench.reporting.overlays import draw_overlays, lines_of, spread
 from gmbench.reporting.plots import BLUE, VERMILION
 from gmbench.reporting.verdicts import judged
 from tests.scoring.documents import random_document
@@ -81,7 +81,7 @@ def test_every_answer_is_called_right_or_by_its_error():
     example = Example("a", tuple("abcdefgh"), gold)
     lines = [
         text
-        for text, _, _ in said_of(example, answers, judged(gold, answers, saw_pixels=True), True)
+        for text, _, _ in lines_of(example, answers, judged(gold, answers, saw_pixels=True), True)
     ]
     assert lines[1:] == [
         "G1  a (PER), not in the image",
