@@ -22,7 +22,7 @@ from gmbench.config import check_parts, conf_dir, friendly, parse, shadowed_mode
 from gmbench.config.check import secret_arguments
 from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
-from gmbench.core.command_line import console
+from gmbench.core.command_line import console, discard_output
 from gmbench.core.provenance import print_redacted
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gmbench")
 
+SHOW = frozenset({"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i"})
+"""Flags that print something in place of a run."""
 PATHS = ("ckpt", "resume", "data.root", "runs", "cache")
 
 
@@ -93,6 +95,11 @@ def main() -> int:
     sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
     try:
         _task()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if SHOW.isdisjoint(sys.argv):  # a connection of the run itself
+            raise
+        discard_output()
     except Exception as error:
         line = friendly(error, sys.argv[1:])
         if line is not None and not _tracebacks_wanted():
