@@ -1,4 +1,8 @@
-"""Boxes from queries: regressed alone, or from patches that a query points at first."""
+"""Boxes from queries: regressed alone, or from patches that a query points at first.
+
+:class:`BoxRegression` draws the box; :class:`SecondLook` corrects it by what lies under it, as the
+second stage of two-stage detectors does.
+"""
 
 from typing import Literal
 
@@ -9,7 +13,12 @@ from torchvision.ops import box_convert
 
 from gmbench.core.boxes import patch_centres
 
-# A box corrected by what lies under it: the second look of heads that draw boxes.
+BoxHead = Literal["mlp", "attention", "patches", "refined"]
+
+START = -1.5
+"""``softplus`` of it is 0.2: patches start with boxes of two fifths of the picture, where a
+sigmoid still has a slope."""
+
 CELLS = 5
 """A side of the grid that is read under a box."""
 
@@ -22,77 +31,6 @@ looks once: a second look there made boxes no better and a step a tenth dearer."
 
 NARROW = 64
 """Width of what is read from each cell."""
-
-
-class SecondLook(nn.Module):
-    """Visual tokens under a first box, aligned to it, and the query -> a step on the box's logits.
-
-    Starts without any effect. Two-stage detectors' second stage (Faster R-CNN, Cascade R-CNN), with
-    a query's own first box in place of a proposal.
-
-    Args:
-        width: of queries and patches.
-    """
-
-    def __init__(self, *, width: int) -> None:
-        super().__init__()
-        self.narrow = nn.Linear(width, NARROW)
-        self.under = nn.Linear(NARROW * CELLS**2, width)
-        self.query = nn.Linear(width, width)
-        self.step = nn.Linear(width, 4)
-        nn.init.zeros_(self.step.weight)
-        nn.init.zeros_(self.step.bias)
-
-    def forward(self, boxes: Tensor, queries: Tensor, patches: Tensor) -> Tensor:
-        """What to add to the logits of the boxes.
-
-        Args:
-            boxes: ``[B, N, 4]`` cxcywh in 0..1; where to look, no gradient flows through it.
-            queries: ``[B, N, D]``.
-            patches: ``[B, P, D]``, a square row by row.
-
-        Returns:
-            ``[B, N, 4]``.
-        """
-        cells = read_under(boxes.detach(), self.narrow(patches))
-        seen = self.under(cells.to(queries).mT.flatten(2))
-        step: Tensor = self.step(F.gelu(seen + self.query(queries)))
-        return step
-
-
-def read_under(boxes: Tensor, patches: Tensor) -> Tensor:
-    """What ``roi_align`` (aligned, one sample a cell) reads in CELLS x CELLS cells of each box.
-
-    Written as one product with the shares that each cell has of each patch: on a CPU torchvision's
-    gradient runs on one core and took a tenth of QGN's training step.
-
-    Args:
-        boxes: ``[B, N, 4]`` cxcywh in 0..1; the cells reach MARGIN times as far.
-        patches: ``[B, P, D]``, a square row by row.
-
-    Returns:
-        ``[B, N, CELLS**2, D]``, cells row by row.
-    """
-    side = round(patches.shape[1] ** 0.5)
-    # Half precision would shift the cells.
-    exact = torch.promote_types(boxes.dtype, torch.float32)
-    ticks = (torch.arange(CELLS, device=boxes.device, dtype=exact) + 0.5) / CELLS - 0.5
-    centre, size = boxes.to(exact)[..., None].chunk(2, dim=2)  # [B, N, 2, 1]
-    at = (centre + size * MARGIN * ticks) * side - 0.5  # [B, N, 2, CELLS], 0 = the first patch
-    near = (at >= -1) & (at <= side)  # farther out there is nothing to see
-    middles = torch.arange(side, device=boxes.device, dtype=exact)
-    share = (1 - (at.clamp(0, side - 1)[..., None] - middles).abs()).clamp(min=0)
-    across, down = (share * near[..., None]).unbind(dim=2)  # [B, N, CELLS, side]
-    weights = down[:, :, :, None, :, None] * across[:, :, None, :, None, :]
-    cells: Tensor = weights.flatten(4).flatten(1, 3).to(patches) @ patches  # [B, N * CELLS**2, D]
-    return cells.view(*boxes.shape[:2], CELLS**2, patches.shape[2])
-
-
-BoxHead = Literal["mlp", "attention", "patches", "refined"]
-
-START = -1.5
-"""``softplus`` of it is 0.2: patches start with boxes of two fifths of the picture, where a
-sigmoid still has a slope."""
 
 
 class BoxRegression(nn.Module):
@@ -143,7 +81,7 @@ class BoxRegression(nn.Module):
         offset: Tensor = self.layers(queries)
         if self.kind == "mlp":
             return offset.sigmoid(), None
-        patches, real = vision[:, self.prefix :], mask[:, self.prefix :]
+        patches, real = vision[:, self.prefix :], mask[:, self.prefix :]  # [B, P, D], [B, P]
         scores = self.pointer(queries) @ self.patch(patches).mT * queries.shape[-1] ** -0.5
         # A sample without any patch points nowhere in particular.
         scores = scores.masked_fill(~real[:, None], torch.finfo(scores.dtype).min)
@@ -152,13 +90,80 @@ class BoxRegression(nn.Module):
         if self.kind == "attention":
             reference = F.pad(weights @ middle, (0, 2), value=0.3)  # [B, N, 4]
         else:
-            reach = F.softplus(self.sides(patches))
+            reach = F.softplus(self.sides(patches))  # [B, P, 4]: left, top, right, bottom
             corners = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
             reference = weights @ box_convert(corners, "xyxy", "cxcywh")  # [B, N, 4]
-        start = torch.logit(reference.masked_fill(~real.any(dim=1)[:, None, None], 0.5), eps=1e-3)
+        nowhere = ~real.any(dim=1)[:, None, None]  # [B, 1, 1]
+        start = torch.logit(reference.masked_fill(nowhere, 0.5), eps=1e-3)
         drawn = offset + start
         looks = 0 if self.kind != "refined" else 1 if self.training else LOOKS
         for _ in range(looks):
             step = self.again(drawn.sigmoid(), queries, patches)
-            drawn = drawn + step.masked_fill(~real.any(dim=1)[:, None, None], 0.0)
+            drawn = drawn + step.masked_fill(nowhere, 0.0)
         return drawn.sigmoid(), weights
+
+
+class SecondLook(nn.Module):
+    """Visual tokens under a first box, aligned to it, and the query -> a step on the box's logits.
+
+    Starts without any effect. Two-stage detectors' second stage (Faster R-CNN, Cascade R-CNN), with
+    a query's own first box in place of a proposal.
+
+    Args:
+        width: of queries and patches.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(width, NARROW)
+        self.under = nn.Linear(NARROW * CELLS**2, width)
+        self.query = nn.Linear(width, width)
+        self.step = nn.Linear(width, 4)
+        nn.init.zeros_(self.step.weight)
+        nn.init.zeros_(self.step.bias)
+
+    def forward(self, boxes: Tensor, queries: Tensor, patches: Tensor) -> Tensor:
+        """What to add to the logits of the boxes.
+
+        Args:
+            boxes: ``[B, N, 4]`` cxcywh in 0..1; where to look, no gradient flows through it.
+            queries: ``[B, N, D]``.
+            patches: ``[B, P, D]``, a square row by row.
+
+        Returns:
+            ``[B, N, 4]``.
+        """
+        cells = read_under(boxes.detach(), self.narrow(patches))  # [B, N, CELLS**2, NARROW]
+        seen = self.under(cells.to(queries).mT.flatten(2))  # [B, N, NARROW * CELLS**2] -> [B, N, D]
+        step: Tensor = self.step(F.gelu(seen + self.query(queries)))
+        return step
+
+
+def read_under(boxes: Tensor, patches: Tensor) -> Tensor:
+    """What ``roi_align`` (aligned, one sample a cell) reads in CELLS x CELLS cells of each box.
+
+    Written as one product with the shares that each cell has of each patch: on a CPU torchvision's
+    gradient runs on one core and took a tenth of QGN's training step.
+
+    Args:
+        boxes: ``[B, N, 4]`` cxcywh in 0..1; the cells reach MARGIN times as far.
+        patches: ``[B, P, D]``, a square row by row.
+
+    Returns:
+        ``[B, N, CELLS**2, D]``, cells row by row.
+    """
+    side = round(patches.shape[1] ** 0.5)
+    # Half precision would shift the cells.
+    exact = torch.promote_types(boxes.dtype, torch.float32)
+    ticks = (torch.arange(CELLS, device=boxes.device, dtype=exact) + 0.5) / CELLS - 0.5
+    centre, size = boxes.to(exact)[..., None].chunk(2, dim=2)  # [B, N, 2, 1]
+    at = (centre + size * MARGIN * ticks) * side - 0.5  # [B, N, 2, CELLS], 0 = the first patch
+    near = (at >= -1) & (at <= side)  # farther out there is nothing to see
+    middles = torch.arange(side, device=boxes.device, dtype=exact)
+    share = (1 - (at.clamp(0, side - 1)[..., None] - middles).abs()).clamp(min=0)
+    across, down = (share * near[..., None]).unbind(dim=2)  # [B, N, CELLS, side]
+    # Of each cell (two axes) on each patch (two axes): [B, N, CELLS, CELLS, side, side]
+    weights = down[:, :, :, None, :, None] * across[:, :, None, :, None, :]
+    weights = weights.flatten(4).flatten(1, 3)  # [B, N * CELLS**2, P]
+    cells: Tensor = weights.to(patches) @ patches  # [B, N * CELLS**2, D]
+    return cells.view(*boxes.shape[:2], CELLS**2, patches.shape[2])

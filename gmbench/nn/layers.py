@@ -1,4 +1,4 @@
-"""Layers any model may use: masked attention, feed-forward part, post-norm blocks.
+"""Layers any model may use: masked attention, post-norm blocks, pair scores, vectors of regions.
 
 All of them are exact under padding: a masked key never changes an output, and a sample without
 any key gets 0 from attention, not NaN.
@@ -12,6 +12,13 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from gmbench.core.tensors import MASKED
+
+CHUNK = 10
+"""Queries whose pair representation exists at once: half the time and a third of the memory of
+all 60 (measured at paper size on a CPU)."""
+
+BINS = 4
+"""A region is read at BINS x BINS places of 2 x 2 samples each, then averaged."""
 
 
 class Attention(nn.Module):
@@ -54,20 +61,20 @@ class Attention(nn.Module):
         Returns:
             ``[B, Q, D]``; 0 in a row that may attend to nothing.
         """
-        allowed = _broadcast(mask)
+        allowed = _broadcast(mask)  # [B, 1, 1 | Q, K]
         some = None
         if allowed is not None:
-            some = allowed.any(dim=-1, keepdim=True)
+            some = allowed.any(dim=-1, keepdim=True)  # [B, 1, 1 | Q, 1]
             # Kernels differ on rows without keys: let such a row see all, then blank it.
             allowed = allowed | ~some
         mixed = F.scaled_dot_product_attention(
-            self._split(self.query(query)),
-            self._split(self.key(keys)),
+            self._split(self.query(query)),  # [B, heads, Q, d]
+            self._split(self.key(keys)),  # [B, heads, K, d]
             self._split(self.value(keys)),
             attn_mask=allowed,
             dropout_p=self.dropout if self.training else 0.0,
         )
-        result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))  # [B, h, Q, d] -> [B, Q, D]
+        result: Tensor = self.out(mixed.transpose(1, 2).flatten(2))  # [B, heads, Q, d] -> [B, Q, D]
         return result if some is None else result.masked_fill(~some[:, 0], 0.0)
 
     def weights(self, query: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -76,6 +83,7 @@ class Attention(nn.Module):
         A row sums to 1, or to 0 where it may attend to nothing. Without dropout.
         """
         queries = self._split(self.query(query))
+        # [B, heads, Q, d] @ [B, heads, d, K] -> [B, heads, Q, K]
         scores: Tensor = queries @ self._split(self.key(keys)).mT * queries.shape[-1] ** -0.5
         allowed = _broadcast(mask)
         if allowed is None:
@@ -86,8 +94,8 @@ class Attention(nn.Module):
 
     def _split(self, states: Tensor) -> Tensor:
         """``[B, N, D]`` -> ``[B, heads, N, D / heads]``."""
-        batch, number, width = states.shape
-        return states.view(batch, number, self.heads, width // self.heads).transpose(1, 2)
+        batch, length, width = states.shape
+        return states.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
 
 
 def _broadcast(mask: Tensor | None) -> Tensor | None:
@@ -163,14 +171,10 @@ def sinusoids(places: int, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)[:, :width]
 
 
-# Scores of query-key pairs, the form in which set predictors of entities point at words.
-CHUNK = 10
-"""Queries whose pair representation exists at once: half the time and a third of the memory of
-all 60 (measured at paper size on a CPU)."""
-
-
 class PairScores(nn.Module):
     """``ReLU(H_Q W_Q + H_K W_K) w``: one score (or more) for each pair of query and key.
+
+    The form in which set predictors of entities point at words.
 
     Args:
         width: of queries and keys.
@@ -185,20 +189,16 @@ class PairScores(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
         """Queries ``[B, Q, D]``, keys ``[B, K, D]``, mask ``[B, K]`` -> logits ``[B, Q, K, s]``."""
-        left, right = self.query(queries)[:, :, None], self.key(keys)[:, None]
+        left = self.query(queries)[:, :, None]  # [B, Q, 1, D]
+        right = self.key(keys)[:, None]  # [B, 1, K, D]
         # In place and as one flat product: half the time of a linear layer on four axes.
         parts = [
             (part + right).relu_().flatten(0, 2) @ self.score.weight.T  # [B * CHUNK * K, s]
             for part in left.split(CHUNK, dim=1)
         ]
-        shape = (len(queries), -1, *mask.shape[1:], self.score.out_features)
+        shape = (len(queries), -1, *mask.shape[1:], self.score.out_features)  # [B, CHUNK, K, s]
         logits = torch.cat([part.view(shape) for part in parts], dim=1) + self.score.bias
         return logits.masked_fill(~mask[:, None, :, None], MASKED)
-
-
-# Vectors of regions from one feature map of the whole picture.
-BINS = 4
-"""A region is read at BINS x BINS places of 2 x 2 samples each, then averaged."""
 
 
 def roi_vectors(feature_map: Tensor, boxes: Tensor) -> Tensor:
@@ -211,13 +211,12 @@ def roi_vectors(feature_map: Tensor, boxes: Tensor) -> Tensor:
     Returns:
         ``[B, K, D]``.
     """
-    batch, number = boxes.shape[:2]
-    size = feature_map.shape[-2:]
-    scale = boxes.new_tensor([size[1], size[0], size[1], size[0]])
-    image = torch.arange(batch, device=boxes.device).repeat_interleave(number)[:, None]
+    batch, count = boxes.shape[:2]
+    height, width = feature_map.shape[-2:]
+    scale = boxes.new_tensor([width, height, width, height])
+    image = torch.arange(batch, device=boxes.device).repeat_interleave(count)[:, None]
     places = (boxes * scale).flatten(0, 1).to(feature_map.dtype)  # [B, K, 4] -> [B * K, 4]
-    rois = torch.cat([image.to(places.dtype), places], dim=1)
-    found: Tensor = roi_align(feature_map, rois, BINS, sampling_ratio=2, aligned=True)
-    return found.mean(dim=(2, 3)).view(
-        batch, number, feature_map.shape[1]
-    )  # [B * K, D] -> [B, K, D]
+    rois = torch.cat([image.to(places.dtype), places], dim=1)  # [B * K, 5]: picture, then xyxy
+    cells: Tensor = roi_align(feature_map, rois, BINS, sampling_ratio=2, aligned=True)
+    vectors = cells.mean(dim=(2, 3))  # [B * K, D, BINS, BINS] -> [B * K, D]
+    return vectors.view(batch, count, feature_map.shape[1])  # [B, K, D]

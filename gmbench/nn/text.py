@@ -6,25 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoModel,
-    AutoTokenizer,
-    BertConfig,
-    BertModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
 from gmbench.core.errors import InputError
-from gmbench.nn.weights import (
-    CarriedFile,
-    digest,
-    fingerprint,
-    from_hub,
-    load,
-    locate,
-    read_tensors,
-    shipped,
-)
+from gmbench.nn import weights
+from gmbench.nn.weights import CarriedFile
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
@@ -76,9 +62,10 @@ def pool_words(hidden: Tensor, word_index: Tensor, num_words: int) -> Tensor:
     """
     batch, _, width = hidden.shape
     # One slot more takes the sub-words of no word, and is cut off again.
-    slot = torch.where(word_index < 0, num_words, word_index).unsqueeze(-1).expand_as(hidden)
+    slot = torch.where(word_index < 0, num_words, word_index)  # [B, T]
+    slot = slot.unsqueeze(-1).expand_as(hidden)  # [B, T, D]
     lowest = hidden.new_full((batch, num_words + 1, width), -torch.inf)
-    pooled = lowest.scatter_reduce(1, slot, hidden, reduce="amax")[:, :num_words]
+    pooled = lowest.scatter_reduce(1, slot, hidden, reduce="amax")[:, :num_words]  # [B, W, D]
     return pooled.masked_fill(pooled.isneginf(), 0.0)
 
 
@@ -116,7 +103,7 @@ def mask_states(
         states = encoder(pieces["input_ids"], pieces["attention_mask"].bool())
     finally:
         encoder.train(was_training)
-    at_mask: Tensor = states[pieces["input_ids"] == tokenizer.mask_token_id]
+    at_mask: Tensor = states[pieces["input_ids"] == tokenizer.mask_token_id]  # [p, T, D] -> [p, D]
     return at_mask
 
 
@@ -143,9 +130,9 @@ def tiny_text(pretrained: bool = True) -> TextEncoder:
     model = BertModel(tiny_text_architecture(vocabulary), add_pooling_layer=False)
     if not pretrained:
         return TextEncoder(model=model, identity=f"tiny text, random, vocabulary {vocabulary}")
-    file = shipped("text.safetensors")
-    encoder = TextEncoder(model=model, identity=f"tiny text {digest(file)}")
-    load(encoder, read_tensors(file), str(file))
+    file = weights.shipped("text.safetensors")
+    encoder = TextEncoder(model=model, identity=f"tiny text {weights.digest(file)}")
+    weights.load(encoder, weights.read_tensors(file), str(file))
     return encoder
 
 
@@ -165,10 +152,10 @@ def small_text() -> TextEncoder:
     )
     tensors = {
         f"model.{name}": tensor
-        for name, tensor in read_tensors(file).items()
+        for name, tensor in weights.read_tensors(file).items()
         if not name.startswith("pooler.") and name != "embeddings.position_ids"
     }
-    load(encoder, tensors, str(file))
+    weights.load(encoder, tensors, str(file))
     return encoder
 
 
@@ -178,11 +165,11 @@ def named_text(name: str) -> TextEncoder:
     Raises:
         InputError: neither is reached, or the model is not an encoder alone.
     """
-    model: Any = from_hub(AutoModel, name, "config.json and model.safetensors")
+    model: Any = weights.from_hub(AutoModel, name, "config.json and model.safetensors")
     if model.config.is_encoder_decoder:
         raise InputError(f"{name} is an encoder-decoder; name an encoder such as bert-base-cased")
     encoder = TextEncoder(model=model, identity="")
-    encoder.identity = f"{name} {fingerprint(encoder)}"
+    encoder.identity = f"{name} {weights.fingerprint(encoder)}"
     return encoder
 
 
@@ -192,7 +179,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     Raises:
         InputError: the shipped file is missing.
     """
-    return _wordpiece(shipped("tokenizer.json"), max_length=256)
+    return _wordpiece(weights.shipped("tokenizer.json"), max_length=256)
 
 
 def small_tokenizer() -> PreTrainedTokenizerFast:
@@ -212,14 +199,14 @@ def named_tokenizer(name: str) -> PreTrainedTokenizerFast:
             no vocabulary.
     """
     files = "tokenizer.json (or vocab.txt)"
-    tokenizer: Any = from_hub(AutoTokenizer, name, files)
+    tokenizer: Any = weights.from_hub(AutoTokenizer, name, files)
     if not tokenizer.is_fast:
         raise InputError(f"{name}: only a slow tokenizer; add a tokenizer.json to its folder")
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one
         raise InputError(f"{name}: the tokenizer has no vocabulary; add its tokenizer.json")
     if getattr(tokenizer, "add_prefix_space", None) is False:
         # Byte-level BPE knows most words with a space before them: give it to split words too.
-        tokenizer = from_hub(AutoTokenizer, name, files, add_prefix_space=True)
+        tokenizer = weights.from_hub(AutoTokenizer, name, files, add_prefix_space=True)
     return tokenizer  # type: ignore[no-any-return]
 
 
@@ -236,7 +223,7 @@ def _wordpiece(file: Path, max_length: int) -> PreTrainedTokenizerFast:
 
 
 def _minilm(name: str, sha256: str) -> Path:
-    return locate(
+    return weights.locate(
         *(CarriedFile(m, f"{folder}/{name}", sha256) for m, folder in MINILM_FOLDERS.items()),
         what=f"{name} of all-MiniLM-L6-v2 (encoders=small)",
     )

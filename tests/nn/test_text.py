@@ -157,7 +157,7 @@ def test_tiny_weights_round_trip_in_half_precision(tokenizer_file, monkeypatch):
 
     monkeypatch.setattr(weights, "SHIPPED", tokenizer_file.parent)
     first = text.tiny_text(pretrained=False)
-    with pytest.raises(InputError, match=r"text\.safetensors is missing.*experiments.pretrain_tiny"):
+    with pytest.raises(InputError, match=r"text\.safetensors is missing.*pretrain_tiny"):
         text.tiny_text()
     half = {name: value.half().contiguous() for name, value in first.state_dict().items()}
     save_file(half, tokenizer_file.parent / "text.safetensors")
