@@ -24,7 +24,6 @@ from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import VisionEncoder
 from gmbench.scoring.metric import GroundedF1
 from gmbench.training.module import GroundedModule
-from gmbench.training.optimizer import OptimSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +140,7 @@ def build_run(settings: schema.Settings) -> Run:
         model=model,
         loss=construct(settings.model.loss, matcher=construct(settings.model.matcher)),
         decoder=construct(settings.model.decode, types=types),
-        optim=OptimSettings(**settings.optim.model_dump()),
+        optim=settings.optim,
         metrics={name: GroundedF1(gold=data.gold(name), types=types) for name in ("dev", "test")},
         select="gmner" if saw_pixels else "mner",
     )

@@ -28,7 +28,7 @@ from gmbench.training.checkpoints import NoRoom, checkpoint_bytes, require_room
 from gmbench.training.failures import PEER, cause_of, message_of
 from gmbench.training.matching_stability import MatchingStability
 from gmbench.training.resume import ExactResume
-from gmbench.training.trainer import TrainerSettings, build_trainer
+from gmbench.training.trainer import build_trainer
 
 
 def execute(
@@ -57,7 +57,11 @@ def execute(
         resume = ExactResume()
         watching = [MatchingStability()] if settings.callbacks.matching else []
         trainer = build_trainer(
-            _trainer_settings(settings, run), folder, tracking.loggers, [resume, *watching]
+            settings,
+            folder,
+            tracking.loggers,
+            [resume, *watching],
+            idle_parts=_has_idle_parts(settings, run),
         )
         _settle(trainer, settings.seed)
         identity = identity_of(settings, run, trainer.world_size, trainer.strategy.root_device)
@@ -120,19 +124,7 @@ def _require_room(folder: Path, run: Run) -> None:
         raise InputError(str(full.strerror)) from full
 
 
-def _trainer_settings(settings: Settings, run: Run) -> TrainerSettings:
-    trainer = settings.trainer
+def _has_idle_parts(settings: Settings, run: Run) -> bool:
+    """Whether a step may leave parts of the model without gradient."""
     blank = any(example.image is None for example in run.data.splits["train"].examples)
-    return TrainerSettings(
-        epochs=trainer.epochs,
-        precision=trainer.precision,
-        accelerator=trainer.accelerator,
-        devices=trainer.devices,
-        nodes=trainer.nodes,
-        idle_parts=settings.optim.freeze_epochs > 0 or (blank and "pixels" in run.data.inputs),
-        deterministic=trainer.deterministic,
-        progress=settings.callbacks.progress,
-        patience=settings.callbacks.patience,
-        may_miss=trainer.may_miss_saves,
-        peer_timeout=trainer.peer_timeout,
-    )
+    return settings.optim.freeze_epochs > 0 or (blank and "pixels" in run.data.inputs)

@@ -9,8 +9,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
+from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
@@ -131,23 +131,17 @@ class Checkpoints(Checkpoint):
         self._stopped = False
         self._since = 0.0
 
-    def setup(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
-    ) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Remove temporary files of killed processes."""
         if trainer.is_global_zero:
             sweep(self.folder)
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock; a run that had stopped early stays stopped."""
         self._since = time.perf_counter()
         trainer.should_stop = trainer.should_stop or self._stopped
 
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the state after this epoch.
 
         A checkpoint lost to a full disk is not the best one either: what is chosen in the end
@@ -181,9 +175,7 @@ class Checkpoints(Checkpoint):
             except OSError as error:
                 self.io.miss(self.last, error)
 
-    def on_train_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make sure that there is a checkpoint to test.
 
         Raises:

@@ -11,14 +11,13 @@ import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from gmbench.core.errors import InputError
-from gmbench.core.files import replacing
+from gmbench.core.files import replacing, write_atomically
 
 log = logging.getLogger("gmbench")
 
@@ -76,7 +75,7 @@ def write_durably(path: Path, write: Callable[[Any], None], *, keep: Path | None
         OSError: no space left, or no right to write; the old file is untouched and nothing is left
             behind.
     """
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         with temporary.open("xb") as file:
             stream = _HashingStream(file)
             try:
@@ -90,6 +89,7 @@ def write_durably(path: Path, write: Callable[[Any], None], *, keep: Path | None
         digest = Digest(stream.sha.hexdigest(), stream.size)
         _read_back(temporary, digest)
         _record(path, digest, keep)
+    _flush_folder(path.parent)
 
 
 def duplicate(path: Path, other: Path, *, keep: Path | None = None) -> None:
@@ -103,27 +103,16 @@ def duplicate(path: Path, other: Path, *, keep: Path | None = None) -> None:
     Raises:
         OSError: as in :func:`write_durably`.
     """
-    with _replacing(other) as temporary:
+    with replacing(other) as temporary:
         _link(path, temporary)
         _record(other, digests(path)[0], keep)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """As ``replacing``; the new name is on the disk, too."""
-    with replacing(path) as temporary:
-        yield temporary
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _flush_folder(other.parent)
 
 
 def _record(path: Path, digest: Digest, keep: Path | None) -> None:
     """Keep the old file under its new name and add the digest that ``path`` is about to have."""
     if keep is not None and path.exists():
-        with _replacing(keep) as temporary:
+        with replacing(keep) as temporary:
             _link(path, temporary)
             _write_digests(keep, [*digests(path), *digests(keep)])
     _write_digests(path, [digest, *digests(path)[:1]])
@@ -139,10 +128,18 @@ def _link(path: Path, other: Path) -> None:
 
 
 def _write_digests(path: Path, known: list[Digest]) -> None:
-    with _replacing(sidecar_of(path)) as temporary, temporary.open("x") as file:
-        json.dump([asdict(digest) for digest in dict.fromkeys(known)], file)
-        file.flush()
-        os.fsync(file.fileno())
+    plain = [asdict(digest) for digest in dict.fromkeys(known)]
+    write_atomically(sidecar_of(path), json.dumps(plain).encode())
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the new names in a folder survive a crash of the machine."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _read_back(path: Path, digest: Digest) -> None:

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
-import lightning
 import torch
 import torch.distributed as dist
+from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -64,7 +64,7 @@ class StepNotes(Callback):
         self._batch: Batch | None = None
 
     def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: Any, batch: Batch, batch_idx: int
+        self, trainer: Trainer, pl_module: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Remember the batch until the step is done."""
         self._batch = batch
@@ -73,9 +73,7 @@ class StepNotes(Callback):
         """Forget the batch: the step is done."""
         self._batch = None
 
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
         """Add the note."""
         if self._batch is None:
             return

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import lightning
 import numpy as np
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from numpy.typing import NDArray
 
@@ -26,17 +26,15 @@ class MatchingStability(Callback):
         self.current: dict[str, NDArray[np.int16]] = {}
         self.changed = self.counted = 0
 
-    def on_train_epoch_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start a new epoch."""
         self.previous, self.current = self.current, {}
         self.changed = self.counted = 0
 
     def on_train_batch_end(
         self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
+        trainer: Trainer,
+        pl_module: LightningModule,
         outputs: Any,
         batch: Batch,
         batch_idx: int,
@@ -50,9 +48,7 @@ class MatchingStability(Callback):
                 self.changed += changed
                 self.counted += counted
 
-    def on_train_epoch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the share."""
         if self.counted:
             pl_module.log(CHANGED, self.changed / self.counted)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-import lightning
+from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 from torch.optim import Optimizer
 
+from gmbench.config.schema import Optim
 from gmbench.core.distributed import gather_predictions
 from gmbench.core.entities import Prediction
 from gmbench.core.tensors import Batch
@@ -16,14 +17,13 @@ from gmbench.objective.losses import SetLoss
 from gmbench.scoring.metric import GroundedF1
 from gmbench.training.nonfinite import finite_gradient_norm
 from gmbench.training.optimizer import (
-    OptimSettings,
     build_optimizer,
     build_schedule,
     freeze_encoders,
 )
 
 
-class GroundedModule(lightning.LightningModule):
+class GroundedModule(LightningModule):
     """Train a model with a set loss and score its decoded predictions.
 
     Args:
@@ -41,7 +41,7 @@ class GroundedModule(lightning.LightningModule):
         model: nn.Module,
         loss: SetLoss,
         decoder: Decodes,
-        optim: OptimSettings,
+        optim: Optim,
         metrics: Mapping[str, GroundedF1],
         select: str = "gmner",
     ) -> None:

@@ -7,29 +7,9 @@ import torch
 from torch import nn
 from transformers import get_linear_schedule_with_warmup
 
+from gmbench.config.schema import Optim
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import VisionEncoder
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimSettings:
-    """How to optimise.
-
-    Attributes:
-        lr_encoder: peak learning rate of the pretrained encoders.
-        lr_head: peak learning rate of everything else.
-        weight_decay: of AdamW; biases and norms have none.
-        warmup: fraction of all steps with a linearly rising rate; linear decay to 0 follows.
-        clip: maximum gradient norm; None = no clipping.
-        freeze_epochs: first epochs in which the pretrained encoders do not learn (MQSPN: 5).
-    """
-
-    lr_encoder: float
-    lr_head: float
-    weight_decay: float = 0.01
-    warmup: float = 0.05
-    clip: float | None = 1.0
-    freeze_epochs: int = 0
 
 
 def pretrained_modules(model: nn.Module) -> Iterator[nn.Module]:
@@ -59,9 +39,7 @@ def freeze_encoders(model: nn.Module, learns: Set[str], frozen: bool) -> None:
         module.train(any(p.requires_grad for p in module.parameters()))
 
 
-def build_optimizer(
-    model: nn.Module, settings: OptimSettings, learns: Set[str]
-) -> torch.optim.AdamW:
+def build_optimizer(model: nn.Module, settings: Optim, learns: Set[str]) -> torch.optim.AdamW:
     """Build AdamW with a learning rate for encoders and one for the rest; decay on matrices only.
 
     Args:
@@ -90,7 +68,7 @@ def build_optimizer(
 
 
 def build_schedule(
-    optimizer: torch.optim.Optimizer, settings: OptimSettings, steps: int
+    optimizer: torch.optim.Optimizer, settings: Optim, steps: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """Warm up linearly over ``warmup * steps`` steps, then decay linearly to 0 at ``steps``."""
     schedule: torch.optim.lr_scheduler.LambdaLR = get_linear_schedule_with_warmup(  # type: ignore[no-untyped-call]

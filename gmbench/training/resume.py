@@ -5,11 +5,11 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import lightning
 import numpy as np
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
@@ -22,51 +22,30 @@ KEY = "gmbench"
 """Key of our part of a checkpoint."""
 
 
-@dataclass(frozen=True, eq=False)
-class RandomState:
-    """State of every random generator of a process: torch (CPU and own GPU), numpy, Python."""
+def random_state() -> dict[str, Tensor]:
+    """Return the state of this process's random generators as byte tensors by name."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    plain = json.dumps({"numpy": [kind, keys.tolist(), *rest], "python": random.getstate()})
+    state = {
+        "torch": torch.get_rng_state(),
+        "plain": torch.frombuffer(bytearray(plain.encode()), dtype=torch.uint8),
+    }
+    # Of this process's own GPU only: asking another would take memory there.
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
 
-    torch: Tensor
-    cuda: tuple[Tensor, ...]  # empty without a GPU
-    numpy: tuple[Any, ...]
-    python: tuple[Any, ...]
 
-    @classmethod
-    def now(cls) -> Self:
-        """Return the current state."""
-        # Of this process's own GPU only: asking another would take memory there.
-        used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        cuda = (torch.cuda.get_rng_state(),) if used else ()
-        numpy: Any = np.random.get_state(legacy=True)
-        return cls(torch=torch.get_rng_state(), cuda=cuda, numpy=numpy, python=random.getstate())
-
-    def restore(self) -> None:
-        """Set the generators to this state; ignore the state of a missing GPU."""
-        torch.set_rng_state(self.torch)
-        if self.cuda and torch.cuda.is_available():
-            torch.cuda.set_rng_state(self.cuda[0])
-        np.random.set_state(self.numpy)
-        random.setstate(self.python)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the state as byte tensors by name."""
-        kind, keys, *rest = self.numpy
-        plain = json.dumps({"numpy": [kind, keys.tolist(), *rest], "python": self.python})
-        text = torch.frombuffer(bytearray(plain.encode()), dtype=torch.uint8)
-        return {"torch": self.torch, "plain": text} | ({"cuda": self.cuda[0]} if self.cuda else {})
-
-    @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Build the state from what :meth:`tensors` returned."""
-        plain = json.loads(bytes(tensors["plain"].cpu().numpy()))
-        kind, keys, *rest = plain["numpy"]
-        version, internal, gauss = plain["python"]
-        return cls(
-            torch=tensors["torch"].cpu(),
-            cuda=(tensors["cuda"].cpu(),) if "cuda" in tensors else (),
-            numpy=(kind, np.asarray(keys, dtype=np.uint32), *rest),
-            python=(version, tuple(internal), gauss),
-        )
+def restore_random_state(state: Mapping[str, Tensor]) -> None:
+    """Set the random generators to a state; ignore that of a missing GPU."""
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())
+    plain = json.loads(bytes(state["plain"].cpu().numpy()))
+    kind, keys, *rest = plain["numpy"]
+    np.random.set_state((kind, np.asarray(keys, dtype=np.uint32), *rest))
+    version, internal, gauss = plain["python"]
+    random.setstate((version, tuple(internal), gauss))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,49 +106,37 @@ class ExactResume(Callback):
 
     def __init__(self) -> None:
         self.identity: Identity | None = None
-        self._pending: RandomState | None = None
+        self._pending: dict[str, Tensor] | None = None
 
     def on_save_checkpoint(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add identity and random states; every process takes part in this."""
         assert self.identity is not None
         checkpoint[KEY] = {
             "identity": json.dumps(asdict(self.identity)),
-            "random": gather_bytes(RandomState.now().tensors()),
+            "random": gather_bytes(random_state()),
         }
 
     def on_load_checkpoint(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Remember the random state of this process; a process beyond those has none."""
         states = checkpoint.get(KEY, {}).get("random", [])
         if trainer.global_rank < len(states):
-            self._pending = RandomState.of_tensors(states[trainer.global_rank])
+            self._pending = states[trainer.global_rank]
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Continue ``metrics.csv``."""
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):
                 logger.continue_from(trainer.global_step)
 
     def on_train_batch_start(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        batch: Batch,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         """Restore the random state, once, as the epoch's loader had left it."""
         if self._pending is not None:
-            self._pending.restore()
+            restore_random_state(self._pending)
             self._pending = None
             draw()

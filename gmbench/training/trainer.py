@@ -4,7 +4,6 @@ import inspect
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -18,82 +17,63 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch.distributed import distributed_c10d as c10d
 from torch.nn.parallel import DistributedDataParallel
 
+from gmbench.config.schema import Settings, Trainer
 from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
 from gmbench.training.failures import StepNotes
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainerSettings:
-    """How long and on what to train.
-
-    Attributes:
-        epochs: passes over the training split.
-        precision: ``auto`` = bf16-mixed on a GPU that supports it, otherwise 32-true.
-        accelerator, devices: Lightning's; several devices train as processes of DDP.
-        nodes: number of machines with that many devices each.
-        idle_parts: a step may leave parts of the model without gradient (frozen for some epochs, or
-            only blank pictures in a process's share); DDP then looks for them.
-        deterministic: avoid operations whose result differs from run to run.
-        progress: show progress bars.
-        patience: epochs without a better dev score before training stops; None = never.
-        may_miss: number of checkpoints that a full disk may cost before training ends.
-        peer_timeout: seconds that a process waits for the others in a step before it gives up.
-    """
-
-    epochs: int
-    precision: Precision = "auto"
-    accelerator: str = "auto"
-    devices: int | list[int] | str = 1
-    nodes: int = 1
-    idle_parts: bool = False
-    deterministic: bool = True
-    progress: bool = True
-    patience: int | None = None
-    may_miss: int = 3
-    peer_timeout: float = 120.0
-
-
 def build_trainer(
-    settings: TrainerSettings,
+    settings: Settings,
     folder: Path,
     loggers: list[Logger],
     callbacks: Sequence[Callback] = (),
+    *,
+    idle_parts: bool = False,
 ) -> lightning.Trainer:
     """Build a trainer that keeps ``checkpoints/{best,last}.ckpt`` in ``folder``.
 
     The best checkpoint is chosen by ``dev/select``, which the module logs.
+
+    Args:
+        settings: of the run.
+        folder: the run folder.
+        loggers: of the run.
+        callbacks: in addition to those for checkpoints, errors and ``settings.callbacks``.
+        idle_parts: a step may leave parts of the model without gradient (frozen for some epochs, or
+            only blank pictures in a process's share); DDP then looks for them.
     """
     _silence_advice()
-    io = DurableCheckpoints(settings.may_miss)
+    trainer, watching = settings.trainer, settings.callbacks
+    io = DurableCheckpoints(trainer.may_miss_saves)
     checkpoints = Checkpoints(folder / "checkpoints", "dev/select", io)
     all_callbacks: list[Callback] = [*callbacks, StepNotes(), checkpoints]
-    if settings.progress:
+    if watching.progress:
         all_callbacks.append(RichProgressBar(leave=False))
-    if settings.patience is not None:
-        all_callbacks.append(EarlyStopping("dev/select", mode="max", patience=settings.patience))
+    if watching.patience is not None:
+        all_callbacks.append(EarlyStopping("dev/select", mode="max", patience=watching.patience))
     return lightning.Trainer(
         default_root_dir=folder,
-        max_epochs=settings.epochs,
-        precision=resolve_precision(settings.precision, settings.accelerator),
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.nodes,
-        strategy=build_strategy(settings),
+        max_epochs=trainer.epochs,
+        precision=resolve_precision(trainer.precision, trainer.accelerator),
+        accelerator=trainer.accelerator,
+        devices=trainer.devices,
+        num_nodes=trainer.nodes,
+        strategy=build_strategy(trainer, idle_parts),
         use_distributed_sampler=False,  # ours splits batches exactly and repeats nothing
-        deterministic="warn" if settings.deterministic else False,
+        deterministic="warn" if trainer.deterministic else False,
         callbacks=all_callbacks,
         plugins=[io],
         logger=loggers,
         log_every_n_steps=10,
-        enable_progress_bar=settings.progress,
+        enable_progress_bar=watching.progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
 
 
-def build_strategy(settings: TrainerSettings) -> Strategy | str:
+def build_strategy(settings: Trainer, idle_parts: bool) -> Strategy | str:
     """Return DDP, or Lightning's ``auto`` for one process.
 
     FSDP is not offered: models of a few hundred million parameters need no sharding.
@@ -110,7 +90,7 @@ def build_strategy(settings: TrainerSettings) -> Strategy | str:
     )
     return TimedDDP(
         peer_timeout=settings.peer_timeout,
-        find_unused_parameters=settings.idle_parts,
+        find_unused_parameters=idle_parts,
         gradient_as_bucket_view=True,
         timeout=timedelta(minutes=30),  # until all processes have read the data
         **{sync_buffers: False},

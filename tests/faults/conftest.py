@@ -12,7 +12,7 @@ from gmbench.config import compose, parse
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.lifecycle.start import sources_of
 from gmbench.training.module import GroundedModule
-from gmbench.training.trainer import TrainerSettings, build_trainer
+from gmbench.training.trainer import build_trainer
 from tests.faults.plan import install
 from tests.faults.runs import SMALL, Made, go, paths
 
@@ -53,9 +53,8 @@ class Steps(lightning.Callback):
         self.on_train_start(trainer, pl_module)
 
 
-def trainer(folder: Path, *callbacks: lightning.Callback, **settings) -> lightning.Trainer:
-    settings = {"epochs": 2, "accelerator": "cpu", "progress": False} | settings
-    return build_trainer(TrainerSettings(**settings), folder, [], callbacks)
+def trainer(folder: Path, *overrides: str, watching=()) -> lightning.Trainer:
+    return build_trainer(parse(compose([*SMALL, *overrides])), folder, [], watching)
 
 
 def scored(module: GroundedModule, *scores: float) -> None:

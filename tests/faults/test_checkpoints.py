@@ -149,7 +149,7 @@ def test_best_and_last_over_three_epochs(build, tmp_path):
     scored(run.module, 0.5, 0.2, 0.7)
     folder = tmp_path / "checkpoints"
     seen = []
-    made = trainer(tmp_path, epochs=3)
+    made = trainer(tmp_path, "trainer.epochs=3")
     kept = made.checkpoint_callback
     assert isinstance(kept, Checkpoints)
     write = kept.on_train_epoch_end

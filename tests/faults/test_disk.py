@@ -56,7 +56,7 @@ def test_training_goes_on_where_the_disk_is_full(build, tmp_path, promise):
     size = checkpoint_bytes(run.module.model, run.module.learns)
 
     def work(disk):
-        made = trainer(disk, epochs=3, may_miss=2)
+        made = trainer(disk, "trainer.epochs=3", "+trainer.may_miss_saves=2")
         made.fit(run.module, run.data)
         kept = made.checkpoint_callback
         assert isinstance(kept, Checkpoints)
@@ -95,7 +95,7 @@ def test_one_missed_save_too_many_or_nothing_to_test_ends_training(
     run = build()
     plan("save:1:enospc;save:2:enospc")
     with pytest.raises(OSError, match=error) as full:
-        trainer(tmp_path, may_miss=may_miss).fit(run.module, run.data)
+        trainer(tmp_path, f"+trainer.may_miss_saves={may_miss}").fit(run.module, run.data)
     assert cause_of(full.value) == "disk"
 
 

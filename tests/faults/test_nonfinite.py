@@ -25,7 +25,7 @@ def test_training_stops_within_the_step_and_weights_stay(
     run, steps = build(), Steps()
     plan(f"{place}:3:nan")
     with pytest.raises(NonFinite) as stopped:
-        trainer(tmp_path, steps).fit(run.module, run.data)
+        trainer(tmp_path, watching=[steps]).fit(run.module, run.data)
     assert cause_of(stopped.value) == "nan"
     assert steps.count == 2
     after = run.module.model.state_dict()
@@ -50,7 +50,7 @@ def test_a_box_that_is_not_a_number_is_named(build, tmp_path, promise):
 
     run.data._collate = lambda: broken
     with pytest.raises(NonFinite, match="term box") as stopped:
-        trainer(tmp_path, steps).fit(run.module, run.data)
+        trainer(tmp_path, watching=[steps]).fit(run.module, run.data)
     message, note = message_of(stopped.value).splitlines()
     assert message.split(":")[0] in note.partition("examples ")[2].split(", ")
     assert steps.count == 0

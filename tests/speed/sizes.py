@@ -151,8 +151,8 @@ def build(settings: Settings, size: Size) -> Bench:
     return Bench(
         model=model,
         loss=construct(settings.model.loss, matcher=construct(settings.model.matcher)),
-        optimizer=build_optimizer(model, optim, learns),
-        clip=optim.clip,
+        optimizer=build_optimizer(model, settings.optim, learns),
+        clip=settings.optim.clip,
         batch=batch_of(
             size,
             features=vision.width if "regions" in reads else None,

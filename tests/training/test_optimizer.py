@@ -6,22 +6,24 @@ import pytest
 import torch
 from torch import nn
 
+from gmbench.config.schema import Optim
 from gmbench.nn.text import tiny_text
 from gmbench.nn.vision import tiny_vision
 from gmbench.objective.costs import TypeCost
 from gmbench.objective.decode import Decoder
-from gmbench.objective.losses import SetLoss, TypeLoss
+from gmbench.objective.losses import SetLoss
 from gmbench.objective.matcher import HungarianMatcher
 from gmbench.training.module import GroundedModule
 from gmbench.training.optimizer import (
-    OptimSettings,
     build_optimizer,
     build_schedule,
     parameters_by_part,
 )
 from gmbench.training.trainer import resolve_precision
 
-SETTINGS = OptimSettings(lr_encoder=1e-4, lr_head=1e-3, weight_decay=0.1, warmup=0.1)
+SETTINGS = Optim(
+    lr_encoder=1e-4, lr_head=1e-3, weight_decay=0.1, warmup=0.1, clip=1.0, freeze_epochs=2
+)
 
 
 class Toy(nn.Module):
@@ -43,13 +45,12 @@ def names(model: nn.Module) -> frozenset[str]:
     return frozenset(n for n, p in model.named_parameters() if p.requires_grad)
 
 
-def module(model: nn.Module, **settings) -> GroundedModule:
-    terms = {"type": TypeCost()}
+def module(model: nn.Module) -> GroundedModule:
     return GroundedModule(
         model=model,
-        loss=SetLoss(matcher=HungarianMatcher(terms=terms), terms={"type": TypeLoss()}),
+        loss=SetLoss(matcher=HungarianMatcher(terms={"type": TypeCost()}), terms={}),
         decoder=Decoder(types=("A",)),
-        optim=OptimSettings(lr_encoder=1e-4, lr_head=1e-3, **settings),
+        optim=SETTINGS,
         metrics={},
     )
 
@@ -87,7 +88,7 @@ def test_warm_up_then_linear_decay(toy):
 
 
 def test_staged_freezing_and_frozen_towers_stay_frozen(toy):
-    training = module(toy, freeze_epochs=2)
+    training = module(toy)
     for epoch, learns in ((0, False), (1, False), (2, True), (3, True)):
         training._trainer = SimpleNamespace(current_epoch=epoch)
         training.on_train_epoch_start()
