@@ -11,18 +11,8 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gold:
-    """A gold entity; ``boxes`` xyxy pixels, ``end`` inclusive."""
-
-    start: int
-    end: int
-    type: str
-    boxes: tuple[Box, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A prediction and what is wrong with it: ``correct`` or a kind of ``scoring.errors``."""
+    """A prediction and what is wrong with it: ``correct`` or a kind of ``scoring.error_types``."""
 
     start: int
     end: int
@@ -34,11 +24,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One run on one tweet.
+    """One run on one example.
 
     Attributes:
         answers: best first.
-        fates: of every gold entity, what became of it: a kind of ``scoring.errors``.
+        fates: for each gold entity, ``correct`` or a kind of ``scoring.error_types``.
     """
 
     answers: tuple[Answer, ...]
@@ -46,22 +36,18 @@ class Judged:
 
 
 def judged(gold: Sequence[Entity], pred: Sequence[Prediction], *, saw_pixels: bool) -> Judged:
-    """Verdicts of one tweet, by answer and by gold entity."""
+    """The verdicts on one example, by answer and by gold entity."""
     if not saw_pixels:
         gold = [replace(e, boxes=()) for e in gold]
         pred = [replace(p, box=None) for p in pred]
     verdicts = judge(gold, pred)
-    # Equal records may stand twice in a tweet; each takes one of the verdicts on its like.
+    # An example may have equal records; each takes one of the verdicts on its like.
     of_answer = _queues((v.pred, v.kind) for v in verdicts if v.pred is not None)
     of_gold = _queues((v.gold, v.kind) for v in verdicts if v.gold is not None)
     return Judged(
         answers=tuple(
             Answer(
-                start=p.start,
-                end=p.end,
-                type=p.type,
-                box=p.box,
-                score=p.score,
+                **{name: getattr(p, name) for name in ("start", "end", "type", "box", "score")},
                 verdict=of_answer[p].pop(0),
             )
             for p in pred
@@ -71,7 +57,7 @@ def judged(gold: Sequence[Entity], pred: Sequence[Prediction], *, saw_pixels: bo
 
 
 def _queues(pairs: Iterable[tuple[Record, str]]) -> dict[Record, list[str]]:
-    found: dict[Record, list[str]] = {}
+    queues: dict[Record, list[str]] = {}
     for record, kind in pairs:
-        found.setdefault(record, []).append(kind)
-    return found
+        queues.setdefault(record, []).append(kind)
+    return queues

@@ -19,8 +19,8 @@ from gmbench.reporting.leaderboard import leaderboard
 from gmbench.reporting.pairs import every_pair
 from gmbench.reporting.plots import curves_png, read_curves
 from gmbench.reporting.record import read_result, write_result
+from gmbench.reporting.site.examples import split_by
 from gmbench.reporting.site.pages import write_site
-from gmbench.reporting.site.tweets import split_by
 from gmbench.reporting.site.writer import MARK, Writer
 from gmbench.reporting.verdicts import judged
 from gmbench.scoring.counting import score_corpus

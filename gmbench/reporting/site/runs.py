@@ -1,8 +1,9 @@
-"""The runs that a site shows, and how they are called there."""
+"""The runs that a site shows: their names there, and what their folders hold for its pages."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gmbench.core.entities import Example, Prediction
 from gmbench.core.errors import InputError
@@ -16,6 +17,7 @@ from gmbench.scoring.files import read_predictions
 from gmbench.scoring.significance import Comparison
 
 Answers = Mapping[str, tuple[Prediction, ...]]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,37 +50,32 @@ def members(league: League) -> tuple[Member, ...]:
 
 
 def firsts(rows: Iterable[BoardRow], runs: Iterable[Member]) -> tuple[Member, ...]:
-    """One run a row, that of its first seed."""
+    """One run per row, that of its first seed."""
     by_folder = {member.entry.folder: member for member in runs}
     return tuple(by_folder[row.entries[0].folder] for row in rows)
 
 
-def answers_of(folder: Path, split: str, gold: Iterable[Example]) -> Answers | None:
-    """The predictions in a run folder; None where there are none that fit the gold."""
-    path = folder / f"predictions.{split}.jsonl"
+# What a run folder holds for its pages. A file that is damaged costs its part of a page alone.
+def _read(path: Path, reader: Callable[[Path], Value]) -> Value | None:
     try:
-        return read_predictions(path, gold) if path.is_file() else None
-    except InputError:
-        return None
-
-
-# What a run folder holds for its pages; a damaged file costs its part of a page alone.
-def curves_of(folder: Path, *, saw_pixels: bool) -> bytes | None:
-    """Its learning curves as a PNG; None where nothing was logged or the file is damaged."""
-    path = folder / "metrics.csv"
-    try:
-        return curves_png(path, saw_pixels=saw_pixels) if path.is_file() else None
+        return reader(path) if path.is_file() else None
     except ValueError:
         return None
 
 
+def answers_of(folder: Path, split: str, gold: Iterable[Example]) -> Answers | None:
+    """The predictions in a run folder; None where there are none that fit the gold."""
+    return _read(folder / f"predictions.{split}.jsonl", lambda path: read_predictions(path, gold))
+
+
+def curves_of(folder: Path, *, saw_pixels: bool) -> bytes | None:
+    """Its learning curves as a PNG; None where nothing was logged or the file is damaged."""
+    return _read(folder / "metrics.csv", lambda path: curves_png(path, saw_pixels=saw_pixels))
+
+
 def analysis_of(folder: Path) -> Analysis | None:
-    """What is known of its errors; None without the file or where it is damaged."""
-    path = folder / ANALYSIS
-    try:
-        return read_analysis(path) if path.is_file() else None
-    except InputError:
-        return None
+    """Its error analysis; None where the file is absent or damaged."""
+    return _read(folder / ANALYSIS, read_analysis)
 
 
 def compared(one: Member, other: Member) -> Comparison | str:

@@ -79,7 +79,7 @@ class Writer:
 
     def pictures(self, gold: Iterable[Example], folder: str) -> Mapping[str, str]:
         """Pictures of tweets, made small; by id, the path below the site. Bad ones are left out."""
-        found = {}
+        paths = {}
         for number, example in enumerate(gold):
             if example.image is None:
                 continue
@@ -92,8 +92,8 @@ class Writer:
             picture.thumbnail((SIDE, SIDE))
             target.parent.mkdir(parents=True, exist_ok=True)
             picture.convert("RGB").save(target, quality=85)
-            found[example.id] = path
-        return found
+            paths[example.id] = path
+        return paths
 
     def prepare(self) -> None:
         """Make the folder, or empty it if an earlier site is all that it holds.

@@ -1,17 +1,17 @@
-"""What the example browser reads: every tweet, its gold, and the judged answers of some runs."""
+"""What the browser of examples reads: every example, its gold, and judged answers of some runs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gmbench.core.entities import Example
+from gmbench.core.entities import Entity, Example
 from gmbench.reporting.site.runs import Answers
-from gmbench.reporting.verdicts import Gold, Judged, judged
+from gmbench.reporting.verdicts import Judged, judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tweet:
-    """One tweet of the browser.
+class ShownExample:
+    """One example in the browser.
 
     Attributes:
         image: path from the page, or None.
@@ -23,18 +23,14 @@ class Tweet:
     words: tuple[str, ...]
     image: str | None
     size: tuple[int, int] | None
-    gold: tuple[Gold, ...]
+    gold: tuple[Entity, ...]
     runs: tuple[Judged, ...]
 
 
-def tweets(
-    gold: Sequence[Example],
-    runs: Sequence[Answers],
-    images: Mapping[str, str],
-    *,
-    saw_pixels: bool,
-) -> tuple[Tweet, ...]:
-    """Judge the runs on every tweet.
+def shown_examples(
+    gold: Sequence[Example], runs: Sequence[Answers], images: Mapping[str, str], *, saw_pixels: bool
+) -> tuple[ShownExample, ...]:
+    """Judge the runs on every example.
 
     Args:
         gold: the split.
@@ -43,14 +39,12 @@ def tweets(
         saw_pixels: False = only the text is judged.
     """
     return tuple(
-        Tweet(
+        ShownExample(
             id=example.id,
             words=example.words,
             image=images.get(example.id),
             size=example.size,
-            gold=tuple(
-                Gold(start=e.start, end=e.end, type=e.type, boxes=e.boxes) for e in example.entities
-            ),
+            gold=example.entities,
             runs=tuple(
                 judged(example.entities, answers[example.id], saw_pixels=saw_pixels)
                 for answers in runs
