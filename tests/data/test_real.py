@@ -19,14 +19,14 @@ from tests.data.files import COARSE, FINE, real
 pytestmark = pytest.mark.real_data
 
 TABLE = {  # DATA.md section 1: train, dev, test, all
-    "tweets": (7_000, 1_500, 1_500, 10_000),
+    "examples": (7_000, 1_500, 1_500, 10_000),
     "tokens": (112_542, 24_199, 23_738, 160_479),
     "entities": (11_779, 2_450, 2_543, 16_772),
-    "groundable": (4_733, 991, 1_046, 6_770),
-    "images": (3_925, 832, 855, 5_612),
+    "groundable_entities": (4_733, 991, 1_046, 6_770),
+    "images_with_boxes": (3_925, 832, 855, 5_612),
     "boxes": (5_652, 1_164, 1_242, 8_058),
-    "pairs": (5_723, 1_171, 1_254, 8_148),
-    "empty": (358, 87, 82, 527),
+    "entity_box_pairs": (5_723, 1_171, 1_254, 8_148),
+    "examples_without_entity": (358, 87, 82, 527),
 }
 
 
@@ -143,12 +143,12 @@ def test_repeated_names_get_all_boxes(coarse):
 def test_invisible_words_are_there(coarse, summary):
     words = Counter(word for example in everything(coarse) for word in example.words)
     assert words["\ufe0f"] == 131
-    assert summary.counts["all"].invisible == 142
+    assert summary.counts["all"].invisible_words == 142
     assert words["&amp"] > 0
 
 
 def test_overlapping_names(summary):
-    assert summary.counts["all"].overlaps == 218
+    assert summary.counts["all"].overlapping_names == 218
 
 
 def test_extremes(coarse):

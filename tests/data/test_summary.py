@@ -5,15 +5,8 @@ from gmbench.core.entities import Candidates, Entity, Example
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.examples import ReadReport, Split
 from gmbench.data.source import leaked, normalised
-from gmbench.data.summary import (
-    Counts,
-    Coverage,
-    Leakage,
-    count_rows,
-    is_invisible,
-    summarise,
-    type_rows,
-)
+from gmbench.data.summary import Counts, Coverage, Leakage, is_invisible, summarise
+from gmbench.prepare import tables
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 NEAR = (0.0, 0.0, 10.0, 5.0)  # IoU with BOX exactly 0.5
@@ -72,16 +65,15 @@ def test_everything_is_counted():
     third = Example(id="2", words=("HI", "!"), entities=(Entity(0, 0, "LOC"),))
     summary = summarise([split("train", first, second), split("dev", third)], types=("PER", "LOC"))
     assert summary.counts["train"] == Counts(
-        tweets=2, tokens=7, entities=3, groundable=3, images=1, boxes=3, pairs=5, empty=1,
-        repeated=1, overlaps=1, invisible=1,
+        examples=2, tokens=7, entities=3, groundable_entities=3, images_with_boxes=1, boxes=3,
+        entity_box_pairs=5, examples_without_entity=1, repeated_names=1, overlapping_names=1,
+        invisible_words=1,
     )  # fmt: skip
-    assert summary.counts["dev"] == Counts(tweets=1, tokens=2, entities=1)
-    assert summary.counts["all"] == summary.counts["train"] + summary.counts["dev"]
+    assert summary.counts["dev"] == Counts(examples=1, tokens=2, entities=1)
     assert summary.leakage == {"dev": Leakage(ids=1, exact=0, normalised=1)}
     assert summary.coverage["train"] == Coverage(images=1, candidates=1, groundable=3, covered=3)
     assert summary.coverage["dev"].images == 0
-    assert list(type_rows(summary)) == [("PER", "2 (2)", "0 (0)", "2 (2)"),
-                                        ("LOC", "1 (1)", "1 (0)", "2 (1)")]  # fmt: skip
-    rows = list(count_rows(summary))
-    assert rows[0] == ("tweets", "2", "1", "3")
-    assert {len(row) for row in rows} == {4}
+    counts, types = (list(table.rows) for table in tables("small", summary))
+    assert types == [("PER", "2 (2)", "0 (0)", "2 (2)"), ("LOC", "1 (1)", "1 (0)", "2 (1)")]
+    assert counts[:2] == [("examples", "2", "1", "3"), ("tokens", "7", "2", "9")]
+    assert counts[-1] == ("invisible words", "1", "0", "1")

@@ -77,8 +77,7 @@ def parses(command: Command, home) -> None:
     arguments = words[words.index("-m") + 2 :]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [module, *arguments])
-        known = ("parse_known_args",) if module == "gmbench.prepare" else ()
-        for name in known or ("parse_args", "parse_intermixed_args"):
+        for name in ("parse_args", "parse_intermixed_args"):
             patch.setattr(argparse.ArgumentParser, name, _stopping(name))
         with pytest.raises(Parsed):
             runpy.run_module(module, run_name="__main__")

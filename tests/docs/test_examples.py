@@ -26,7 +26,7 @@ def test_the_template_is_well(tweets, capsys):
     assert main(DATA) == 0
     text = capsys.readouterr().out
     assert "fingerprint" in text
-    assert re.search(r"tweets\W+8\W+2\W+2\W", text), text
+    assert re.search(r"examples\W+8\W+2\W+2\W", text), text
     for name in ("PERSON", "PLACE", "TEAM"):
         assert name in text
 

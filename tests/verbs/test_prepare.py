@@ -20,9 +20,9 @@ def test_a_sound_data_set(tmp_path):
     assert code == 0
     assert "groundable entities" in text
     assert data.fingerprint() in text
-    assert "2 dev tweets repeat a train text exactly" in text
+    assert "2 dev examples repeat a train text exactly" in text
     assert "data.drop_leaked=true" in text
-    assert "14.0 an image on 2 images, covering 1 of 1 groundable entities" in text
+    assert "14.0 per image on 2 images, covering 1 of 1 groundable entities" in text
     assert "missing" not in text
 
 
