@@ -1,6 +1,9 @@
-"""Random documents full of the cases that scorers get wrong, as a hypothesis strategy."""
+"""Documents for scorers: random ones full of hard cases, and the worked examples of the papers."""
 
+import json
 import random
+from pathlib import Path
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -57,3 +60,21 @@ def random_document(rng: random.Random) -> Document:
         for _ in range(rng.randrange(6))
     ]
     return gold, pred
+
+
+def worked_examples(shared: Path) -> list[tuple[dict[str, Any], list[Entity], list[Prediction]]]:
+    """The twelve examples worked out by hand: their JSON, gold and predictions."""
+    examples = json.loads((shared / "golden" / "metric_examples.json").read_text())["examples"]
+    assert len(examples) == 12
+    return [
+        (
+            row,
+            [Entity(*g["span"], g["type"], tuple(map(tuple, g["boxes"]))) for g in row["gold"]],
+            [
+                Prediction(*p["span"], p["type"], box and tuple(box), p["score"], p["region"])
+                for p in row["pred"]
+                for box in [row["candidates"][p["region"] - 1] if p["region"] else None]
+            ],
+        )
+        for row in examples
+    ]

@@ -2,13 +2,11 @@
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gmbench.core.entities import Candidates, Entity, Example, Prediction
-from gmbench.data.source import DataSource
 from gmbench.scoring.baselines import (
     Baseline,
     NameLookup,
@@ -17,6 +15,7 @@ from gmbench.scoring.baselines import (
     lookup_with_random_candidate,
 )
 from gmbench.scoring.counting import CorpusScores, Counts, score_corpus
+from tests.data.files import real
 
 
 def sentence(
@@ -38,18 +37,16 @@ def count(floor: Baseline, examples: Sequence[Example]) -> CorpusScores:
     return score_corpus((e.entities, floor.predictions[e.id]) for e in examples)
 
 
-def test_the_longest_name_wins_and_names_do_not_overlap() -> None:
+def test_the_longest_name_wins_and_names_do_not_overlap():
     lookup = NameLookup(TRAIN)
-    assert lookup.find(["the", "New", "York", "Yankees", "of", "New", "York"]) == [
-        (1, 3, "ORG"),
-        (5, 6, "LOC"),
-    ]
+    names = lookup.find(["the", "New", "York", "Yankees", "of", "New", "York"])
+    assert names == [(1, 3, "ORG"), (5, 6, "LOC")]
     assert lookup.find(["new", "york"]) == []
     assert lookup.find([]) == []
     assert NameLookup([]).find(["York"]) == []
 
 
-def test_the_most_frequent_type_wins_and_ties_do_not_depend_on_order() -> None:
+def test_the_most_frequent_type_wins_and_ties_do_not_depend_on_order():
     rng = random.Random(0)
     for _ in range(5):
         assert NameLookup(rng.sample(TRAIN, len(TRAIN))).find(["York"]) == [(0, 0, "LOC")]
@@ -64,7 +61,7 @@ def with_candidates(count_: int) -> list[Example]:
     ]
 
 
-def test_the_random_candidate_depends_on_seed_and_id_only() -> None:
+def test_the_random_candidate_depends_on_seed_and_id_only():
     lookup, examples = NameLookup(TRAIN), with_candidates(7)
     one = lookup_with_random_candidate(lookup, examples, seed=3).predictions
     two = lookup_with_random_candidate(lookup, examples[::-1], seed=3).predictions
@@ -78,42 +75,28 @@ def test_the_random_candidate_depends_on_seed_and_id_only() -> None:
         assert type(p.box[0]) is float
 
 
-def test_without_candidates_there_is_no_box() -> None:
+def test_without_candidates_there_is_no_box():
     floor = lookup_with_random_candidate(NameLookup(TRAIN), with_candidates(0))
     assert all(p.box is None for guesses in floor.predictions.values() for p in guesses)
 
 
-def test_only_the_floors_that_the_examples_allow() -> None:
+def test_only_the_baselines_that_the_examples_allow():
     bare = [sentence("x", "York", Entity(0, 0, "LOC", ((0.0, 0.0, 5.0, 5.0),)))]
-    assert [f.name for f in baselines(TRAIN, bare)] == [
-        "training names, no box",
-        "gold text, no box",
-    ]
+    found = baselines(TRAIN, bare)
+    assert [row.name for row in found] == ["training names, no box", "gold text, no box"]
+    assert ["mner" in row.tasks for row in found] == [True, False]
     with pytest.raises(ValueError, match="'x': the size of its image"):
         gold_text_with_full_image(bare)
-    assert len(baselines(TRAIN, with_candidates(2))) == 4
-    for floor in baselines(TRAIN, bare):
-        assert ("mner" in floor.tasks) == floor.name.startswith("training")
-
-
-def test_every_floor_answers_every_example() -> None:
-    examples = with_candidates(3)
-    for floor in baselines(TRAIN, examples):
-        assert set(floor.predictions) == {e.id for e in examples}
+    examples = with_candidates(2)
+    every = baselines(TRAIN, examples)
+    assert len(every) == 4
+    for row in every:
+        assert set(row.predictions) == {e.id for e in examples}
 
 
 @pytest.mark.real_data
-def test_the_real_test_split(shared: Path) -> None:
-    source = DataSource(
-        name="twitter_gmner",
-        root=shared / "data" / "twitter_gmner",
-        text_dir="txt",
-        xml_dir="xml",
-        image_dir="images",
-        tag_column=1,
-        types={"PER": "Person", "LOC": "Location", "ORG": "Organization", "OTHER": "Others"},
-        missing_image="blank",
-    )
+def test_the_real_test_split(shared):
+    source = real(shared)
     examples = source.read("test").examples
     figures = {
         floor.name: count(floor, examples).micro

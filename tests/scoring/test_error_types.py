@@ -1,6 +1,5 @@
 """Error decomposition: parts add up everywhere, each kind by hand, gains by real repair."""
 
-import json
 import random
 
 import pytest
@@ -10,8 +9,8 @@ from hypothesis import strategies as st
 from gmbench.core.entities import Entity, Prediction
 from gmbench.scoring.counting import Counts, score_corpus, score_document
 from gmbench.scoring.error_types import KINDS, PAIRS, REGIONS, decompose, judge
+from gmbench.scoring.files import read_cases
 from tests.scoring.documents import corpora, golds, preds, random_document
-from tests.scoring.golden import entities, predictions
 
 HERE, FAR = (0.0, 0.0, 10.0, 10.0), (50.0, 50.0, 60.0, 60.0)
 
@@ -47,11 +46,8 @@ def test_parts_add_up_on_many_random_documents():
 
 
 def test_parts_add_up_on_the_golden_cases(shared):
-    lines = (shared / "golden" / "cases_public.jsonl").read_text().splitlines()
-    assert len(lines) > 10
-    for line in lines:
-        case = json.loads(line)
-        check(entities(case["gold"]), predictions(case["pred"]))
+    for case in read_cases(shared / "golden" / "cases_public.jsonl").values():
+        check(case.gold, case.pred)
 
 
 @given(golds, preds, st.randoms())

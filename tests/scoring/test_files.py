@@ -3,14 +3,13 @@
 import json
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmbench.core.entities import Box, Entity, Example, Prediction
+from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.core.errors import InputError
 from gmbench.scoring.files import read_gold, read_predictions, write_gold, write_predictions
 
@@ -28,7 +27,7 @@ PREDICTIONS = {
 }
 
 
-def test_gold_round_trip(tmp_path: Path) -> None:
+def test_gold_round_trip(tmp_path):
     path = tmp_path / "gold.jsonl"
     write_gold(path, EXAMPLES)
     again = read_gold(path)
@@ -41,7 +40,7 @@ def test_gold_round_trip(tmp_path: Path) -> None:
     assert first.count(b"\n") == 2
 
 
-def test_predictions_round_trip(tmp_path: Path) -> None:
+def test_predictions_round_trip(tmp_path):
     path = tmp_path / "predictions.jsonl"
     write_predictions(path, PREDICTIONS)
     assert read_predictions(path, EXAMPLES) == PREDICTIONS
@@ -56,16 +55,14 @@ boxes = st.tuples(finite, finite, finite, finite)
 
 
 @given(box=st.none() | boxes, score=st.floats(0, 1), region=st.none() | st.integers(0, 99))
-def test_every_digit_survives(
-    tmp_path_factory: pytest.TempPathFactory, box: Box | None, score: float, region: int | None
-) -> None:
+def test_every_digit_survives(tmp_path_factory, box, score, region):
     path = tmp_path_factory.getbasetemp() / "digits.jsonl"
     wanted = {"a": (Prediction(0, 0, "PER", box, score, region),)}
     write_predictions(path, wanted)
     assert read_predictions(path, [Example("a", ("x",))]) == wanted
 
 
-def test_bom_crlf_and_a_missing_last_newline_are_accepted(tmp_path: Path) -> None:
+def test_bom_crlf_and_a_missing_last_newline_are_accepted(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"id":"a","entities":[]}\r\n{"id":"b","entities":[]}')
     assert read_predictions(path, EXAMPLES) == {"b": (), "a": ()}
@@ -123,7 +120,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_malformed_line_is_named(fault: str, tmp_path: Path) -> None:
+def test_every_malformed_line_is_named(fault, tmp_path):
     text, message = FAULTS[fault]
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "a", "entities": []}\n' + text + "\n")
@@ -133,14 +130,14 @@ def test_every_malformed_line_is_named(fault: str, tmp_path: Path) -> None:
     assert str(caught.value).startswith(str(path))
 
 
-def test_missing_ids_are_named(tmp_path: Path) -> None:
+def test_missing_ids_are_named(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "a", "entities": []}\n')
     with pytest.raises(InputError, match="1 of 2 ids of the gold data are missing: b; an example"):
         read_predictions(path, EXAMPLES)
 
 
-def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_named(tmp_path):
     path = tmp_path / "p.jsonl"
     path.write_bytes(b'{"id": "\xff"}\n')
     with pytest.raises(InputError, match=r"p\.jsonl:1: not UTF-8 at byte 8"):
@@ -169,16 +166,14 @@ def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_gold_is_checked_as_strictly(text: str, message: str, tmp_path: Path) -> None:
+def test_gold_is_checked_as_strictly(text, message, tmp_path):
     path = tmp_path / "gold.jsonl"
     path.write_text(text + "\n")
     with pytest.raises(InputError, match=message):
         read_gold(path)
 
 
-def test_a_write_that_fails_leaves_the_old_file_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path, monkeypatch):
     path = tmp_path / "p.jsonl"
     write_predictions(path, PREDICTIONS)
     before = path.read_bytes()

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import random
-from pathlib import Path
 
 import pytest
 import torch
@@ -37,7 +36,7 @@ def feed(metric: GroundedF1, documents: dict[str, Document], ids: list[str], siz
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_equals_the_plain_scorer(size: int) -> None:
+def test_equals_the_plain_scorer(size):
     documents = corpus(size)
     metric = metric_over(documents)
     feed(metric, documents, random.Random(0).sample(list(documents), size))
@@ -45,7 +44,7 @@ def test_equals_the_plain_scorer(size: int) -> None:
     assert list(metric.scores().per_type) == sorted(metric.scores().per_type)
 
 
-def test_an_example_scored_twice_counts_once() -> None:
+def test_an_example_scored_twice_counts_once():
     documents = corpus(13)
     metric = metric_over(documents)
     feed(metric, documents, [*documents, *list(documents)[:5]])
@@ -53,7 +52,7 @@ def test_an_example_scored_twice_counts_once() -> None:
     assert metric.scores() == one_process(documents)
 
 
-def test_an_example_scored_in_two_ways_is_an_error() -> None:
+def test_an_example_scored_in_two_ways_is_an_error():
     metric = GroundedF1(gold={"a": [Entity(0, 0, "PER")]}, types=TYPES)
     metric.update(["a"], [[Prediction(0, 0, "PER")]])
     metric.update(["a"], [[]])
@@ -64,7 +63,7 @@ def test_an_example_scored_in_two_ways_is_an_error() -> None:
     assert metric.scores().micro.gmner.pred == 0
 
 
-def test_missing_examples_are_named() -> None:
+def test_missing_examples_are_named():
     documents = corpus(13)
     metric = metric_over(documents)
     feed(metric, documents, [id_ for id_ in documents if id_ != "tweet-7"])
@@ -73,7 +72,7 @@ def test_missing_examples_are_named() -> None:
     assert metric.scores(complete=False).n == 12
 
 
-def test_unknown_ids_types_and_lengths_are_named() -> None:
+def test_unknown_ids_types_and_lengths_are_named():
     metric = GroundedF1(gold={"a": []}, types=["PER"])
     with pytest.raises(ValueError, match="'b' has predictions but is not in gold"):
         metric.update(["b"], [[]])
@@ -107,7 +106,7 @@ def worker(rank: int, world: int, folder: str) -> None:
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_the_same_digits_on_several_processes(world: int, tmp_path: Path) -> None:
+def test_the_same_digits_on_several_processes(world, tmp_path):
     # A fork server imports torch once; forking pytest itself could deadlock in OpenMP.
     multiprocessing.set_forkserver_preload([__name__])
     mp.start_processes(worker, args=(world, str(tmp_path)), nprocs=world, start_method="forkserver")

@@ -31,9 +31,7 @@ def of(found: Strata, split: str) -> dict[str, Recall]:
 
 
 @given(corpora)
-def test_groundable_and_ungroundable_are_the_whole(
-    documents: list[tuple[list[Entity], list[Prediction]]],
-) -> None:
+def test_groundable_and_ungroundable_are_the_whole(documents):
     corpus = with_examples(documents)
     whole = score_corpus((e.entities, pred) for e, pred in corpus).micro
     sides = strata(corpus).sides
@@ -43,9 +41,7 @@ def test_groundable_and_ungroundable_are_the_whole(
 
 
 @given(corpora)
-def test_every_split_adds_up_where_golds_have_spans_of_their_own(
-    documents: list[tuple[list[Entity], list[Prediction]]],
-) -> None:
+def test_every_split_adds_up_where_golds_have_spans_of_their_own(documents):
     corpus = one_gold_a_span(documents)
     whole = score_corpus((e.entities, pred) for e, pred in corpus).micro
     found = strata(corpus, train_names={("w0",), ("w1", "w2")})
@@ -58,9 +54,7 @@ def test_every_split_adds_up_where_golds_have_spans_of_their_own(
 
 
 @given(corpora)
-def test_each_recall_is_that_of_its_entities_alone(
-    documents: list[tuple[list[Entity], list[Prediction]]],
-) -> None:
+def test_each_recall_is_that_of_its_entities_alone(documents):
     corpus = with_examples(documents)
     several = of(strata(corpus), "boxes")["several"]
     kept = [([x for x in e.entities if len(x.boxes) > 1], pred) for e, pred in corpus]
@@ -70,7 +64,7 @@ def test_each_recall_is_that_of_its_entities_alone(
     assert several.eeg == sum(scores.eeg.tp for scores in alone)
 
 
-def test_box_sizes_are_shares_of_the_image_where_its_size_is_known() -> None:
+def test_box_sizes_are_shares_of_the_image_where_its_size_is_known():
     box = (0.0, 0.0, 30.0, 30.0)  # 900 px: small in COCO's pixels, half of this image
     known = Example("a", ("x",), (Entity(0, 0, "PER", (box,)),), size=(60, 30))
     unknown = Example("a", ("x",), (Entity(0, 0, "PER", (box,)),))
@@ -86,7 +80,7 @@ def test_box_sizes_are_shares_of_the_image_where_its_size_is_known() -> None:
     assert "box size is the area in pixels" in found.notes[0]
 
 
-def test_the_largest_box_decides() -> None:
+def test_the_largest_box_decides():
     boxes = ((0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 100.0, 100.0), (9.0, 9.0, 0.0, 0.0))
     example = Example("a", ("x",), (Entity(0, 0, "PER", boxes),))
     found = strata([(example, [])])
@@ -94,7 +88,7 @@ def test_the_largest_box_decides() -> None:
     assert of(found, "boxes")["several"].gold == 1
 
 
-def test_seen_and_unseen_names() -> None:
+def test_seen_and_unseen_names():
     train = [Example("t", ("Kevin", "Durant", "wins"), (Entity(0, 1, "PER"),))]
     assert names_of(train) == {("Kevin", "Durant")}
     example = Example("a", ("Kevin", "Durant", "kevin"), (Entity(0, 1, "PER"), Entity(2, 2, "PER")))
@@ -107,7 +101,7 @@ def test_seen_and_unseen_names() -> None:
     assert any("need the training split" in note for note in without.notes)
 
 
-def test_order_changes_nothing() -> None:
+def test_order_changes_nothing():
     rng = random.Random(4)
     corpus = with_examples([random_document(rng) for _ in range(50)])
     assert strata(corpus) == strata(corpus[::-1])

@@ -1,21 +1,19 @@
 """Fine types and their parents."""
 
-from pathlib import Path
-
 import pytest
 
 from gmbench.core.entities import Entity, Prediction
 from gmbench.scoring.fine_types import FINE, PARENTS, coarse, with_coarse_gold, with_coarse_types
 
 
-def test_every_fine_type_has_one_parent() -> None:
+def test_every_fine_type_has_one_parent():
     assert (len(FINE), len(PARENTS)) == (8, 51)
     assert not set(FINE) & set(PARENTS)
     assert sum(map(len, FINE.values())) == len(PARENTS)
 
 
 @pytest.mark.real_data
-def test_parents_are_those_of_the_annotations(shared: Path) -> None:
+def test_parents_are_those_of_the_annotations(shared):
     seen = set()
     for split in ("train", "dev", "test"):
         path = shared / "data" / "twitter_gmner" / "txt_fine" / f"{split}.txt"
@@ -27,14 +25,9 @@ def test_parents_are_those_of_the_annotations(shared: Path) -> None:
     assert len(seen) == len(PARENTS)
 
 
-def test_folding() -> None:
-    assert [coarse(name) for name in ("actor", "person", "PER", "?")] == [
-        "person",
-        "person",
-        "PER",
-        "?",
-    ]
+def test_folding():
+    names = ("actor", "person", "PER", "?")
+    assert [coarse(name) for name in names] == ["person", "person", "PER", "?"]
     assert with_coarse_gold([Entity(0, 0, "city")]) == (Entity(0, 0, "location"),)
-    assert with_coarse_types([Prediction(0, 0, "band", score=0.5)]) == (
-        Prediction(0, 0, "organization", score=0.5),
-    )
+    (band,) = with_coarse_types([Prediction(0, 0, "band", score=0.5)])
+    assert band == Prediction(0, 0, "organization", score=0.5)

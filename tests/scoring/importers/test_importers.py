@@ -1,7 +1,6 @@
 """Hand-made files of every format: what is read, what *none* looks like, what is refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,9 +50,7 @@ def indexed(region: object, **more: object) -> dict[str, object]:
         (2, 0, Prediction(0, 1, "PER", (5.0, 5.0, 6.0, 6.0), region=2)),
     ],
 )
-def test_index_of_a_candidate(
-    tmp_path: Path, region: object, none: int, expected: Prediction
-) -> None:
+def test_index_of_a_candidate(tmp_path, region, none, expected):
     found = read_index(written(tmp_path, indexed(region), NOTHING), GOLD, CANDIDATES, none)
     assert found == Imported({"7": (expected,), "8": ()})
 
@@ -68,21 +65,19 @@ def test_index_of_a_candidate(
         (True, 0, "region must be the index of one candidate or null, not True"),
     ],
 )
-def test_an_index_of_nothing_is_named(
-    tmp_path: Path, region: object, none: int, message: str
-) -> None:
+def test_an_index_of_nothing_is_named(tmp_path, region, none, message):
     with pytest.raises(InputError, match=r"p\.jsonl:1: id '7': entities\[0\]: " + message):
         read_index(written(tmp_path, indexed(region), NOTHING), GOLD, CANDIDATES, none)
 
 
-def test_index_with_a_name_as_tiger_writes_it(tmp_path: Path) -> None:
+def test_index_with_a_name_as_tiger_writes_it(tmp_path):
     row = {"id": "7", "entities": [{"text": "NBA", "type": "ORG", "region": 0, "score": 0.5}]}
     found = read_index(written(tmp_path, row, NOTHING), GOLD, CANDIDATES, 16)
     assert found.predictions["7"] == (Prediction(3, 3, "ORG", BOX, 0.5, 1),)
 
 
 @pytest.mark.parametrize("none", [None, [0, 0, 0, 0], [], "None", "n/a"])
-def test_surface_and_its_nones(tmp_path: Path, none: object) -> None:
+def test_surface_and_its_nones(tmp_path, none):
     rows = [
         {"text": "Kevin Durant", "type": "PER", "box": [1, 2, 30, 40]},
         {"text": "NBA", "type": "ORG", "box": none},
@@ -92,7 +87,7 @@ def test_surface_and_its_nones(tmp_path: Path, none: object) -> None:
     assert found == Imported({"7": expected, "8": ()})
 
 
-def test_an_ambiguous_surface_is_reported(tmp_path: Path) -> None:
+def test_an_ambiguous_surface_is_reported(tmp_path):
     york = {"text": "York", "type": "LOC", "box": None}
     lines = ({"id": "7", "entities": []}, {"id": "8", "entities": [york, york, york]})
     found = read_surface(written(tmp_path, *lines), GOLD)
@@ -104,14 +99,14 @@ def test_an_ambiguous_surface_is_reported(tmp_path: Path) -> None:
     )
 
 
-def test_a_surface_that_is_not_there_counts_as_wrong(tmp_path: Path) -> None:
+def test_a_surface_that_is_not_there_counts_as_wrong(tmp_path):
     gone = {"text": "Lakers", "type": "ORG", "box": None}
     found = read_surface(written(tmp_path, {"id": "7", "entities": [gone]}, NOTHING), GOLD)
     assert found.predictions["7"] == (Prediction(5, 5, "ORG"),)  # behind the last word
     assert "'Lakers' is not in the sentence; it counts as a wrong answer" in found.notes[0]
 
 
-def test_two_boxes_of_one_prediction_are_refused(tmp_path: Path) -> None:
+def test_two_boxes_of_one_prediction_are_refused(tmp_path):
     row = {"text": "NBA", "type": "ORG", "box": [[1, 2, 3, 4], [5, 6, 7, 8]]}
     with pytest.raises(InputError, match="box holds 2 boxes; a prediction has one or none"):
         read_surface(written(tmp_path, {"id": "7", "entities": [row]}, NOTHING), GOLD)
@@ -129,13 +124,11 @@ def test_two_boxes_of_one_prediction_are_refused(tmp_path: Path) -> None:
         ("", ("a",), []),
     ],
 )
-def test_where_a_name_stands(
-    surface: str, words: tuple[str, ...], found: list[tuple[int, int]]
-) -> None:
+def test_where_a_name_stands(surface, words, found):
     assert occurrences(surface, words) == found
 
 
-def test_e2e_answers(tmp_path: Path) -> None:
+def test_e2e_answers(tmp_path):
     answer = "<think>the NBA|x</think><answer>Kevin Durant|PER|[1,2,30,40]; NBA|ORG|None</answer>"
     lines = ({"id": "7", "answer": answer}, {"id": "8", "answer": "None"})
     found = read_e2e(written(tmp_path, *lines), GOLD)
@@ -152,13 +145,13 @@ def test_e2e_answers(tmp_path: Path) -> None:
         (3, "answer must be a string"),
     ],
 )
-def test_a_malformed_e2e_answer_is_named(tmp_path: Path, answer: object, message: str) -> None:
+def test_a_malformed_e2e_answer_is_named(tmp_path, answer, message):
     lines = ({"id": "7", "answer": answer}, {"id": "8", "answer": ""})
     with pytest.raises(InputError, match=r"p\.jsonl:1: id '7': " + message):
         read_e2e(written(tmp_path, *lines), GOLD)
 
 
-def test_riveg_lines(tmp_path: Path) -> None:
+def test_riveg_lines(tmp_path):
     path = written(
         tmp_path,
         "7.jpg#0###Kevin Durant(PER)###a player (tall)###2###&[1.0, 2.0, 30.0, 40.0]",
@@ -178,15 +171,13 @@ def test_riveg_lines(tmp_path: Path) -> None:
         ("7.jpg###NBA(ORG)###x###2###&[1, 2, 3]", "id '7': box must be four numbers"),
     ],
 )
-def test_a_malformed_riveg_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+def test_a_malformed_riveg_line_is_named(tmp_path, line, message):
     with pytest.raises(InputError, match=message):
         read_riveg(written(tmp_path, line), GOLD)
 
 
 @pytest.mark.parametrize("read", [read_riveg, read_conll])
-def test_bytes_that_are_no_text_are_named(
-    tmp_path: Path, read: Callable[[Path, tuple[Example, ...]], Imported]
-) -> None:
+def test_bytes_that_are_no_text_are_named(tmp_path, read):
     path = tmp_path / "p.txt"
     path.write_bytes(b"\n\xff\n")
     with pytest.raises(InputError, match=r"p\.txt:2: not UTF-8 at byte 0"):
@@ -207,7 +198,7 @@ York\tB-LOC\tnone
 """
 
 
-def test_conll_with_boxes(tmp_path: Path) -> None:
+def test_conll_with_boxes(tmp_path):
     path = tmp_path / "p.txt"
     path.write_bytes(b"\xef\xbb\xbf" + CONLL.replace("\n", "\r\n").encode())
     found = read_conll(path, GOLD)
@@ -237,7 +228,7 @@ def test_conll_with_boxes(tmp_path: Path) -> None:
         ("IMGID:7\n", "", r"p\.txt:1: a tweet begins without a line IMGID"),
     ],
 )
-def test_a_malformed_conll_line_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_malformed_conll_line_is_named(tmp_path, old, new, message):
     assert old in CONLL
     path = tmp_path / "p.txt"
     path.write_text(CONLL.replace(old, new, 1))
@@ -245,7 +236,7 @@ def test_a_malformed_conll_line_is_named(tmp_path: Path, old: str, new: str, mes
         read_conll(path, GOLD)
 
 
-def test_a_tweet_missing_in_conll_is_named(tmp_path: Path) -> None:
+def test_a_tweet_missing_in_conll_is_named(tmp_path):
     path = tmp_path / "p.txt"
     path.write_text(CONLL.split("\n\n")[0])
     with pytest.raises(InputError, match="1 of 2 ids of the gold data are missing: 8"):
@@ -270,7 +261,7 @@ ENTITIES = [
         '{"name": "NBA", "type": "ORG"}]',
     ],
 )
-def test_llm_answers(tmp_path: Path, answer: object) -> None:
+def test_llm_answers(tmp_path, answer):
     lines = ({"id": "7", "answer": answer}, {"id": "8", "answer": "[]"})
     found = read_llm(written(tmp_path, *lines), GOLD)
     expected = (Prediction(0, 1, "PER", BOX), Prediction(3, 3, "ORG", None))
@@ -291,16 +282,14 @@ def test_llm_answers(tmp_path: Path, answer: object) -> None:
         ([{"text": "NBA", "type": "ORG", "box": [1, 2, 3]}], "entity 1: box must be four numbers"),
     ],
 )
-def test_a_malformed_llm_answer_is_named(tmp_path: Path, answer: object, message: str) -> None:
+def test_a_malformed_llm_answer_is_named(tmp_path, answer, message):
     lines = ({"id": "7", "answer": answer}, {"id": "8", "answer": "[]"})
     with pytest.raises(InputError, match=r"p\.jsonl:1: id '7': " + message):
         read_llm(written(tmp_path, *lines), GOLD)
 
 
 @pytest.mark.parametrize("read", [read_surface, read_e2e, read_llm])
-def test_a_missing_tweet_is_named(
-    tmp_path: Path, read: Callable[[Path, tuple[Example, ...]], Imported]
-) -> None:
+def test_a_missing_tweet_is_named(tmp_path, read):
     key = "entities" if read is read_surface else "answer"
     with pytest.raises(InputError, match="1 of 2 ids of the gold data are missing: 8"):
         read(written(tmp_path, {"id": "7", key: []}), GOLD)
