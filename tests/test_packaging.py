@@ -111,7 +111,8 @@ def test_the_wheel_holds_code_configuration_and_weights(tmp_path: Path) -> None:
     conf = sorted((REPOSITORY / "conf").rglob("*.yaml"))
     assert conf
     expected |= {f"gmbench/conf/{file.relative_to(REPOSITORY / 'conf')}" for file in conf}
-    weights = (REPOSITORY / "gmbench" / "nn" / "weights").glob("*.safetensors")
+    weights = list((REPOSITORY / "gmbench" / "nn" / "pretrained").glob("*.safetensors"))
+    assert weights
     expected |= {str(file.relative_to(REPOSITORY)) for file in weights}
     expected.add("hydra_plugins/gmbench_launcher.py")
     assert expected <= inside, sorted(expected - inside)
