@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from gmbench.core.entities import Box, Candidates, Entity, Example
 from gmbench.core.errors import (
@@ -63,11 +62,6 @@ class ReadReport:
         """Every count by its name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "problems"}
 
-    @property
-    def bad_images(self) -> int:
-        """Images without pixels: missing or masked."""
-        return self.missing_images + self.masked_images
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
@@ -79,22 +73,6 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.examples)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policies:
-    """What to do about missing or bad input.
-
-    Attributes:
-        missing_image: ``error``, or ``blank``: the example has no image.
-        bad_input: ``error``, or ``mask``: bad images and candidates are treated as missing, bad xml
-            objects and files dropped; all are counted.
-        verify_images: decode every image now, not only its header.
-    """
-
-    missing_image: Literal["error", "blank"] = "error"
-    bad_input: Literal["error", "mask"] = "error"
-    verify_images: bool = False
 
 
 @dataclass
@@ -118,9 +96,13 @@ def assemble(
     xml_dir: Path,
     image_dir: Path,
     regions: RegionSource | None,
-    policies: Policies,
+    missing_image: str,
+    bad_input: str,
+    verify_images: bool,
 ) -> tuple[tuple[Example, ...], ReadReport]:
     """Build the examples in the order of ``blocks``, and report what was odd.
+
+    The arguments are those of ``DataSource`` and its ``read``.
 
     Raises:
         InputError: something is bad or missing that the policies do not forgive.
@@ -138,7 +120,7 @@ def assemble(
         image: Path | None = None
         if f"{block.id}.jpg" in images:
             file = image_dir / f"{block.id}.jpg"
-            image, size = _look(file, size, tally, verify=policies.verify_images)
+            image, size = _look(file, size, tally, verify=verify_images)
         else:
             tally.missing_images.append(f"{block.id}.jpg")
         if size is not None:  # an xml without <size> could not tell
@@ -154,7 +136,22 @@ def assemble(
             )
         )
         tally.counts["stray_tags"] += block.stray
-    _forgive(tally, policies, split=split, total=len(blocks), image_dir=image_dir)
+    if bad_input == "error" and tally.bad:
+        more = len(tally.bad) - 1
+        rest = f" (and {more} more, see gmbench.prepare)" if more else ""
+        advice = "data.bad_input=mask leaves bad input out and counts it"
+        raise InputError(f"{tally.bad[0]}{rest}; {advice}")
+    if missing_image == "error" and tally.missing_images:
+        raise fault(
+            image_dir,
+            f"{len(tally.missing_images):,} of {len(blocks):,} images of split {split!r} are "
+            f"missing ({first_ten(tally.missing_images)})",
+            f"{IMAGE_ORIGIN}; or set data.missing_image=blank to go without",
+        )
+    if bad_input == "error" and tally.missing_regions:
+        count = len(tally.missing_regions)
+        rest = f" ({count:,} of {len(blocks):,} images of split {split!r})" if count > 1 else ""
+        raise MissingRegions(f"{tally.missing_regions[0]}{rest}")
     report = ReadReport(
         tweets=len(examples),
         missing_images=len(tally.missing_images),
@@ -238,23 +235,3 @@ def _candidates(
     except InputError as error:
         tally.note("masked_regions", error)
     return None
-
-
-def _forgive(tally: _Tally, policies: Policies, *, split: str, total: int, image_dir: Path) -> None:
-    """Raise what the policies do not forgive: bad files first, then what is missing."""
-    if tally.bad and policies.bad_input == "error":
-        more = len(tally.bad) - 1
-        rest = f" (and {more} more, see gmbench.prepare)" if more else ""
-        advice = "data.bad_input=mask leaves bad input out and counts it"
-        raise InputError(f"{tally.bad[0]}{rest}; {advice}")
-    if tally.missing_images and policies.missing_image == "error":
-        raise fault(
-            image_dir,
-            f"{len(tally.missing_images):,} of {total:,} images of split {split!r} are missing "
-            f"({first_ten(tally.missing_images)})",
-            f"{IMAGE_ORIGIN}; or set data.missing_image=blank to go without",
-        )
-    if tally.missing_regions and policies.bad_input == "error":
-        count = len(tally.missing_regions)
-        more_regions = f" ({count:,} of {total:,} images of split {split!r})" if count > 1 else ""
-        raise MissingRegions(f"{tally.missing_regions[0]}{more_regions}")

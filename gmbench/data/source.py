@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from gmbench.core.entities import Example
 from gmbench.core.errors import TEXT_ORIGIN, InputError, fault, located
 from gmbench.data.bio import READER_VERSION, Block, read_blocks
-from gmbench.data.examples import Policies, Split, assemble
+from gmbench.data.examples import Split, assemble
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.regions import RegionSource
 
@@ -49,7 +49,8 @@ class DataSource:
         tag_column: column of the tags in the text, 1 = first after the word.
         types: tag -> name in prompts; their order gives the classes 1, 2, ...
         missing_image: ``error``, or ``blank``: go without absent images.
-        bad_input: ``error``, or ``mask``: leave bad images, xml and candidates out, counted.
+        bad_input: ``error``, or ``mask``: bad images and candidates are treated as missing, bad xml
+            objects and files dropped; all are counted.
         drop_leaked: leave out dev and test examples whose text occurs in train (normalised).
         limit: maximum number of examples per split; the first ones are read.
         world: generates the data of a built-in world.
@@ -139,11 +140,9 @@ class DataSource:
             xml_dir=self.xmls,
             image_dir=self.images,
             regions=regions,
-            policies=Policies(
-                missing_image=self.missing_image,
-                bad_input=self.bad_input,
-                verify_images=verify_images,
-            ),
+            missing_image=self.missing_image,
+            bad_input=self.bad_input,
+            verify_images=verify_images,
         )
         return Split(name=split, examples=examples, report=replace(report, leaked_dropped=dropped))
 

@@ -61,7 +61,7 @@ def test_blank_goes_without_and_asks_no_source(tmp_path):
     assert [e.image for e in split.examples] == [None] * 3
     assert [e.candidates for e in split.examples] == [None] * 3
     assert [e.size for e in split.examples] == [(100, 80), (100, 80), None]
-    assert split.report.missing_images == split.report.bad_images == 3
+    assert split.report.missing_images == 3
     assert split.examples[0].entities[0].groundable
 
 
