@@ -1,9 +1,9 @@
-"""Means over a whole batch, whichever process holds which part of it; for losses."""
+"""Several processes that train together: sums and means over all of them, and gathered records."""
 
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -11,17 +11,27 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gmbench.core.entities import Prediction
+from gmbench.core.records import parse_record, to_plain
 
 T = TypeVar("T")
 
 
 def processes() -> int:
-    """How many train together."""
+    """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def rank() -> int:
+    """Return this process's rank; valid before the process group is initialised."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank()
+    # Set by torchrun, Lightning's own launcher and Slurm.
+    values = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return next((int(value) for value in values if value), 0)
+
+
 def over_all(value: Tensor) -> Tensor:
-    """The sum of a count over all processes; itself where there is one."""
+    """Return the sum of a value over all processes."""
     if processes() == 1:
         return value
     total = value.detach().clone()
@@ -30,89 +40,22 @@ def over_all(value: Tensor) -> Tensor:
 
 
 def each(count: Tensor) -> Tensor:
-    """What a process divides its sum by where ``count`` is over all of them.
+    """Return what a process divides its sum by, given the count over all processes.
 
-    Gradients are then averaged over processes: the mean of ``sum / (count / n)`` over n of them is
-    the sum of all divided by ``count``, as if there were one.
+    DDP averages gradients over n processes: the mean of ``sum / (count / n)`` is the sum of all
+    divided by ``count``, as in one process.
     """
     return count if processes() == 1 else count / processes()
 
 
 def mean_over(loss: Tensor, where: Tensor) -> Tensor:
-    """Mean of ``loss`` over ``where``, of the same shape; 0 (with a graph) if it is nowhere."""
-    return loss.masked_fill(~where, 0.0).sum() / each(over_all(where.sum()).clamp(min=1))
-
-
-# Several processes that train together: records across them, without pickles.
-def rank() -> int:
-    """Which of them this one is, also before they have met."""
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank()
-    # What torchrun, Lightning's own launcher and Slurm tell the processes that they start.
-    named = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return next((int(value) for value in named if value), 0)
-
-
-def gather_predictions(
-    mine: Mapping[str, Sequence[Prediction]],
-) -> dict[str, tuple[Prediction, ...]]:
-    """Predictions of all processes by example id, each id once, sorted.
-
-    Raises:
-        ValueError: an example was answered in two ways.
-    """
-    if processes() == 1:
-        return {id_: tuple(found) for id_, found in mine.items()}
-    plain = {id_: [asdict(prediction) for prediction in mine[id_]] for id_ in mine}
-    text = json.dumps(plain, default=float)
-    rows = gather_bytes({"records": torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)})
-    found: dict[str, tuple[Prediction, ...]] = {}
-    for row in rows:
-        for id_, answers in json.loads(bytes(row["records"].numpy())).items():
-            read = tuple(_prediction(answer) for answer in answers)
-            if found.setdefault(id_, read) != read:
-                raise ValueError(f"two processes answered {id_!r} differently")
-    return dict(sorted(found.items()))
-
-
-def _prediction(plain: dict[str, object]) -> Prediction:
-    box = plain["box"]
-    plain["box"] = tuple(box) if isinstance(box, list) else None
-    return Prediction(**plain)  # type: ignore[arg-type]
-
-
-def gather_bytes(named: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Byte tensors of every process, in the order of their ranks; all must hold the same names.
+    """Return the mean of ``loss`` over the mask ``where``; 0 (with a graph) if the mask is empty.
 
     Args:
-        named: ``[length]`` uint8 each; lengths may differ between processes.
+        loss: any shape.
+        where: same shape, bool.
     """
-    if processes() == 1:
-        return [dict(named)]
-    found: list[dict[str, Tensor]] = [{} for _ in range(processes())]
-    for name in sorted(named):
-        for rank, row in enumerate(_gather(named[name])):
-            found[rank][name] = row
-    return found
-
-
-def _gather(row: Tensor) -> list[Tensor]:
-    device = _device()
-    mine = row.to(device)
-    lengths = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(processes())]
-    dist.all_gather(lengths, torch.tensor([len(mine)], device=device))
-    counts = [int(length) for length in lengths]
-    padded = torch.zeros(max(counts), dtype=torch.uint8, device=device)
-    padded[: len(mine)] = mine
-    rows = [torch.zeros_like(padded) for _ in counts]
-    dist.all_gather(rows, padded)
-    return [row[:count].cpu() for row, count in zip(rows, counts, strict=True)]
-
-
-def _device() -> torch.device:
-    """Where tensors must lie to travel."""
-    on_gpu = dist.get_backend() == "nccl"
-    return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+    return loss.masked_fill(~where, 0.0).sum() / each(over_all(where.sum()).clamp(min=1))
 
 
 class NonFinite(ArithmeticError):
@@ -120,28 +63,72 @@ class NonFinite(ArithmeticError):
 
 
 def agreed(work: Callable[[], T], like: Tensor) -> T:
-    """``work()``; where it is not finite in one process, it fails in all of them.
+    """Return ``work()``; if it raises ``NonFinite`` in one process, raise it in all of them.
 
-    Otherwise the others would wait for that one in the next sum over all.
+    Otherwise the others would wait for that process in the next sum over all.
 
     Args:
-        work: may raise ``NonFinite``; must not wait for other processes itself.
-        like: any tensor of the device in use.
+        work: must not wait for other processes itself.
+        like: any tensor on the device in use.
 
     Raises:
         NonFinite: here or in another process.
     """
     if processes() == 1:
         return work()
-    found, error = None, None
+    error = None
     try:
-        found = work()
-    except NonFinite as fault:
-        error = fault
-    failed = float(over_all(like.new_full((), float(error is not None), dtype=torch.float32)))
+        result = work()
+    except NonFinite as raised:
+        error = raised
+    failures = over_all(like.new_full((), float(error is not None), dtype=torch.float32))
     if error is not None:
         raise error
-    if failed:
+    if failures:
         raise NonFinite("something in another process's share of the batch is not finite")
-    assert found is not None
-    return found
+    return result
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Predictions of one process, by example id."""
+
+    predictions: Mapping[str, tuple[Prediction, ...]]
+
+
+def gather_predictions(
+    mine: Mapping[str, Sequence[Prediction]],
+) -> dict[str, tuple[Prediction, ...]]:
+    """Return the predictions of all processes by example id, each id once, sorted.
+
+    Raises:
+        ValueError: two processes predict different entities for the same example.
+    """
+    share = _Share({id_: tuple(predictions) for id_, predictions in mine.items()})
+    if processes() == 1:
+        return dict(share.predictions)
+    text = json.dumps(to_plain(share), default=float)
+    packed = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+    gathered: dict[str, tuple[Prediction, ...]] = {}
+    for row in gather_bytes({"share": packed}):
+        other = parse_record(_Share, bytes(row["share"].numpy()), "predictions of a process")
+        for id_, predictions in other.predictions.items():
+            if gathered.setdefault(id_, predictions) != predictions:
+                raise ValueError(f"two processes answered {id_!r} differently")
+    return dict(sorted(gathered.items()))
+
+
+def gather_bytes(mine: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Return the byte tensors of every process, by rank, without pickles.
+
+    Args:
+        mine: ``[length]`` uint8 each; lengths may differ between processes, names may not.
+    """
+    if processes() == 1:
+        return [dict(mine)]
+    from torchmetrics.utilities.distributed import gather_all_tensors  # pads to the longest
+
+    on_gpu = dist.get_backend() == "nccl"
+    device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+    gathered = {name: gather_all_tensors(mine[name].to(device)) for name in sorted(mine)}
+    return [{name: rows[r].cpu() for name, rows in gathered.items()} for r in range(processes())]

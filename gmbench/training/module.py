@@ -60,7 +60,7 @@ class GroundedModule(LightningModule):
         optimizer = build_optimizer(self.model, self.optim, self.learns)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_schedule(optimizer, self.optim, steps)
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
         """Freeze the encoders for the first ``freeze_epochs`` epochs, then let them learn."""

@@ -24,7 +24,8 @@ KEY = "gmbench"
 
 def random_state() -> dict[str, Tensor]:
     """Return the state of this process's random generators as byte tensors by name."""
-    kind, keys, *rest = np.random.get_state(legacy=True)
+    numpy_state: Any = np.random.get_state(legacy=True)
+    kind, keys, *rest = numpy_state
     plain = json.dumps({"numpy": [kind, keys.tolist(), *rest], "python": random.getstate()})
     state = {
         "torch": torch.get_rng_state(),
