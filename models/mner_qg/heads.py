@@ -40,10 +40,10 @@ class SpanHeads(nn.Module):
         Returns:
             ``[N, W]``, ``[N, W]`` and ``[N, W, W]``: words i to j at ``[i, j]``.
         """
-        start = self.start(words)[..., 0].masked_fill(~mask, MASKED)
+        start = self.start(words)[..., 0].masked_fill(~mask, MASKED)  # [N, W, 1] -> [N, W]
         end = self.end(words)[..., 0].masked_fill(~mask, MASKED)
         pairs = self.match(words, words, mask)[..., 0]  # [N, W, W]
-        forward = torch.ones_like(pairs[0], dtype=torch.bool).triu()
+        forward = torch.ones_like(pairs[0], dtype=torch.bool).triu()  # [W, W], i <= j
         return start, end, pairs.masked_fill(~(forward & mask[..., None]), MASKED)
 
 
@@ -72,6 +72,6 @@ class GroundingHead(nn.Module):
         Returns:
             Boxes ``[N, 4]`` cxcywh in 0..1, and the weights ``[N, P]`` of the places.
         """
-        boxes, weights = self.box(question[:, None], vision, mask)
+        boxes, weights = self.box(question[:, None], vision, mask)  # one query: [N, 1, 4 | P]
         assert weights is not None
         return boxes[:, 0], weights[:, 0]

@@ -39,7 +39,8 @@ class ExistenceGate(nn.Module):
 
     def forward(self, text: Tensor, vision: Tensor) -> Tensor:
         """``[N, L, D]``, ``[N, P, D]`` -> log-odds ``[N, 2]``."""
-        logits: Tensor = self.score(torch.cat([text[:, 0], vision.mean(dim=1)], dim=-1))
+        both = torch.cat([text[:, 0], vision.mean(dim=1)], dim=-1)  # [N, 2 D]
+        logits: Tensor = self.score(both)
         return logits
 
 
@@ -71,12 +72,12 @@ class Interaction(nn.Module):
         self, text: Tensor, vision: Tensor, *, text_mask: Tensor, vision_mask: Tensor
     ) -> Interacted:
         """Text ``[N, L, D]``, patches ``[N, P, D]``, masks ``[N, L]`` and ``[N, P]``."""
-        heard = self.vision_hears(vision, text, text_mask)
-        existence = self.existence(text, heard)
-        message = self.text_hears(text, vision, vision_mask)
+        heard = self.vision_hears(vision, text, text_mask)  # [N, P, D]
+        existence = self.existence(text, heard)  # [N, 2]
+        message = self.text_hears(text, vision, vision_mask)  # [N, L, D]
         if self.gate != "none":
             bit = 0 if self.gate == "exists" else 1
-            message = existence[:, bit].sigmoid()[:, None, None] * message
+            message = existence[:, bit].sigmoid()[:, None, None] * message  # e_c [N, 1, 1]
         text = self.norm(text + self.dropout(message))
         for block in self.unimodal:
             text = block(text, text, text_mask)

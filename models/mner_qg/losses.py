@@ -11,8 +11,8 @@ from gmbench.core.distributed import mean_over
 from gmbench.core.tensors import MASKED, Outputs, Targets
 from models.mner_qg.outputs import existence_of, spans_of
 
-LEAST_WEIGHT = 1e-8
-"""Of the places inside a box: keeps the logarithm finite."""
+MIN_WEIGHT = 1e-8
+"""Lower bound of the weight inside a box: keeps the logarithm finite."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +39,12 @@ class TextLoss:
         """
         match = spans_of(outputs)
         truth = gold_spans(targets, *match.shape[1:3])  # [B, C, W, W]
-        start, end = truth.any(dim=3), truth.any(dim=2)
+        start, end = truth.any(dim=3), truth.any(dim=2)  # [B, C, W] each
         loss = (
             self.start * real_bce(outputs.start_logits, start).sum(dim=-1)
             + self.end * real_bce(outputs.end_logits, end).sum(dim=-1)
             + self.match * real_bce(match, truth).sum(dim=(-2, -1))
-        )
+        )  # [B, C]
         return mean_over(loss, torch.ones_like(loss, dtype=torch.bool))
 
 
@@ -74,12 +74,12 @@ class GroundingLoss:
             raise ValueError("the grounding loss needs outputs with boxes")
         gold, has = gold_boxes(targets, outputs.boxes.shape[1])  # [B, C, 4], [B, C]
         gold = gold.to(outputs.boxes.dtype)
-        loss = self.l1 * (outputs.boxes - gold).abs().sum(dim=-1)
+        loss = self.l1 * (outputs.boxes - gold).abs().sum(dim=-1)  # [B, C, 4] -> [B, C]
         loss = loss + self.giou * (1 - giou(outputs.boxes, gold))
         places = None if outputs.attention is None else outputs.attention.query_to_patch
         if self.place and places is not None:
-            inside = (places * patches_inside(gold, places.shape[-1])).sum(dim=-1)
-            loss = loss - self.place * inside.clamp(min=LEAST_WEIGHT).log()
+            inside = (places * patches_inside(gold, places.shape[-1])).sum(dim=-1)  # [B, C]
+            loss = loss - self.place * inside.clamp(min=MIN_WEIGHT).log()
         return mean_over(loss, has)
 
 
@@ -125,7 +125,7 @@ def gold_spans(targets: Targets, types: int, words: int) -> Tensor:
         F.one_hot(end.clamp(max=words - 1), words).to(torch.uint8)
         for end in (targets.starts, targets.ends)
     ]  # [B, G, W] each
-    wanted = of_type(targets, types).to(torch.float32)
+    wanted = of_type(targets, types).to(torch.float32)  # [B, C, G]
     pairs = torch.einsum("bcg,bgi,bgj->bcij", wanted, *(end.float() for end in ends))
     return pairs > 0
 
@@ -133,9 +133,9 @@ def gold_spans(targets: Targets, types: int, words: int) -> Tensor:
 def gold_boxes(targets: Targets, types: int) -> tuple[Tensor, Tensor]:
     """The largest gold box of each type ``[B, C, 4]`` cxcywh, and whether there is one."""
     rows, boxes = len(targets.boxes), targets.boxes.flatten(1, 2)  # [B, G * M, 4]
-    real = of_type(targets, types)[..., None] & targets.box_mask[:, None]
+    real = of_type(targets, types)[..., None] & targets.box_mask[:, None]  # [B, C, G, M]
     real = real.flatten(2)  # [B, C, G * M]
-    area = boxes[..., 2:].prod(dim=-1)[:, None].masked_fill(~real, -1.0)
+    area = boxes[..., 2:].prod(dim=-1)[:, None].masked_fill(~real, -1.0)  # [B, C, G * M]
     index = area.argmax(dim=-1)[..., None].expand(rows, types, 4)
     return boxes.gather(1, index), real.any(dim=-1)
 

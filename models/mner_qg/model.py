@@ -74,26 +74,25 @@ class MNERQG(nn.Module):
                 comes, as the grounding loss teaches it.
         """
         rows, types = len(batch), len(self.queries)
-        asked = self.queries(batch)
+        asked = self.queries(batch)  # each sentence behind each question: N = B * C of them
         text = self.text_encoder(asked.ids, asked.mask)  # [B * C, L, D]
-        patches, seen = self.vision(batch)
+        patches, seen = self.vision(batch)  # [B, P, D], [B, P]
+        seen = seen.repeat_interleave(types, dim=0)  # [B, P] -> [B * C, P]
         met = self.interaction(
             self.feature_dropout(text),
-            self.feature_dropout(patches).repeat_interleave(types, dim=0),
+            self.feature_dropout(patches).repeat_interleave(types, dim=0),  # [B * C, P, D]
             text_mask=asked.mask,
-            vision_mask=seen.repeat_interleave(types, dim=0),
+            vision_mask=seen,
         )
-        word_mask = batch.word_mask.repeat_interleave(types, dim=0)
+        word_mask = batch.word_mask.repeat_interleave(types, dim=0)  # [B * C, W]
         words = pool_words(met.text, asked.word_index, word_mask.shape[1])  # [B * C, W, D]
-        start, end, match = self.spans(words, word_mask)
-        boxes, places = self.grounding(
-            met.text[:, 0], met.vision, seen.repeat_interleave(types, dim=0)
-        )
+        start, end, match = self.spans(words, word_mask)  # [B * C, W] twice, [B * C, W, W]
+        boxes, places = self.grounding(met.text[:, 0], met.vision, seen)  # [B * C, 4 | P]
 
         def by_type(values: Tensor) -> Tensor:
             return values.view(rows, types, *values.shape[1:])  # [B * C, ...] -> [B, C, ...]
 
-        exists, groundable = by_type(met.existence).unbind(dim=-1)
+        exists, groundable = by_type(met.existence).unbind(dim=-1)  # [B, C, 2] -> [B, C] each
         shown = attention or self.training
         return SpanOutputs(
             type_logits=own_type_logits(exists),

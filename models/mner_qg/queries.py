@@ -89,18 +89,18 @@ class TypeQueries(nn.Module):
         room = self.longest - size - 1  # of the sentence with its own [CLS] and [SEP]
         sentence = batch.input_ids[:, :room]
         first = sentence[:, :1]  # [CLS]
-        last = batch.token_mask.sum(dim=1, keepdim=True) - 1
+        last = batch.token_mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
         close = batch.input_ids.gather(1, last)  # [B, 1], [SEP]
 
         def behind(question: Tensor, before: Tensor, after: Tensor, words: Tensor) -> Tensor:
             """``[C, n]``, ``[B, 1]``, ``[B, 1]``, ``[B, m]`` -> ``[B * C, n + m + 2]``."""
             parts = (
-                before[:, None].expand(-1, types, -1),
-                question[None].expand(rows, -1, -1),
+                before[:, None].expand(-1, types, -1),  # [B, C, 1]
+                question[None].expand(rows, -1, -1),  # [B, C, n]
                 after[:, None].expand(-1, types, -1),
-                words[:, None].expand(-1, types, -1),
+                words[:, None].expand(-1, types, -1),  # [B, C, m]
             )
-            return torch.cat(parts, dim=2).flatten(0, 1)
+            return torch.cat(parts, dim=2).flatten(0, 1)  # [B, C, ...] -> [B * C, ...]
 
         real, none = torch.ones_like(first, dtype=torch.bool), torch.full_like(first, -1)
         return Asked(

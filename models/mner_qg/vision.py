@@ -54,12 +54,13 @@ class MultiScaleVision(nn.Module):
         if batch.pixels is None:
             nothing = self.project.weight.new_zeros(len(batch), 1, self.project.out_features)
             return nothing, torch.zeros_like(nothing[..., 0], dtype=torch.bool)
-        states, found = self.tower.embed(batch.pixels), []
+        states, levels = self.tower.embed(batch.pixels), []  # [B, prefix + P, Dv]
         for number, block in enumerate(self.tower.blocks, start=1):
             states = block(states)
             if number in self.read:
-                found.append(states[:, self.tower.prefix_tokens :])
-        normed = [norm(level) for norm, level in zip(self.norms, found, strict=True)]
+                levels.append(states[:, self.tower.prefix_tokens :])  # [B, P, Dv]
+        normed = [norm(level) for norm, level in zip(self.norms, levels, strict=True)]
+        # [B, P, levels * Dv] -> [B, P, D]
         patches: Tensor = self.norm(self.project(torch.cat(normed, dim=-1)))
         mask = batch.image_mask[:, None].expand(-1, patches.shape[1])
         return patches.masked_fill(~mask[..., None], 0.0), mask

@@ -50,10 +50,10 @@ def joint_states(
     """
     model: Any = encoder.model
     tokens = model.embeddings(input_ids=input_ids)  # [B, T, h]
-    pieces, number = tokens.shape[1], queries.shape[1]
-    size = (len(queries), 1, pieces + number, pieces + number)
+    pieces, count = tokens.shape[1], queries.shape[1]
+    size = (len(queries), 1, pieces + count, pieces + count)  # [B, heads, looks, is seen]
     seen = torch.zeros(size, dtype=torch.bool, device=queries.device)
-    rows = pieces + number if text else pieces
+    rows = pieces + count if text else pieces
     seen[:, :, :rows, :pieces] = token_mask[:, None, None]
     seen[:, :, pieces:, pieces:] = among or not text
     mask = seen
@@ -62,4 +62,4 @@ def joint_states(
         mask = torch.zeros_like(seen, dtype=tokens.dtype).masked_fill(~seen, lowest)
     joint = torch.cat([tokens, queries.to(tokens.dtype)], dim=1)  # [B, T + u, h]
     states: Tensor = model.encoder(joint, attention_mask=mask).last_hidden_state
-    return states[:, :pieces], states[:, pieces:]
+    return states[:, :pieces], states[:, pieces:]  # [B, T, h], [B, u, h]

@@ -24,6 +24,7 @@ def region_vectors(encoder: VisionEncoder, batch: Batch) -> Tensor:
         return batch.region_features
     if batch.region_pixels is not None:
         rows, slots = batch.region_pixels.shape[:2]
+        # [B, k + 1, 3, H, W] -> [B * (k + 1), d]
         vectors = encoder.vector(batch.region_pixels.flatten(0, 1))
         return vectors.view(rows, slots, -1)  # [B * (k + 1), d] -> [B, k + 1, d]
     if batch.region_boxes is None or (batch.pixels is None and batch.region_boxes.shape[1] > 1):
@@ -33,8 +34,8 @@ def region_vectors(encoder: VisionEncoder, batch: Batch) -> Tensor:
     if batch.pixels is None:  # no picture in the whole batch, and so no candidate
         return blank
     share = batch.region_boxes[:, 1:] / batch.image_sizes.repeat(1, 2)[:, None]  # [B, k, 4]
-    found = roi_vectors(encoder.feature_map(batch.pixels), share.to(batch.pixels.dtype))
-    return torch.cat([blank, found], dim=1)
+    vectors = roi_vectors(encoder.feature_map(batch.pixels), share.to(batch.pixels.dtype))
+    return torch.cat([blank, vectors], dim=1)  # [B, 1, d] and [B, k, d] -> [B, k + 1, d]
 
 
 def _blank(encoder: VisionEncoder, side: int, dtype: torch.dtype) -> Tensor:
@@ -45,4 +46,5 @@ def _blank(encoder: VisionEncoder, side: int, dtype: torch.dtype) -> Tensor:
         for values in (encoder.mean, encoder.std)
     )
     grey = (GREY - mean) / std  # [3, 1, 1]
-    return encoder.feature_map(grey.expand(1, -1, side, side)).mean(dim=(2, 3))
+    image = grey.expand(1, -1, side, side)  # [1, 3, side, side]
+    return encoder.feature_map(image).mean(dim=(2, 3))  # [1, d, h, w] -> [1, d]

@@ -45,22 +45,20 @@ class PredictionHeads(nn.Module):
             word_mask: ``[B, W]``.
             vision_mask: ``[B, V]``.
         """
-        number = layers[0][0].shape[1]
+        count = layers[0][0].shape[1]  # N
         # All at once: what the patches say of themselves is then computed once.
         asked = torch.cat([queries for queries, _ in layers], dim=1)  # [B, layers * N, D]
-        boxes, pointed = self.box(asked, vision, vision_mask)
+        boxes, pointed = self.box(asked, vision, vision_mask)  # [B, layers * N, 4 | P]
         return [
             Outputs(
-                type_logits=self.entity_type(queries),
-                start_logits=self.left(queries, words, word_mask)[..., 0],
+                type_logits=self.entity_type(queries),  # [B, N, C + 1]
+                start_logits=self.left(queries, words, word_mask)[..., 0],  # [B, N, W]
                 end_logits=self.right(queries, words, word_mask)[..., 0],
-                boxes=boxes[:, first : first + number],
-                no_target_logits=self.no_target(queries)[..., 0],
+                boxes=boxes[:, first : first + count],
+                no_target_logits=self.no_target(queries)[..., 0],  # [B, N, 1] -> [B, N]
                 attention=None
                 if pointed is None
-                else Attention(query_to_patch=pointed[:, first : first + number]),
+                else Attention(query_to_patch=pointed[:, first : first + count]),
             )
-            for first, (queries, words) in zip(
-                range(0, asked.shape[1], number), layers, strict=True
-            )
+            for first, (queries, words) in zip(range(0, asked.shape[1], count), layers, strict=True)
         ]

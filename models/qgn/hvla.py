@@ -1,5 +1,6 @@
 """Hierarchical Vision-Language Alignment (HVLA): text enters the vision tower (III-A, eq. 3)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +10,16 @@ from torch import Tensor, nn
 
 from gmbench.nn.layers import Attention
 from gmbench.nn.vision import VisionEncoder, attend, feed
-from models.qgn.levels import Scale, bridge
+
+PAPER_DEPTH = 12
+"""Blocks of BERT-base and of CLIP's ViT-B, to which the paper's numbers refer."""
+
+Scale = Literal["proportional", "stride_preserving"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class HVLASettings:
-    """Switches of HVLA; blocks are counted as of 12 and scaled (levels.py).
+    """Switches of HVLA; blocks are counted as of 12 and scaled; see :func:`bridge`.
 
     Attributes:
         enabled: false = Table III without HVLA: the bare tower, see ``bare``.
@@ -59,8 +64,8 @@ class HVLASettings:
         if not self.enabled:
             return ()
         last = self.read(depth)[-1]
-        found = self._bridge(self.vision_start, self.vision_stride, depth)
-        return tuple(block for block in found if block <= last)
+        blocks = self._bridge(self.vision_start, self.vision_stride, depth)
+        return tuple(block for block in blocks if block <= last)
 
     def read(self, depth: int) -> tuple[int, ...]:
         """Vision blocks whose states become visual tokens."""
@@ -81,6 +86,45 @@ class HVLASettings:
         )
 
 
+def bridge(
+    *,
+    start: int,
+    stride: int,
+    levels: int | Literal["to_end"],
+    index_base: int,
+    depth: int,
+    scale: Scale,
+) -> tuple[int, ...]:
+    """Blocks ``start, start + stride, ...`` as 1-based numbers of an encoder of ``depth`` blocks.
+
+    Args:
+        start: first block, counted from ``index_base``.
+        stride: between two blocks.
+        levels: how many; ``to_end`` = as long as there are blocks (of 12).
+        index_base: 1 or 0. Table VI has {3, 6, 9, 12} of 12 blocks, which only 1 can count.
+        depth: blocks of the encoder.
+        scale: where it does not have 12: ``proportional`` moves block j to ``ceil(j depth / 12)``
+            (equal ones count once); ``stride_preserving`` keeps the numbers that exist.
+
+    Raises:
+        ValueError: a block beyond the 12th, or none left.
+    """
+    first = start + 1 - index_base
+    count = (PAPER_DEPTH - first) // stride + 1 if levels == "to_end" else levels
+    named = [first + stride * k for k in range(count)]
+    if not named or named[0] < 1 or named[-1] > PAPER_DEPTH:
+        raise ValueError(
+            f"start {start}, stride {stride}, levels {levels}, index_base {index_base} name the "
+            f"blocks {named}; they must lie in 1..{PAPER_DEPTH} (shallower encoders are scaled)"
+        )
+    if scale == "proportional":
+        return tuple(sorted({math.ceil(block * depth / PAPER_DEPTH) for block in named}))
+    kept = tuple(block for block in named if block <= depth)
+    if not kept:
+        raise ValueError(f"none of the blocks {named} exists in an encoder of {depth} blocks")
+    return kept
+
+
 class TextFusion(nn.Module):
     """Eq. 3: ``W_g [A_1; A_4; ...]`` with ``A_j = H_j + W_j H_j``.
 
@@ -97,7 +141,7 @@ class TextFusion(nn.Module):
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """``[B, S, D]`` of each block of J -> ``[B, S, D]``."""
         adapted = [h + adapter(h) for h, adapter in zip(states, self.adapters, strict=True)]
-        merged: Tensor = self.merge(torch.cat(adapted, dim=-1))
+        merged: Tensor = self.merge(torch.cat(adapted, dim=-1))  # [B, S, levels * D] -> [B, S, D]
         return merged
 
 
@@ -170,14 +214,15 @@ class HierarchicalAlignment(nn.Module):
         """
         levels = self.levels(pixels, text, mask)
         normed = [norm(level) for norm, level in zip(self.level_norms, levels, strict=True)]
+        # [B, prefix + P, levels * Dv] -> [B, prefix + P, D]
         tokens: Tensor = self.project(torch.cat(normed, dim=-1))
-        return tokens[:, self.tower.prefix_tokens - self.prefix :]
+        return tokens[:, self.tower.prefix_tokens - self.prefix :]  # without keep_cls: [B, P, D]
 
     def levels(self, pixels: Tensor, text: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
         """States of the tower after each block that is read, ``[B, prefix + P, Dv]``."""
         chosen = [text[block] for block in self.text_blocks] if self.changed else []
-        fused = [fusion(chosen) for fusion in self.fusions]
-        states, found = self.tower.embed(pixels), []
+        fused = [fusion(chosen) for fusion in self.fusions]  # F_fused [B, S, D]
+        states, read = self.tower.embed(pixels), []  # [B, prefix + P, Dv]
         for number, block in enumerate(self.tower.blocks, start=1):
             if number not in self.changed:
                 states = block(states)
@@ -188,12 +233,12 @@ class HierarchicalAlignment(nn.Module):
             else:
                 states = feed(block, self._inject(attend(block, states), number, fused, mask))
             if number in self.read:
-                found.append(states)
-        return found
+                read.append(states)
+        return read
 
     def _inject(self, states: Tensor, number: int, fused: list[Tensor], mask: Tensor) -> Tensor:
-        """``X + g MHA(LN(X), F_fused)``."""
+        """``X + g MHA(LN(X), F_fused)``, ``[B, prefix + P, Dv]``."""
         place = self.changed.index(number)
         keys = fused[place if len(fused) > 1 else 0]
-        said: Tensor = self.looks[place](self.norms[place](states), keys, mask)
-        return states + (self.gates[place] * said if len(self.gates) else said)
+        message: Tensor = self.looks[place](self.norms[place](states), keys, mask)
+        return states + (self.gates[place] * message if len(self.gates) else message)

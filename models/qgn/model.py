@@ -95,9 +95,9 @@ class QGN(nn.Module):
             attention: also give ``query_to_patch``: where the box head points, or with
                 ``box=mlp`` the last fusion layer's weights on patches, mean over its heads.
         """
-        text = self.text_encoder.layers(batch.input_ids, batch.token_mask)
-        refined, queries = self.mqa(text[-1], batch.token_mask, batch.ids)
-        vision, seen = self._vision(batch, text)
+        text = self.text_encoder.layers(batch.input_ids, batch.token_mask)  # each [B, S, D]
+        refined, queries = self.mqa(text[-1], batch.token_mask, batch.ids)  # [B, S, D], [B, N, D]
+        vision, seen = self._vision(batch, text)  # [B, V, D], [B, V]
         features = Features(
             text=self.feature_dropout(refined),
             text_mask=batch.token_mask,
@@ -133,6 +133,6 @@ class QGN(nn.Module):
         """Weights of the patches alone, as shares of what falls on patches at all."""
         if weights is None:
             return Attention()
-        patches = weights[..., self.hvla.prefix :]
+        patches = weights[..., self.hvla.prefix :]  # [B, N, V] -> [B, N, P]
         total = patches.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(patches.dtype).tiny)
         return Attention(query_to_patch=patches / total)

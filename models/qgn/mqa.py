@@ -75,7 +75,7 @@ class MultiViewQueryAttention(nn.Module):
         Returns:
             ``F~^t [B, S, D]`` and ``Q~ [B, N, D]``.
         """
-        queries = self.initial(text, mask, ids)
+        queries = self.initial(text, mask, ids)  # [B, N, D]
         if self.tqc:
             queries = self.look_norm(queries + self.dropout(self.look(queries, text, mask)))
         if not self.jca:
@@ -85,14 +85,14 @@ class MultiViewQueryAttention(nn.Module):
         if self.settings.jca_residual:
             joint = self.joint_norm(sequence + self.dropout(joint))
         size = text.shape[1]
-        return joint[:, :size], joint[:, size:]
+        return joint[:, :size], joint[:, size:]  # [B, S, D], [B, N, D]
 
     def _mask(self, mask: Tensor, queries: int) -> Tensor:
         """``[B, S + N]``, or ``[B, S + N, S + N]`` where words may not look at queries."""
-        keys = torch.cat([mask, mask.new_ones(len(mask), queries)], dim=1)
+        keys = torch.cat([mask, mask.new_ones(len(mask), queries)], dim=1)  # [B, S + N]
         if self.settings.jca_mask == "full":
             return keys
         words = mask.shape[1]
-        grid = keys[:, None].repeat(1, keys.shape[1], 1)
+        grid = keys[:, None].repeat(1, keys.shape[1], 1)  # [B, S + N, S + N]
         grid[:, :words, words:] = False
         return grid

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from gmbench.nn.layers import Attention, CrossBlock
 from gmbench.nn.text import pool_words
-from models.qgn.blocks import DecoderBlock
 from models.qgn.places import Places, Positions
 
 
@@ -77,6 +76,40 @@ class Decoded:
     weights: Tensor | None
 
 
+class DecoderBlock(nn.Module):
+    """Self-attention, attention over other states, feed-forward; post-norm, as in DETR.
+
+    Args:
+        width: of all states.
+        heads: of both attentions.
+        dropout: on weights and on what each part adds.
+    """
+
+    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.own = Attention(width=width, heads=heads, dropout=dropout)
+        self.own_norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.cross = CrossBlock(width=width, heads=heads, dropout=dropout)
+
+    def forward(
+        self, states: Tensor, keys: Tensor, *, own_mask: Tensor | None, key_mask: Tensor | None
+    ) -> Tensor:
+        """States ``[B, N, D]``, keys ``[B, K, D]``; masks as in Attention -> ``[B, N, D]``."""
+        result: Tensor = self.cross(self._mix(states, own_mask), keys, key_mask)
+        return result
+
+    def weights(
+        self, states: Tensor, keys: Tensor, *, own_mask: Tensor | None, key_mask: Tensor | None
+    ) -> Tensor:
+        """The weights ``[B, heads, N, K]`` with which :meth:`forward` looks at the keys."""
+        return self.cross.attention.weights(self._mix(states, own_mask), keys, key_mask)
+
+    def _mix(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        mixed: Tensor = self.own_norm(states + self.dropout(self.own(states, states, mask)))
+        return mixed
+
+
 class MultimodalQueryDecoding(nn.Module):
     """Queries reason over words and patches in one space.
 
@@ -141,12 +174,12 @@ class MultimodalQueryDecoding(nn.Module):
             picture: whether attention weights are.
         """
         f = features
-        plain = pool_words(f.text, f.word_index, f.num_words)
+        plain = pool_words(f.text, f.word_index, f.num_words)  # [B, S, D] -> [B, W, D]
         if not self.settings.enabled:
             return self._glance(f, plain, picture)
         memory = self._fuse(f) if self.fused else None  # [B, V + S, D]
-        memory_mask = torch.cat([f.vision_mask, f.text_mask], dim=1)
-        size = f.vision.shape[1]
+        memory_mask = torch.cat([f.vision_mask, f.text_mask], dim=1)  # [B, V + S]
+        size = f.vision.shape[1]  # V: where the text begins in M
         words, vision = plain, f.vision
         if memory is not None and self.settings.mre_text == "vtf":
             words = pool_words(memory[:, size:], f.word_index, f.num_words)
@@ -157,8 +190,8 @@ class MultimodalQueryDecoding(nn.Module):
             assert memory is not None
             if picture and depth == len(self.fde) and isinstance(block, DecoderBlock):
                 looks = block.weights(queries, memory, own_mask=None, key_mask=memory_mask)
-                weights = looks.mean(dim=1)[..., :size]
-            queries = block(queries, memory, own_mask=None, key_mask=memory_mask)
+                weights = looks.mean(dim=1)[..., :size]  # [B, heads, N, V + S] -> [B, N, V]
+            queries = block(queries, memory, own_mask=None, key_mask=memory_mask)  # [B, N, D]
             layers.append((queries, words))
         if self.refine:
             states, vision = self._refine(f, words, queries, vision, layers)
@@ -169,7 +202,7 @@ class MultimodalQueryDecoding(nn.Module):
         return Decoded(layers=tuple(layers) if deep else (layers[-1],), weights=weights)
 
     def _fuse(self, f: Features) -> Tensor:
-        """VTF: self-attention over ``[F~v; F~t]`` with their places."""
+        """VTF: self-attention over ``[F~v; F~t]`` with their places, ``M [B, V + S, D]``."""
         memory = torch.cat([self.places.vision(f.vision), self.places.text(f.text)], dim=1)
         mask = torch.cat([f.vision_mask, f.text_mask], dim=1)
         for block in self.vtf:
@@ -191,12 +224,12 @@ class MultimodalQueryDecoding(nn.Module):
         """
         joint_mask = torch.cat(
             [f.word_mask, f.word_mask.new_ones(len(queries), queries.shape[1])], dim=1
-        )
-        number = words.shape[1]
+        )  # [B, W + N]
+        count = words.shape[1]
         for refine, look in zip(self.refine, self.vision_branch, strict=True):
             joint = torch.cat([words, queries], dim=1)  # Z [B, W + N, D]
             joint = refine(joint, joint, joint_mask)
-            words, queries = joint[:, :number], joint[:, number:]
+            words, queries = joint[:, :count], joint[:, count:]  # [B, W, D], [B, N, D]
             vision = look(vision, joint, own_mask=f.vision_mask, key_mask=joint_mask)
             layers.append((queries, words))
         merged = self.merge_norm(queries + self.merge(queries, vision, f.vision_mask))
@@ -205,7 +238,7 @@ class MultimodalQueryDecoding(nn.Module):
 
     def _glance(self, f: Features, words: Tensor, picture: bool) -> Decoded:
         """Table III without MQD."""
-        keys = torch.cat([f.vision, f.text], dim=1)
+        keys = torch.cat([f.vision, f.text], dim=1)  # [B, V + S, D]
         mask = torch.cat([f.vision_mask, f.text_mask], dim=1)
         weights = None
         if picture:

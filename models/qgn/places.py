@@ -61,7 +61,7 @@ class Places(nn.Module):
         else:
             place = self._resized(side)
         if self.prefix:
-            place = torch.cat([self.class_place, place])
+            place = torch.cat([self.class_place, place])  # [P, D] -> [prefix + P, D]
         return states + place + self.marks[0]
 
     def _resized(self, side: int) -> Tensor:
@@ -70,14 +70,14 @@ class Places(nn.Module):
         if side != len(grid):
             stretched = F.interpolate(
                 grid.permute(2, 0, 1)[None], size=(side, side), mode="bilinear", align_corners=False
-            )
-            grid = stretched[0].permute(1, 2, 0)
+            )  # [g, g, D] -> [1, D, side, side]
+            grid = stretched[0].permute(1, 2, 0)  # [side, side, D]
         return grid.flatten(0, 1)
 
 
 def square(side: int, width: int) -> Tensor:
     """Sines of rows in one half of the width, of columns in the other: ``[side^2, width]``."""
     half = width // 2
-    rows = sinusoids(side, half)[:, None].expand(-1, side, -1)
+    rows = sinusoids(side, half)[:, None].expand(-1, side, -1)  # [side, side, D / 2]
     columns = sinusoids(side, width - half)[None].expand(side, -1, -1)
-    return torch.cat([rows, columns], dim=-1).flatten(0, 1)
+    return torch.cat([rows, columns], dim=-1).flatten(0, 1)  # [side, side, D] -> [side^2, D]

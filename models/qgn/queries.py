@@ -44,21 +44,22 @@ class InitialQueries(nn.Module):
         """Sub-words ``[B, S, D]``, their mask ``[B, S]`` and the samples' ids -> ``[B, N, D]``."""
         batch, _, width = text.shape
         if self.init == "param":
-            return self.start.expand(batch, -1, -1)
+            return self.start.expand(batch, -1, -1)  # [N, D] -> [B, N, D]
         if self.init == "slot_noise":
-            noise = torch.stack([self._noise(name, width) for name in ids]).to(text)
+            noise = torch.stack([self._noise(name, width) for name in ids]).to(text)  # [B, N, D]
             return self.start + self.log_deviation.exp() * noise
         if self.init == "one_vector":
             return (self.start + self.identity).expand(batch, -1, -1)
         if self.init == "mean":
-            real = mask[..., None].to(text.dtype)
+            real = mask[..., None].to(text.dtype)  # [B, S, 1]
             pooled = (text * real).sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True)
-            return self.identity + pooled
+            return self.identity + pooled  # [N, D] + [B, 1, D] -> [B, N, D]
+        # [B, S, 1 or N]
         scores = self.scorer(text).masked_fill(~mask[..., None], torch.finfo(text.dtype).min)
         weighed: Tensor = scores.softmax(dim=1).mT @ text  # [B, 1 or N, D]
         return weighed + self.identity if self.init == "attn_single" else weighed
 
     def _noise(self, name: str, width: int) -> Tensor:
-        """The same for a sample whenever and beside whatever it comes."""
+        """``[N, D]``, the same for a sample whenever and beside whatever it comes."""
         generator = torch.Generator().manual_seed(crc32(name.encode()))
         return torch.randn(self.number, width, generator=generator)

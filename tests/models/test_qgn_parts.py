@@ -7,8 +7,7 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from gmbench.nn.vision import VisionEncoder, attend, feed, from_clip, tiny_vision
-from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion
-from models.qgn.levels import bridge
+from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion, bridge
 from models.qgn.mqa import MQASettings, MultiViewQueryAttention
 from models.qgn.places import Places, square
 
