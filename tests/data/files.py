@@ -1,6 +1,8 @@
 """Small data sets on disk, sound or broken in one chosen way."""
 
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,3 +108,29 @@ def real(shared: Path, **changes: object) -> DataSource:
     """The real annotations, read without a single image."""
     root = shared / "data" / "twitter_gmner"
     return source(root, **{"name": "twitter_gmner", "missing_image": "blank", **changes})
+
+
+MEMORY = """
+import sys
+from pathlib import Path
+
+def used() -> int:  # kB; not ru_maxrss, which a child takes over from the process that started it
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+
+
+def assert_cheap(imports: str, folder: Path, finally_: str = "") -> None:
+    """``read``, which ``imports`` brings, refuses every file of a folder within 20 MB."""
+    code = f"""{MEMORY}
+{imports}
+before = used()
+for path in Path(sys.argv[1]).iterdir():
+    try:
+        read(path)
+    except ValueError:
+        continue
+    raise SystemExit(path)
+assert used() - before < 20_000, used() - before
+{finally_}
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code, str(folder)], check=True)

@@ -143,33 +143,42 @@ def test_batches_group_lengths_and_depend_on_seed_and_epoch_only():
     assert 1 - sum(lengths) / padded < 0.04
 
 
-def test_cached_features_are_those_of_the_crops(examples, tmp_path):
-    calls = []
+def mean_colour(pixels, boxes):
+    assert boxes is None
+    return pixels.mean(dim=(2, 3))
+
+
+def features_of(examples, folder, encode=mean_colour, settings=PIXELS):
+    return region_features(
+        examples,
+        encode=encode,
+        pixels=settings,
+        num_regions=2,
+        folder=folder,
+        identity="test",
+        label="train",
+    )
+
+
+def counting(asked, limit=None):
+    """``mean_colour`` that notes its calls, and stops the build at one too many."""
 
     def encode(pixels, boxes):
-        assert boxes is None
-        calls.append(len(pixels))
-        return pixels.mean(dim=(2, 3))
+        asked.append(len(pixels))
+        if limit is not None and len(asked) > limit:
+            raise KeyboardInterrupt
+        return mean_colour(pixels, boxes)
 
-    def features():
-        return region_features(
-            examples,
-            encode=encode,
-            pixels=PIXELS,
-            num_regions=2,
-            folder=tmp_path / "cache",
-            identity="test",
-            label="train",
-        )
+    return encode
 
-    cached = features()
+
+def test_cached_features_are_those_of_the_crops(examples, tmp_path):
+    cached = features_of(examples, tmp_path / "cache")
     crops = dataset(examples, ["regions"], num_regions=2)
     for index in range(3):
         direct = crops[index].crops.mean(dim=(2, 3))
         torch.testing.assert_close(cached.row(index, 3), direct, atol=2e-3, rtol=0)
-    before = len(calls)
-    again = features()
-    assert len(calls) == before
+    again = features_of(examples, tmp_path / "cache", encode=None)
     assert np.array_equal(again.values, cached.values)
     batch = batch_of(dataset(examples, ["regions"], num_regions=2, features=cached))
     assert batch.region_features.shape == (3, 3, 3)
@@ -179,66 +188,39 @@ def test_cached_features_are_those_of_the_crops(examples, tmp_path):
 
 def test_a_cache_that_was_broken_off_goes_on_where_it_stopped(examples, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "STRIDE", 1)
-    asked = []
-
-    def features(most=None):
-        def encode(pixels, boxes):
-            asked.append(len(pixels))
-            if most is not None and len(asked) > most:
-                raise KeyboardInterrupt
-            return pixels.mean(dim=(2, 3))
-
-        return region_features(
-            examples,
-            encode=encode,
-            pixels=PIXELS,
-            num_regions=2,
-            folder=tmp_path,
-            identity="test",
-            label="train",
-        )
-
-    whole = features().values.copy()
-    pictured, asked[:] = len(asked) - 1, []  # one call is the blank image's
-    for path in tmp_path.glob("regions-*"):
-        path.unlink()
+    calls, rest = [], []
+    whole = features_of(examples, tmp_path / "whole", counting(calls)).values
     with pytest.raises(KeyboardInterrupt):
-        features(most=2)
-    assert not [path for path in tmp_path.glob("regions-*.npy") if ".part" not in path.name]
-    asked[:] = []
-    again = features()
-    assert len(asked) - 1 < pictured
+        features_of(examples, tmp_path, counting([], limit=2))
+    assert all(".part" in path.name for path in tmp_path.glob("regions-*"))
+    again = features_of(examples, tmp_path, counting(rest))
+    assert len(rest) < len(calls)
     assert np.array_equal(again.values, whole)
     assert [path.suffix for path in tmp_path.glob("regions-*")] == [".npy"]
 
 
 def test_roi_vectors_are_cached_apart_and_fit_their_boxes(examples, tmp_path):
-    asked = []
+    shapes = set()
 
     def encode(pixels, boxes):
-        asked.append((tuple(pixels.shape), boxes))
+        shapes.add(tuple(pixels.shape))
         return boxes
 
-    settings = replace(PIXELS, region_encoder="roi_align")
-    rows = [
-        region_features(
-            examples,
-            encode=encode if kind is settings else (lambda p, boxes: p.mean(dim=(2, 3))),
-            pixels=kind,
-            num_regions=2,
-            folder=tmp_path,
-            identity="test",
-            label="train",
-        )
-        for kind in (settings, PIXELS)
-    ]
+    features_of(examples, tmp_path)
+    roi = features_of(examples, tmp_path, encode, replace(PIXELS, region_encoder="roi_align"))
     assert len(list(tmp_path.glob("*.npy"))) == 2
-    width, height = examples[0].size
-    found = rows[0].row(0, 3) * torch.tensor([width, height, width, height])
+    found = roi.row(0, 3) * torch.tensor([*examples[0].size, *examples[0].size])
     wanted = torch.tensor(examples[0].candidates.boxes[:2]).float()
     torch.testing.assert_close(found[1:], wanted, atol=0.2, rtol=0)
-    torch.testing.assert_close(rows[0].row(0, 1)[0], torch.tensor([0.0, 0, 1, 1]))
-    assert {shape for shape, _ in asked} == {(1, 3, 16, 16)}
+    torch.testing.assert_close(roi.row(0, 1)[0], torch.tensor([0.0, 0, 1, 1]))
+    assert shapes == {(1, 3, 16, 16)}
+
+
+def test_another_box_is_another_cache(examples, tmp_path):
+    features_of(examples, tmp_path)
+    moved = replace(examples[0], candidates=Candidates(np.array([[1.0, 0, 20, 20]])))
+    features_of([moved, *examples[1:]], tmp_path)
+    assert len(list(tmp_path.glob("*.npy"))) == 2
 
 
 def test_without_cache_roi_align_gets_whole_pictures(examples):
@@ -255,21 +237,3 @@ def test_a_centred_crop_cuts_the_ends_off():
     assert cut.shape == (8, 8, 3)
     assert (cut > 180).all()  # the filter looks a little beyond the square
     assert np.asarray(letterbox(Image.fromarray(pixels), (0, 0, 30, 10), 8)).min() == 0
-
-
-def test_another_box_is_another_cache(examples, tmp_path):
-    def features(rows):
-        return region_features(
-            rows,
-            encode=lambda p, boxes: p.mean(dim=(2, 3)),
-            pixels=PIXELS,
-            num_regions=2,
-            folder=tmp_path,
-            identity="test",
-            label="train",
-        )
-
-    features(examples)
-    moved = replace(examples[0], candidates=Candidates(np.array([[1.0, 0, 20, 20]])))
-    features([moved, *examples[1:]])
-    assert len(list(tmp_path.glob("*.npy"))) == 2

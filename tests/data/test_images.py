@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +6,7 @@ from PIL import Image
 
 from gmbench.core.errors import InputError, SizeMismatch
 from gmbench.data.images import image_size, open_image, open_upright
-from tests.data.files import picture, png_header
+from tests.data.files import assert_cheap, picture, png_header
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
@@ -26,24 +24,6 @@ def test_a_flag_that_lets_half_an_image_pass_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(RuntimeError, match="LOAD_TRUNCATED_IMAGES"):
         open_image(path)
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_no_file_is_worth_a_crash(tmp_path):
-    """Damage of any kind is a InputError or a picture, never another error."""
-    rng = np.random.default_rng(1)
-    for ending in ("jpg", "png", "gif", "bmp", "webp", "tiff"):
-        data = bytearray(picture(tmp_path / f"whole.{ending}", (40, 30)).read_bytes())
-        for _ in range(60):
-            bad = bytearray(data)
-            for place in rng.integers(0, len(bad), 5):
-                bad[place] = rng.integers(0, 256)
-            path = tmp_path / "bad.jpg"
-            path.write_bytes(bad)
-            try:
-                assert open_image(path).mode == "RGB"
-            except InputError:
-                continue
 
 
 @pytest.mark.parametrize(
@@ -146,23 +126,14 @@ def test_more_than_forty_million_pixels_are_refused(tmp_path, side, promise):
 def test_bombs_cost_no_memory_and_no_flag_of_pillow_is_touched(tmp_path):
     for side in (12_000, 20_000):
         png_header(tmp_path / f"{side}.png", side, side)
-    code = (
-        "import resource, sys; from pathlib import Path; from PIL import Image, ImageFile\n"
+    assert_cheap(
+        "from PIL import Image, ImageFile\n"
         "flags = lambda: (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)\n"
         "asis = flags(); Image.init()\n"
-        "from gmbench.data.images import open_image\n"
-        # not ru_maxrss, which a child takes over from the process that started it
-        "status = lambda: open('/proc/self/status').read()\n"
-        "used = lambda: int(status().split('VmHWM:')[1].split()[0])\n"
-        "before = used()\n"
-        "for path in Path(sys.argv[1]).glob('*.png'):\n"
-        "    try: open_image(path)\n"
-        "    except ValueError: pass\n"
-        "    else: raise SystemExit(path)\n"
-        "assert used() - before < 20_000, used() - before\n"
-        "assert flags() == asis\n"
+        "from gmbench.data.images import open_image as read",
+        tmp_path,
+        finally_="assert flags() == asis",
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code, str(tmp_path)], check=True)
 
 
 @pytest.mark.real_data

@@ -10,6 +10,7 @@ from gmbench.core.errors import InputError, MissingRegions
 from gmbench.data.regions import RegionSource
 from gmbench.data.regions.jsonl import JsonLines
 from gmbench.data.regions.vinvl import VinVL
+from tests.data.files import MEMORY
 
 BOXES = np.array([[1, 2, 30, 40], [-5, -5, 200, 90], [50, 60, 50, 70], [1, 2, 30, 40]], np.float32)
 SIZE = (100, 80)
@@ -192,17 +193,12 @@ def test_ten_thousand_records_stay_under_500_mb(tmp_path):
     boxes = np.tile(np.array([[1, 2, 30, 40]], np.float32), (36, 1))
     npz(tmp_path, bounding_boxes=boxes, num_boxes=np.int64(36), scores=np.ones(36, np.float32),
         box_features=np.zeros((36, 2048), np.float32))  # fmt: skip
-    code = (
-        "import sys\n"
-        "from gmbench.data.regions.vinvl import VinVL\n"
-        "source = VinVL(folder=sys.argv[1], k=36)\n"
-        "kept = [source(id='1', image=None, size=(100, 80)) for _ in range(10_000)]\n"
-        # not ru_maxrss, which a child takes over from the process that started it
-        "status = open('/proc/self/status').read()\n"
-        "used = int(status.split('VmHWM:')[1].split()[0]) // 1024\n"
-        "print(used)\n"
-        "assert used <= 500, used\n"
-    )
+    code = f"""{MEMORY}
+from gmbench.data.regions.vinvl import VinVL
+source = VinVL(folder=sys.argv[1], k=36)
+kept = [source(id="1", image=None, size=(100, 80)) for _ in range(10_000)]
+assert used() <= 500_000, used()
+"""
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
