@@ -14,7 +14,6 @@ from rich.console import Console
 from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
 from gmbench.core.distributed import rank
-from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import redact
 from gmbench.lifecycle.attempts import begin_attempt, failure_of_another, record_failure
@@ -24,7 +23,7 @@ from gmbench.lifecycle.start import choose_start, identity_of
 from gmbench.lifecycle.tracking import tracked
 from gmbench.reporting.tables import show
 from gmbench.scoring.files import write_predictions
-from gmbench.training.checkpoints import NoRoom, checkpoint_bytes, require_room
+from gmbench.training.checkpoints import checkpoint_bytes, require_room
 from gmbench.training.failures import PEER, cause_of, message_of
 from gmbench.training.matching_stability import MatchingStability
 from gmbench.training.resume import ExactResume
@@ -68,7 +67,7 @@ def execute(
         resume.identity = identity
         if settings.mode == "train":
             start = choose_start(settings, folder / "checkpoints", identity)
-            _require_room(folder, run)
+            require_room(folder, checkpoint_bytes(run.module.model, run.module.learns))
             trainer.fit(run.module, run.data, ckpt_path=start.path, weights_only=True)
             fit = Fit.of(trainer, run, exact=start.exact)
         else:
@@ -115,13 +114,6 @@ def _settle(trainer: lightning.Trainer, seed: int) -> None:
         torch.manual_seed(seed + trainer.global_rank * 2**32)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-
-
-def _require_room(folder: Path, run: Run) -> None:
-    try:
-        require_room(folder, checkpoint_bytes(run.module.model, run.module.learns))
-    except NoRoom as full:
-        raise InputError(str(full.strerror)) from full
 
 
 def _has_idle_parts(settings: Settings, run: Run) -> bool:

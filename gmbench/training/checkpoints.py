@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from gmbench.core.distributed import NonFinite, over_all
+from gmbench.core.errors import InputError
 from gmbench.training.durable_files import (
     PREVIOUS,
     digests,
@@ -209,10 +210,6 @@ COPIES = 3
 """Checkpoints on the disk while one is written: best, last, and the one being written."""
 
 
-class NoRoom(OSError):
-    """A run would fill the disk."""
-
-
 def checkpoint_bytes(model: nn.Module, learns: AbstractSet[str]) -> int:
     """Estimate the size of a checkpoint: all weights, and AdamW's moments of those that learn."""
     state = model.state_dict().values()
@@ -229,13 +226,12 @@ def require_room(folder: Path, checkpoint: int) -> None:
         checkpoint: bytes of one checkpoint.
 
     Raises:
-        NoRoom: says how much is free and how much is needed.
+        InputError: says how much is free and how much is needed; caused by an ``OSError``.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     free, needed = shutil.disk_usage(there).free, COPIES * checkpoint + MARGIN
     if free < needed:
-        raise NoRoom(
-            errno.ENOSPC,
+        raise InputError(
             f"runs: {free / 2**20:,.0f} MiB are free in {there}, but checkpoints and results may "
-            f"take {needed / 2**20:,.0f} MiB; make room, or set runs=FOLDER on another disk",
-        )
+            f"take {needed / 2**20:,.0f} MiB; make room, or set runs=FOLDER on another disk"
+        ) from OSError(errno.ENOSPC, "the disk is too small")

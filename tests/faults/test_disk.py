@@ -6,13 +6,13 @@ import resource
 
 import pytest
 
+from gmbench.core.errors import InputError
 from gmbench.grid.jobs import Job, judge
 from gmbench.lifecycle.attempts import Status, record_failure
 from gmbench.reporting.record import read_result
 from gmbench.training.checkpoints import (
     Checkpoints,
     DurableCheckpoints,
-    NoRoom,
     checkpoint_bytes,
     require_room,
 )
@@ -31,7 +31,7 @@ REFUSED = ("R13", "runs without room refused at the start", 1)
 
 
 def test_a_run_that_would_fill_the_disk_is_refused_before_it_begins(tmp_path, promise):
-    with pytest.raises(NoRoom, match="make room, or set runs=FOLDER") as refused:
+    with pytest.raises(InputError, match="make room, or set runs=FOLDER") as refused:
         require_room(tmp_path / "not" / "there" / "yet", 2**60)
     assert cause_of(refused.value) == "disk"
     assert str(tmp_path) in str(refused.value)
