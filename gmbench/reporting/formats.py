@@ -16,9 +16,9 @@ from gmbench.reporting.leaderboard import EVERY_ROW, Board, BoardRow, League
 from gmbench.reporting.pairs import Pair, every_pair
 from gmbench.reporting.record import RunResult, TaskFigures
 from gmbench.reporting.tables import Row, Table, difference
-from gmbench.scoring.counting import TASKS, Counts, Scores
+from gmbench.scoring.counting import PROTOCOL_VERSION, TASKS, Counts, Scores
 from gmbench.scoring.intervals import FigureIntervals, Interval
-from gmbench.scoring.protocols import PROTOCOL_VERSION, Scored
+from gmbench.scoring.protocols import Scored
 from gmbench.scoring.significance import SeedSummary
 from gmbench.scoring.strata import Strata
 
@@ -286,7 +286,7 @@ def flat_figures(result: RunResult) -> dict[str, Any]:
         "best/value": result.selection.value,
         "best/epoch": result.selection.epoch,
     }
-    rows = {task: getattr(metrics, task) for task in TASKS}
+    rows: dict[str, TaskFigures | None] = {task: getattr(metrics, task) for task in TASKS}
     rows |= {f"{name}/gmner": row.gmner for name, row in metrics.per_type.items()}
     rows |= {f"{name}/mner": row.mner for name, row in metrics.per_type.items()}
     for name, figures in rows.items():

@@ -215,23 +215,22 @@ def _title(result: RunResult) -> str:
 
 def _apart(result: RunResult, first: RunResult) -> tuple[str, ...]:
     """Why a league does not stand in the first table."""
-    data, other = result.data, first.data
-    reasons = []
-    if result.protocol != first.protocol:
-        reasons.append(f"counted by {result.protocol.name} {result.protocol.version}")
-    if data.name != other.name:
-        reasons.append(f"data set {data.name}")
-    elif data.fingerprint != other.fingerprint:
-        reasons.append("other files of the same data set (fingerprint)")
-    if data.split != other.split:
-        reasons.append(f"{data.split} split")
-    if (data.limit, data.n) != (other.limit, other.n):
-        reasons.append("all tweets" if data.limit is None else f"limited to {data.limit} tweets")
-    if data.saw_pixels != other.saw_pixels:
-        reasons.append("saw pixels" if data.saw_pixels else "saw no pixels: ranked by MNER")
-    if _given_text(result) != _given_text(first):
-        reasons.append("was given the gold text" if _given_text(result) else "read the text itself")
-    return tuple(reasons)
+    data = result.data
+    size = "all tweets" if data.limit is None else f"limited to {data.limit} tweets"
+    reasons = {
+        "protocol": f"counted by {result.protocol.name} {result.protocol.version}",
+        "data": f"data set {data.name}",
+        "data fingerprint": "other files of the same data set (fingerprint)",
+        "split": f"{data.split} split",
+        **dict.fromkeys(("n", "limit"), size),
+        "pixels": "saw pixels" if data.saw_pixels else "saw no pixels: ranked by MNER",
+        "text": "was given the gold text" if _given_text(result) else "read the text itself",
+    }
+    mine, theirs = conditions(result), conditions(first)
+    differ = {key: reasons[key] for key in mine if mine[key] != theirs[key]}
+    if "data" in differ:
+        differ.pop("data fingerprint", None)
+    return tuple(dict.fromkeys(differ.values()))
 
 
 def marks_of(result: RunResult) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gmbench.core.files import write_atomically
-from gmbench.scoring.analysis import Analysis, Calibration
+from gmbench.scoring.analysis import Analysis
+from gmbench.scoring.calibration import Calibration
 from gmbench.scoring.error_types import KINDS, REGIONS, Decomposition
 from gmbench.scoring.grounding import RegionUpperBound, Sweep
 
@@ -75,8 +76,8 @@ def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ..
         mner = analysis.intervals["mner"].f1.value
         wanted["sweep"] = lambda figure: draw_sweep(figure, swept, mner, name)
     if (ceiling := analysis.ceiling) is not None:
-        recalls = [analysis.intervals[task].recall.value for task in ("gmner", "mner")]
-        wanted["ceiling"] = lambda figure: draw_ceiling(figure, ceiling, *recalls, name)
+        gmner, recall = (analysis.intervals[task].recall.value for task in ("gmner", "mner"))
+        wanted["ceiling"] = lambda figure: draw_ceiling(figure, ceiling, gmner, recall, name)
     if (known := analysis.calibration) is not None:
         wanted["calibration"] = lambda figure: draw_calibration(figure, known, name)
     folder.mkdir(parents=True, exist_ok=True)

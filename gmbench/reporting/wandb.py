@@ -179,7 +179,6 @@ def _line(fault: BaseException) -> str:
 
 
 # What a finished run shows on W&B: actions for ``WandbMirror.send``.
-SIDE = 512  # longer side in pixels of an image in the table of examples
 COLUMNS = ("id", "words", "image", "gold", "predicted", "right", "of gold", "of predicted")
 
 
@@ -191,12 +190,13 @@ def show_examples(
 
     step = max(1, -(-len(examples) // limit))
     shown = [(e, predictions[e.id]) for e in examples[::step] if e.id in predictions]
-    types = sorted({row.type for example, rows in shown for row in (*example.entities, *rows)})
+    types = {e.type for example, _ in shown for e in example.entities}
+    types |= {row.type for _, rows in shown for row in rows}
     table = wandb.Table(columns=list(COLUMNS))
     for example, rows in shown:
         counts = score_document(example.entities, rows).gmner
         table.add_data(
-            *(example.id, " ".join(example.words), _image(wandb, example, rows, types)),
+            *(example.id, " ".join(example.words), _image(wandb, example, rows, sorted(types))),
             *("\n".join(_text(example, row) for row in part) for part in (example.entities, rows)),
             *(counts.tp, counts.gold, counts.pred),
         )
@@ -219,7 +219,7 @@ def _image(wandb: Any, example: Example, rows: Sequence[Prediction], types: list
             "scores": {"score": row.score} if isinstance(row, Prediction) else {},
         }
 
-    picture.thumbnail((SIDE, SIDE))
+    picture.thumbnail((512, 512))  # pixels: the table is an overview
     boxes = {
         "gold": [drawn(entity, box) for entity in example.entities for box in entity.boxes],
         "predicted": [drawn(row, row.box) for row in rows if row.box is not None],
@@ -291,7 +291,7 @@ def _show_board(run: Any, board: Board) -> None:
 
     report = board_report(board)
     data = [list(redact(record).values()) for record in report.records.records()]
-    run.log({"leaderboard": wandb.Table(columns=list(report.records.heads), data=data)})
+    run.log({"leaderboard": wandb.Table(columns=list(map(str, report.records.heads)), data=data)})
     artifact = wandb.Artifact("leaderboard", type="leaderboard")
     for form in ("md", "csv", "json"):
         with artifact.new_file(f"leaderboard.{form}", mode="w", encoding="utf-8") as file:

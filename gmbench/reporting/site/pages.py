@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from gmbench.core.entities import Example
 from gmbench.reporting.formats import BOARD_MEANING, PAIRS_MEANING, league_table
@@ -131,7 +132,7 @@ class _Site:
         judged = {member: tuple(e.runs[n] for e in shown) for n, member in enumerate(answers)}
         if not self.sentences:
             return judged, None
-        values = {
+        values: dict[str, Any] = {
             "title": league.title,
             "runs": tuple(member.name for member in answers),
             "types": tuple(sorted({e.type for example in gold for e in example.entities})),
