@@ -1,17 +1,31 @@
-"""Every two rows of a leaderboard against each other."""
+"""Two runs, and every two rows of a leaderboard: who may be compared, and what is written."""
 
 import csv
 import io
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
+from gmbench.core.errors import InputError
 from gmbench.report import main
 from gmbench.reporting.formats import FORMATS, pairs_report
-from gmbench.reporting.index import read_scored_run
-from gmbench.reporting.pairs import Pair, compare_runs, every_pair
-from gmbench.scoring.intervals import Interval
+from gmbench.reporting.index import TWEETS, read_scored_run
+from gmbench.reporting.pairs import Pair, check_comparable, compare_runs, every_pair
+from gmbench.reporting.record import write_result
+from gmbench.reporting.tables import comparison_table, rule_of
+from gmbench.scoring.files import write_tweet_table
+from gmbench.scoring.intervals import Interval, tweet_table
+from tests.reporting.sample import GOLD, PREDICTIONS, sample
 from tests.reporting.two_models import two_models
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_result(tmp_path / "result.json", sample())
+    gold = {example.id: example.entities for example in GOLD}
+    write_tweet_table(tmp_path / TWEETS, tweet_table(gold, PREDICTIONS))
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -21,19 +35,60 @@ def made(tmp_path_factory):
     return folder, board
 
 
+def test_a_run_against_itself_and_against_one_without_pixels(folder):
+    run = read_scored_run(folder)
+    comparison = compare_runs(run, run, resamples=99)
+    assert [row.difference.delta.value for row in comparison.tasks] == [0.0, 0.0, 0.0]
+    assert [row.p_holm for row in comparison.tasks] == [1.0, 1.0, 1.0]
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(comparison_table(comparison, run.name, run.name, rule_of(run.result)))
+    text = console.export_text()
+    for part in ("mqspn seed 1 against mqspn seed 1", "Protocol strict", "80.00"):
+        assert part in text
+    assert "+0.00  [+0.00, +0.00]" in text
+    blind = replace(run, result=sample(saw_pixels=False))
+    assert [row.task for row in compare_runs(run, blind, resamples=9).tasks] == ["mner"]
+
+
+@pytest.mark.parametrize(("part", "change", "message"), [
+    ("data", {"fingerprint": "e" * 64}, "data fingerprint ffffffffffff against eeeeeeeeeeee"),
+    ("data", {"split": "dev", "limit": 5}, "split test against dev; limit None against 5"),
+    ("protocol", {"name": "mqspn"}, "protocol strict 1.0 IoU 0.5 against mqspn 1.0 IoU 0.5"),
+])  # fmt: skip
+def test_what_cannot_be_compared_is_named(part, change, message):
+    other = replace(sample(), **{part: replace(getattr(sample(), part), **change)})
+    with pytest.raises(InputError, match=message):
+        check_comparable(sample(), other)
+
+
+def test_counts_must_be_those_of_the_result(folder):
+    text = (folder / TWEETS).read_text()
+    (folder / TWEETS).write_text(text.replace("a,1,1,1,", "a,1,1,0,"))
+    with pytest.raises(InputError, match="gmner adds up to tp/pred/gold 1/3/2, "):
+        read_scored_run(folder)
+    (folder / TWEETS).write_text(text.rsplit("\n", 2)[0] + "\n")
+    with pytest.raises(InputError, match="1 tweets, result"):
+        read_scored_run(folder)
+    (folder / TWEETS).unlink()
+    with pytest.raises(InputError, match="made before counts were stored"):
+        read_scored_run(folder)
+    (folder / "result.json").unlink()
+    with pytest.raises(InputError, match="not finished"):
+        read_scored_run(folder)
+
+
 def test_with_one_seed_each_the_tests_are_those_of_two_runs(made):
     folder, board = made
-    found = every_pair(board.leagues[0], 12)
+    pairs = every_pair(board.leagues[0], 12)
     better, worse = (row.label for row in board.leagues[0].rows)
-    assert [(pair.first, pair.second) for pair in found] == 3 * [(better, worse)]
+    assert [(pair.first, pair.second) for pair in pairs] == 3 * [(better, worse)]
     runs = [read_scored_run(row.entries[0].folder) for row in board.leagues[0].rows]
     known = {row.task: row for row in compare_runs(*runs).tasks}
-    for pair in found:
+    for pair in pairs:
         assert pair.p == known[pair.task].difference.p
         assert pair.p_holm == known[pair.task].p_holm
         assert pair.delta.value == pytest.approx(known[pair.task].difference.delta.value)
-        assert pair.of == 1
-        assert pair.ahead == (pair.delta.value > 0)
+        assert (pair.ahead, pair.of) == (pair.delta.value > 0, 1)
     assert main([str(folder / "runs"), "--pairs"]) == 0
 
 
@@ -44,17 +99,9 @@ def test_rows_beyond_those_asked_for_and_tasks_without_scores_are_left_out(made,
     assert [pair.task for pair in every_pair(blind.leagues[0], 12)] == ["mner"]
 
 
-def test_a_difference_stands_only_against_tweets_and_seeds_both():
-    sure = Pair(
-        task="mner",
-        first="a",
-        second="b",
-        delta=Interval(0.02, 0.01, 0.03),
-        ahead=25,
-        of=25,
-        p=0.001,
-        p_holm=0.01,
-    )
+def test_a_difference_needs_the_p_value_and_the_interval():
+    names = {"task": "mner", "first": "a", "second": "b"}
+    sure = Pair(**names, delta=Interval(0.02, 0.01, 0.03), ahead=25, of=25, p=0.001, p_holm=0.01)
     assert sure.differs
     assert replace(sure, delta=Interval(-0.02, -0.03, -0.01)).differs
     assert not replace(sure, p_holm=0.06).differs
@@ -64,11 +111,10 @@ def test_a_difference_stands_only_against_tweets_and_seeds_both():
 
 def test_files_hold_what_was_tested(made, tmp_path):
     folder, board = made
-    found = every_pair(board.leagues[0], 12)
-    report = pairs_report(board, 12)
+    pairs, report = every_pair(board.leagues[0], 12), pairs_report(board, 12)
     rows = list(csv.DictReader(io.StringIO(report.text("csv"))))
-    assert [float(row["delta"]) for row in rows] == [pair.delta.value for pair in found]
-    assert [float(row["p_holm"]) for row in rows] == [pair.p_holm for pair in found]
+    assert [float(row["delta"]) for row in rows] == [pair.delta.value for pair in pairs]
+    assert [float(row["p_holm"]) for row in rows] == [pair.p_holm for pair in pairs]
     assert report.text("md").count("| GMNER |") == 1
     out = tmp_path / "pairs"
     for form in FORMATS:

@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -145,12 +142,3 @@ def test_credentials_never_reach_the_file(tmp_path: Path, monkeypatch: pytest.Mo
         "model.max_tokens=7",
         "data.root=/plain/path",
     )
-
-
-def test_no_torch_is_imported() -> None:
-    code = (
-        "import sys, gmbench.reporting.record, gmbench.reporting.tables, gmbench.scoring.files\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)

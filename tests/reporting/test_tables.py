@@ -1,17 +1,18 @@
-"""Tables say the protocol, the counts, and what is not reported; they fit 100 columns."""
+"""Tables name the protocol, the counts, and what is not reported; they fit 100 columns."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from gmbench.reporting.tables import parameter_table, run_table, type_table
+from gmbench.reporting.tables import Table, parameter_table, run_table, type_table
 from tests.reporting.sample import sample
 
 
-def text(table: Table, width: int = 100) -> str:
-    console = Console(file=io.StringIO(), width=width, color_system=None)
+def text(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=100, color_system=None)
     console.print(table)
     return console.file.getvalue()
 
@@ -20,23 +21,28 @@ def row(table: str, name: str) -> str:
     return next(line for line in table.splitlines() if name in line)
 
 
-def test_model_and_floors() -> None:
-    table = text(run_table(sample()))
+def test_one_table_in_every_form() -> None:
+    rows = [("a[b]_c|d", Text("1", style="bold")), ("±", None)]
+    table = Table(heads=("row", "F1 %"), sections=([rows[0]], [rows[1]]), title="[t]")
+    assert text(table).startswith("[t]")
+    assert "│ a[b]_c|d │    1 │" in text(table)
+    assert table.markdown()[:3] == ["| row | F1 % |", "|---|---:|", "| a[b]_c\\|d | 1 |"]
+    assert r"a[b]\_c|d & 1 \\" in table.latex()
+    assert table.csv() == "row,F1 %\na[b]_c|d,1\n±,\n"
+    assert json.dumps(table.records()[1], ensure_ascii=False) == '{"row": "±", "F1 %": null}'
+
+
+@pytest.mark.parametrize("saw_pixels", [True, False])
+def test_model_and_baselines(saw_pixels: bool) -> None:
+    table = text(run_table(sample(saw_pixels=saw_pixels)))
     assert "66.67 100.00  80.00" in row(table, "mqspn")
     assert "2/3/2" in table
     assert "Protocol strict 1.0, IoU >= 0.5" in table
-    assert "random" in table
+    assert "50.00" in row(table, "gold text, no box")
     assert row(table, "gold text, no box").count("given") == 1
     assert row(table, "gold text, whole image").count("100.00 100.00 100.00") == 2
-    assert "not reported" not in table
-
-
-def test_without_pixels() -> None:
-    table = text(run_table(sample(saw_pixels=False)))
-    assert row(table, "mqspn").count("not reported") == 2
-    assert "66.67 100.00  80.00" in row(table, "mqspn")
-    assert "50.00" in row(table, "gold text, no box")
-    assert "saw no pixels" in table
+    assert row(table, "mqspn").count("not reported") == (0 if saw_pixels else 2)
+    assert ("saw no pixels" in table) is not saw_pixels
 
 
 def test_by_type() -> None:

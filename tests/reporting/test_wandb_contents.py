@@ -1,14 +1,19 @@
-"""The table of examples: whose boxes, where, and what is right."""
+"""What is on W&B of a run and of a leaderboard: tables, boxes, artifacts."""
 
+import csv
+import io
 import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
 from PIL import Image
 
 from gmbench.core.entities import Prediction
+from gmbench.report import main
 from gmbench.reporting.formats import flat_figures
 from gmbench.reporting.overlays import EXAMPLES
+from gmbench.reporting.record import write_result
 from gmbench.reporting.wandb import (
     COLUMNS,
     Patience,
@@ -20,11 +25,26 @@ from tests.reporting.sample import BOX, GOLD, sample
 from tests.wandb_reader import read_offline
 
 
-def test_gold_and_predicted_boxes_as_shares_of_the_picture(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def environment(tmp_path, monkeypatch):
     for name in ("CACHE", "CONFIG"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name))
-    monkeypatch.delenv("WANDB_DATA_DIR", raising=False)
-    monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
+    for name in ("DATA_DIR", "SWEEP_ID"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for seed in (1, 2):
+        result = sample()
+        config = replace(result.config, seed=seed, sha=f"{seed}" * 64)
+        path = tmp_path / "runs" / f"seed={seed}" / "result.json"
+        path.parent.mkdir(parents=True)
+        write_result(path, replace(result, config=config))
+    return tmp_path / "runs"
+
+
+def test_gold_and_predicted_boxes_as_shares_of_the_picture(tmp_path):
     Image.new("RGB", (1600, 800), "navy").save(tmp_path / "b.png")
     shown = replace(GOLD[1], image=tmp_path / "b.png", size=(1600, 800))
     wrong = (800.0, 400.0, 1600.0, 800.0)
@@ -74,3 +94,26 @@ def test_the_picture_of_tweets_is_not_among_those_of_the_analysis(tmp_path):
     logged = {}
     show_pictures(SimpleNamespace(log=logged.update), tmp_path)
     assert list(logged) == ["analysis/errors"]
+
+
+def test_the_board_is_a_table_and_an_artifact(runs, capsys):
+    assert main([str(runs), "--wandb", "--format", "csv"]) == 0
+    printed = capsys.readouterr()
+    assert str(runs / "wandb") in printed.err
+    found = read_offline(runs)
+    assert (found.run.job_type, found.exit_code) == ("report", 0)
+    assert found.summary["rows"] == 1
+    table = json.loads(found.stored("run_table", "leaderboard.table.json").read_text())
+    (row,) = (dict(zip(table["columns"], values, strict=True)) for values in table["data"])
+    (told,) = csv.DictReader(io.StringIO(printed.out))
+    assert row.keys() == told.keys()
+    assert (row["row"], row["n"], row["seeds"]) == ("mqspn", 2, "1 2")
+    assert row["gmner_f1"] == float(told["gmner_f1"])
+    assert found.stored("leaderboard", "leaderboard.csv").read_text() == printed.out
+    assert found.stored("leaderboard", "leaderboard.md").read_text().startswith("# Leaderboard")
+
+
+def test_the_board_is_printed_where_w_and_b_cannot_be_written(runs, capsys):
+    (runs / "wandb").write_text("")
+    assert main([str(runs), "--wandb", "--format", "csv"]) == 0
+    assert "mqspn" in capsys.readouterr().out
