@@ -5,11 +5,12 @@ import re
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gmbench.core.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
     from rich.console import Console
 
 
@@ -62,10 +63,11 @@ class CommandLine(ArgumentParser):
             allow_abbrev=False,
         )
 
-    def print_help(self, file: IO[str] | None = None) -> None:
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
         """Print the help; no traceback if the reader (``| head``) leaves early."""
         try:
-            print(self.format_help(), end="", file=file, flush=True)
+            super().print_help(file)
+            sys.stdout.flush()
         except BrokenPipeError:
             discard_output()
 

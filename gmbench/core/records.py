@@ -50,7 +50,8 @@ def parse_record(kind: type[Record], data: bytes | str, where: str) -> Record:
     from pydantic import ValidationError  # not at the start: a verb that reads no record is faster
 
     try:
-        record = _adapter(kind).validate_json(data)
+        adapter = _adapter(kind)  # type: ignore[arg-type]  # classes are hashable
+        record: Record | None = adapter.validate_json(data)
     except ValidationError as error:
         faults = error.errors(include_url=False)
     else:
@@ -63,7 +64,7 @@ def parse_record(kind: type[Record], data: bytes | str, where: str) -> Record:
 
 
 @cache
-def _adapter(kind: type[Record]) -> "TypeAdapter[Record | None]":
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
     from pydantic import ConfigDict, TypeAdapter
 
     # Pydantic accepts settings for plain dataclasses only from the outside, here from the union.
@@ -94,7 +95,7 @@ def _message(kind: Any, fault: "ErrorDetails", where: str) -> str:
 def _keys(kind: Any, path: Iterable[str | int]) -> list[str]:
     """The names of the fields of the record at ``path``."""
     for part in path:
-        kind = get_type_hints(kind)[part] if dataclasses.is_dataclass(kind) else _item(kind)
+        kind = get_type_hints(kind)[str(part)] if dataclasses.is_dataclass(kind) else _item(kind)
         if NoneType in get_args(kind):
             kind = _item(kind)
     return [field.name for field in dataclasses.fields(kind)]
