@@ -1,81 +1,77 @@
 """R16: eight writers that are killed leave only whole results, and every acknowledged one."""
 
 import os
-import subprocess
-import sys
+import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from gmbench.reporting.index import read_index
-from tests.conftest import REPOSITORY
+from gmbench.reporting.record import write_result
+from tests.faults.processes import forked
+from tests.reporting.sample import sample
 
 pytestmark = pytest.mark.fault
 
 WRITERS = 8
 STAGES = ("before", "fsync", "replace", "after")
-WRITER = """
-import os, signal, sys
-from dataclasses import replace
-from pathlib import Path
-from gmbench.reporting.record import write_result
-from tests.reporting.sample import sample
 
-root, writer, last, stage = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-def die(*_, **__):
+
+def die(*_, **__) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-result = sample()
-for row in range(10_000):
-    if row == last and stage == "before":
-        die()
-    if row == last and stage == "fsync":
-        os.fsync = die
-    if row == last and stage == "replace":
-        Path.replace = die
-    # every fifth row goes where all the others write too
-    folder = root / ("shared" if row % 5 == 4 else f"{writer}-{row}")
-    folder.mkdir(exist_ok=True)
-    own = replace(result, config=replace(result.config, sha=f"{writer}/{row}", seed=writer))
-    write_result(folder / "result.json", own)
-    print(row, flush=True)
-    if row == last:
-        die()
-"""
+
+
+def write_and_die(root: Path, told: Path, writer: int, last: int, stage: str) -> None:
+    """Write rows, acknowledge each in ``told``, and die at a stage of the last."""
+    result = sample()
+    for row in range(last + 1):
+        if row == last and stage == "before":
+            die()
+        if row == last and stage == "fsync":
+            os.fsync = die
+        if row == last and stage == "replace":
+            Path.replace = die
+        # every fifth row goes where all the others write too
+        folder = root / ("shared" if row % 5 == 4 else f"{writer}-{row}")
+        folder.mkdir(exist_ok=True)
+        own = replace(result, config=replace(result.config, sha=f"{writer}/{row}", seed=writer))
+        write_result(folder / "result.json", own)
+        with told.open("a") as file:
+            print(own.config.sha, file=file)
+    die()
 
 
 @pytest.mark.parametrize("rows", [25, pytest.param(200, marks=pytest.mark.fault_slow)])
 def test_eight_writers_killed_in_the_act(tmp_path, rows, promise):
     """Half a row is never seen, also while they write; what was acknowledged is there."""
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, tmp_path, str(n), str(rows - n), STAGES[n % 4]],
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            stdout=subprocess.PIPE,
-            text=True,
+    root = tmp_path / "runs"
+    root.mkdir()
+    told = [tmp_path / f"told.{n}" for n in range(WRITERS)]
+    alive = {
+        forked(
+            lambda n=n: write_and_die(root, told[n], n, rows - n, STAGES[n % 4]),
+            tmp_path / f"error.{n}",
         )
         for n in range(WRITERS)
-    ]
-    looks = 0
-    while any(writer.poll() is None for writer in writers):
-        index = read_index(tmp_path)
-        assert not index.damaged
-        looks += 1
-    acknowledged = {
-        f"{n}/{row}" for n, writer in enumerate(writers) for row in writer.communicate()[0].split()
     }
-    assert [writer.returncode for writer in writers] == [-9] * WRITERS
-    assert looks > 0
+    codes = []
+    while alive:
+        assert not read_index(root).damaged
+        for child in list(alive):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                alive.remove(child)
+                codes.append(os.waitstatus_to_exitcode(status))
+    assert codes == [-signal.SIGKILL] * WRITERS
+    acknowledged = {sha for path in told for sha in path.read_text().split()}
     assert len(acknowledged) >= sum(rows - n for n in range(WRITERS))
-    index = read_index(tmp_path)
+    index = read_index(root)
     assert not index.damaged
-    found = {entry.result.config.sha for entry in index.entries}
+    stored = {entry.result.config.sha for entry in index.entries}
     own = {sha for sha in acknowledged if int(sha.partition("/")[2]) % 5 != 4}
-    assert own <= found
-    assert len(found - own) <= 1 + WRITERS  # the shared one, and rows whose writer died telling it
-    promise(
-        "R16",
-        "acknowledged results lost to writers killed in the act",
-        len(own - found),
-        of=len(own),
-    )
+    assert own <= stored
+    assert len(stored - own) <= 1 + WRITERS  # the shared one, and rows not yet acknowledged
+    lost = len(own - stored)
+    promise("R16", "acknowledged results lost to writers killed in the act", lost, of=len(own))
     promise("R16", "half results seen", len(index.damaged), of=len(index.entries))

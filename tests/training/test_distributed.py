@@ -1,19 +1,14 @@
-"""Scores and losses do not depend on how many processes there are (R5)."""
+"""Scores do not depend on the number of processes, which share batches exactly (R5)."""
 
 import json
 import random
 
 import numpy as np
 import pytest
-import torch
-import torch.distributed as dist
 
-from gmbench.core.distributed import each, gather_predictions, mean_over, over_all
+from gmbench.core.distributed import gather_predictions
 from gmbench.core.entities import Entity, Prediction
-from gmbench.core.tensors import Outputs, Targets
 from gmbench.data.datamodule import EveryNth, LengthGroupedBatches, Share
-from gmbench.objective.losses import TypeLoss
-from gmbench.objective.matcher import Matching
 from gmbench.scoring.metric import GroundedF1
 from tests.faults.processes import joined
 
@@ -81,53 +76,6 @@ def test_two_answers_to_one_example_are_an_error(tmp_path):
             gather_predictions({"a": (Prediction(0, rank, "PER", None, 1.0),)})
 
     assert joined(work, 2, tmp_path) == [0, 0]
-
-
-def loss_of(rows: slice) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two terms on some rows of a fixed batch, and the gradient of their sum."""
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(7, 5, 3, generator=generator).requires_grad_()
-    gold = torch.full((7, 5), -1)
-    gold[0, 1], gold[1, 0], gold[1, 2], gold[4, 4] = 0, 0, 1, 0
-    types = torch.tensor([[1, 0], [2, 1], [0, 0], [0, 0], [2, 0], [0, 0], [0, 0]])
-    part = logits[rows]
-    b, matching = len(part), Matching(gold[rows])
-    targets = Targets(
-        mask=types[rows] > 0,
-        types=types[rows],
-        starts=torch.zeros(b, 2, dtype=torch.long),
-        ends=torch.zeros(b, 2, dtype=torch.long),
-        boxes=torch.zeros(b, 2, 1, 4),
-        box_mask=torch.zeros(b, 2, 1, dtype=torch.bool),
-    )
-    flat = torch.zeros(b, 5, 4)
-    outputs = Outputs(type_logits=part, start_logits=flat, end_logits=flat)
-    total = TypeLoss()(outputs, targets, matching) + mean_over(part[..., 0], matching.gold >= 0)
-    total.backward()
-    return total.detach(), logits.grad
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_losses_and_gradients_are_those_of_the_whole_batch(count, tmp_path, promise):
-    whole, gradient = loss_of(slice(None))
-
-    def work(rank, count):
-        mine, grad = loss_of(slice(rank, None, count))
-        for value in (mine, grad):
-            dist.all_reduce(value)
-            value /= count
-        torch.testing.assert_close(mine, whole, rtol=1e-6, atol=1e-6)
-        torch.testing.assert_close(grad, gradient, rtol=1e-6, atol=1e-7)
-
-    codes = joined(work, count, tmp_path)
-    assert codes == [0] * count, [p.read_text() for p in tmp_path.glob("error*")]
-    promise("R5", "losses and gradients of shares equal to those of the whole batch", 1)
-
-
-def test_one_process_counts_for_itself():
-    count = torch.tensor(3)
-    assert over_all(count) is count
-    assert each(count) is count
 
 
 @pytest.mark.parametrize("size", [3, 13, 97, 99])
