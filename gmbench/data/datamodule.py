@@ -13,10 +13,10 @@ from transformers import PreTrainedTokenizerFast
 from gmbench.core.entities import Entity
 from gmbench.core.tensors import Batch
 from gmbench.data.dataset import Collate, GroundedDataset, Input, Item, tokenise
+from gmbench.data.examples import Split
 from gmbench.data.features import RegionFeatures
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings
-from gmbench.data.source import Split
 
 
 @dataclass(frozen=True)

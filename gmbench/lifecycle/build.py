@@ -15,9 +15,10 @@ from gmbench.config.check import check_queries
 from gmbench.config.instantiate import construct
 from gmbench.data.datamodule import GroundedData, LoaderSettings
 from gmbench.data.dataset import Input
+from gmbench.data.examples import Split
 from gmbench.data.features import Encode, RegionFeatures, region_features
 from gmbench.data.pixels import PixelSettings
-from gmbench.data.source import SPLITS, DataSource, Split
+from gmbench.data.source import SPLITS, DataSource
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.nn.layers import roi_vectors
 from gmbench.nn.text import TextEncoder

@@ -9,7 +9,8 @@ from gmbench.config.compose import stored_settings
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.records import differences, to_plain
-from gmbench.data.source import SPLITS, DataSource, Split
+from gmbench.data.examples import Split
+from gmbench.data.source import SPLITS, DataSource
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.reporting.index import TWEETS
 from gmbench.reporting.record import (

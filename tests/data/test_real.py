@@ -10,7 +10,8 @@ from PIL import Image
 
 from gmbench.core.entities import Example
 from gmbench.core.iou import pairwise_iou
-from gmbench.data.source import SPLITS, Split
+from gmbench.data.examples import Split
+from gmbench.data.source import SPLITS
 from gmbench.data.summary import Summary, summarise
 from gmbench.data.voc import read_voc
 from tests.data.files import COARSE, FINE, real

@@ -4,31 +4,23 @@ import hashlib
 import os
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from gmbench.core.iou import iou
+from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.synthetic import world as world_module
 from gmbench.data.synthetic.cast import PARENTS
 from gmbench.data.synthetic.dials import Dials
 from gmbench.data.synthetic.scenes import CROWDED
 from gmbench.data.synthetic.tweets import gold_box, shown_shares
 from gmbench.data.synthetic.world import World
+from tests.data.files import COARSE, FINE, source
 
 TINY = {"train": 24, "dev": 12, "test": 12, "cast": 120, "image_min": 96, "image_max": 160}
-
-
-def blocks(path: Path) -> list[tuple[str, list[list[str]]]]:
-    parts = path.read_text(encoding="utf-8").rstrip("\n").split("\n\n")
-    return [
-        (part.split("\n")[0].removeprefix("IMGID:"), [r.split("\t") for r in part.split("\n")[1:]])
-        for part in parts
-    ]
 
 
 def fingerprint(folder: Path) -> str:
@@ -45,48 +37,26 @@ def built(tmp_path_factory) -> Path:
 
 
 def test_layout_is_that_of_the_real_data(built):
+    """Both text folders are read under the strict policies, with images and candidates."""
+    regions = VinVL(folder=built / "vinvl", k=100)
     for split, count in (("train", 24), ("dev", 12), ("test", 12)):
-        coarse, fine = blocks(built / f"txt/{split}.txt"), blocks(built / f"txt_fine/{split}.txt")
+        coarse, fine = (
+            source(built, text_dir=folder, types=types).read(split, regions, verify_images=True)
+            for folder, types in (("txt", COARSE), ("txt_fine", FINE))
+        )
         assert len(coarse) == len(fine) == count
-        for (name, rows), (same, fine_rows) in zip(coarse, fine, strict=True):
-            assert name == same
-            assert all(len(row) == 2 for row in rows)
-            assert all(len(row) == 3 for row in fine_rows)
-            for (word, tag), (again, parent, subtype) in zip(rows, fine_rows, strict=True):
-                assert word == again
-                assert " " not in word
-                assert word
-                assert tag[0] == parent[0] == subtype[0]
-                if tag != "O":
-                    assert PARENTS[parent[2:]].type == tag[2:]
-            picture = Image.open(built / "images" / f"{name}.jpg")
-            assert max(picture.size) <= 160
-            names = {" ".join(words) for words in spans(rows)}
-            path = built / "xml" / f"{name}.xml"
-            if path.exists():
-                root = ET.parse(path).getroot()
-                objects = root.findall("object")
-                assert objects
-                for item in objects:
-                    assert item.findtext("name") in names
-                    x1, y1, x2, y2 = (int(v.text) for v in item.find("bndbox"))
-                    assert 1 <= x1 < x2 <= picture.width
-                    assert 1 <= y1 < y2 <= picture.height
-            found = np.load(built / "vinvl" / f"{name}.jpg.npz")
+        assert any(entity.groundable for e in coarse.examples for entity in e.entities)
+        for one, other in zip(coarse.examples, fine.examples, strict=True):
+            assert (one.id, one.words) == (other.id, other.words)
+            assert [(e.start, e.end, e.type, e.boxes) for e in one.entities] == [
+                (e.start, e.end, PARENTS[e.type].type, e.boxes) for e in other.entities
+            ]
+            assert max(one.size) <= 160
+            found = np.load(built / "vinvl" / f"{one.id}.jpg.npz")
             assert found["bounding_boxes"].shape == (10, 4)
             assert found["bounding_boxes"].dtype == np.float32
             assert (np.diff(found["scores"]) <= 0).all()
-            assert found["num_boxes"] == 10
-
-
-def spans(rows):
-    words: list[str] = []
-    for word, tag in [*rows, ["", "O"]]:
-        if not tag.startswith("I-") and words:
-            yield words
-            words = []
-        if tag != "O":
-            words = [*words, word]
+            assert len(one.candidates) == found["num_boxes"] == 10
 
 
 def test_same_settings_same_bytes_whatever_the_hash_seed(built, tmp_path):
