@@ -35,12 +35,9 @@ Lines = list[tuple[str, str, bool]]
 
 
 def spread(examples: Sequence[Example], *, saw_pixels: bool, count: int = SHOWN) -> list[Example]:
-    """Examples evenly spread over those with something to compare, never by the outcome.
+    """At most ``count`` examples, evenly spread and never chosen by the outcome.
 
-    Args:
-        examples: of the split, in its order.
-        saw_pixels: True: only tweets with a gold box; False: with an entity.
-        count: maximum number of them.
+    They are spread over those with something to compare: a gold box, or without pixels an entity.
     """
     fitting = [
         example
@@ -59,20 +56,9 @@ def draw_overlays(
     *,
     saw_pixels: bool,
 ) -> bool:
-    """Write one PNG of ``spread(examples)``, whole or not at all.
+    """Write one PNG of ``spread(examples)``; False if there is nothing to show.
 
-    Args:
-        examples: of the split.
-        predictions: of each of them, by id.
-        file: to write.
-        name: of the run, for the title.
-        saw_pixels: False: the text alone is shown and judged.
-
-    Returns:
-        Whether there was anything to show; if not, nothing is written.
-
-    Raises:
-        OSError: the file cannot be written.
+    ``name`` is the run's, for the title. Without pixels the text alone is shown and judged.
     """
     rows = []
     for example in spread(examples, saw_pixels=saw_pixels):
@@ -198,15 +184,9 @@ def _rectangle(axis: Any, box: Box, colour: str, line: str) -> None:
 def _label(
     axis: Any, text: str, colour: str, corner: tuple[float, ...], *, above: bool, outside: bool
 ) -> None:
-    """Gold is labelled at its upper left, answers at the lower right; outside, where there is room.
+    """Label gold at the upper left corner of its box, answers at the lower right.
 
-    Args:
-        axis: drawn on.
-        text: two or three letters.
-        colour: of the box.
-        corner: of the box, in pixels.
-        above: upper left, otherwise lower right.
-        outside: of the box.
+    The label lies outside the box where there is room.
     """
     axis.annotate(
         text,

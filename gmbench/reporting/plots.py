@@ -55,18 +55,9 @@ PICTURES = ("errors", "sweep", "ceiling", "calibration")
 
 
 def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ...]:
-    """Draw all of ``PICTURES`` that there is data for into a folder, which is made.
+    """Draw all of ``PICTURES`` that there is data for into a folder; the files written.
 
-    Args:
-        analysis: of one run.
-        folder: where pictures go.
-        name: of the run, for the titles.
-
-    Returns:
-        The files.
-
-    Raises:
-        OSError: a file cannot be written.
+    The folder is made where it is missing; ``name`` is the run's, for the titles.
     """
     task = "GMNER" if "gmner" in analysis.intervals else "MNER"
     wanted: dict[str, Callable[[Figure], None]] = {

@@ -125,7 +125,7 @@ class Table:
 
 
 def _rich_cell(cell: object) -> Text:
-    return cell if isinstance(cell, Text) else Text(str(cell))
+    return cell if isinstance(cell, Text) else Text("" if cell is None else str(cell))
 
 
 def _markdown_row(cells: Row) -> str:
@@ -256,14 +256,7 @@ def task_table(
     intervals: Mapping[str, FigureIntervals] | None = None,
     resamples: int = 0,
 ) -> Table:
-    """P, R, F1 of the three tasks in percent, their intervals below them, and the counts.
-
-    Args:
-        scored: a corpus under one protocol, which the caption names.
-        title: what was scored.
-        intervals: by task; None = none were computed.
-        resamples: number of resamples behind the intervals.
-    """
+    """P, R, F1 of the three tasks in percent, their intervals if known, and the counts."""
     rows = []
     for task in TASKS:
         counts: Counts = getattr(scored.total.micro, task)
@@ -337,14 +330,7 @@ def _recall(tp: int, gold: int) -> Text:
 
 
 def comparison_table(comparison: Comparison, first: str, second: str, rule: str) -> Table:
-    """F1 of two runs on the same tweets, the difference with its interval, and the test.
-
-    Args:
-        comparison: the paired tests.
-        first: name of the first system.
-        second: name of the second.
-        rule: the protocol in a few words.
-    """
+    """F1 of two runs on the same tweets, the difference with its interval, and the test."""
     level = comparison.tasks[0].difference.delta.level if comparison.tasks else LEVEL
     rows = []
     for row in comparison.tasks:

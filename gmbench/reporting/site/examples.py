@@ -30,14 +30,7 @@ class ShownExample:
 def shown_examples(
     gold: Sequence[Example], runs: Sequence[Answers], images: Mapping[str, str], *, saw_pixels: bool
 ) -> tuple[ShownExample, ...]:
-    """Judge the runs on every example.
-
-    Args:
-        gold: the split.
-        runs: answers of each run, by id.
-        images: path of the picture from the page, by id.
-        saw_pixels: False = only the text is judged.
-    """
+    """Judge the answers of each run on every example; ``images`` are paths from the page, by id."""
     return tuple(
         ShownExample(
             id=example.id,
