@@ -25,7 +25,7 @@ def main() -> int:
         print("atheris is not installed: pip install atheris", file=sys.stderr)
         return 2
     with atheris.instrument_imports(include=["gmbench", "PIL", "zipfile", "yaml"]):
-        from tests.fuzz.long import stored
+        from tests.fuzz.targets import stored
         from tests.fuzz.test_readers import attempt
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

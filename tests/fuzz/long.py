@@ -10,21 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from gmbench.reporting.record import write_analysis, write_result
-from gmbench.scoring.analysis import analyse
-from gmbench.scoring.intervals import tweet_table
-from tests.fuzz.targets import Target, targets
+from tests.fuzz.targets import stored
 from tests.fuzz.test_readers import PIECES, attempt, edited
-from tests.reporting.sample import GOLD, PREDICTIONS, sample
-
-
-def stored(folder: Path) -> dict[str, Target]:
-    """All readers, with the files of a run to start from."""
-    write_result(folder / "result.json", sample())
-    table = tweet_table({e.id: e.entities for e in GOLD}, PREDICTIONS)
-    found = analyse(GOLD, PREDICTIONS, table, proposals=1, resamples=9)
-    write_analysis(folder / "analysis.json", found)
-    return targets(*((folder / n).read_bytes() for n in ("result.json", "analysis.json")))
 
 
 def broken(rng: random.Random, seed: bytes) -> bytes:

@@ -7,11 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gmbench.reporting.record import write_analysis, write_result
-from gmbench.scoring.analysis import analyse
-from gmbench.scoring.intervals import tweet_table
-from tests.fuzz.targets import Target, targets
-from tests.reporting.sample import GOLD, PREDICTIONS, sample
+from gmbench.core.errors import InputError
+from tests.fuzz.targets import Target, stored, targets
 
 NAMES = tuple(targets(b"", b""))
 PIECES = [
@@ -29,15 +26,7 @@ PIECES = [
     b"-1",
     b"1e999",
 ]
-PIECES += [
-    b"NaN",
-    b"null",
-    b"true",
-    b"99999999999999999999",
-    b"\xe2\x80\xa8",
-    b"\xef\xbb\xbf",
-    b"B-PER",
-]
+PIECES += [b"NaN", b"null", b"true", b"9" * 20, b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"B-PER"]
 
 edits = st.lists(
     st.tuples(
@@ -60,12 +49,7 @@ def edited(seed: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
 
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory) -> dict[str, Target]:
-    folder = tmp_path_factory.mktemp("run")
-    write_result(folder / "result.json", sample())
-    gold = {e.id: e.entities for e in GOLD}
-    found = analyse(GOLD, PREDICTIONS, tweet_table(gold, PREDICTIONS), proposals=1, resamples=9)
-    write_analysis(folder / "analysis.json", found)
-    return targets(*((folder / n).read_bytes() for n in ("result.json", "analysis.json")))
+    return stored(tmp_path_factory.mktemp("run"))
 
 
 def attempt(target: Target, folder, data: bytes) -> None:
@@ -75,7 +59,7 @@ def attempt(target: Target, folder, data: bytes) -> None:
     said = target.name
     try:
         target.read(path)
-    except target.documented as error:
+    except InputError as error:
         said = str(error)
     assert target.name in said
     assert "\n" not in said
@@ -105,3 +89,10 @@ def test_a_broken_file_is_a_documented_error(readers, tmp_path, name, changes):
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_a_documented_error(readers, tmp_path, name, data):
     attempt(readers[name], tmp_path, data)
+
+
+def test_a_configuration_that_is_a_lone_number(readers, tmp_path):  # found by fuzzing
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"0")
+    with pytest.raises(InputError):
+        readers["config"].read(path)
