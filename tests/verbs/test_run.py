@@ -23,7 +23,11 @@ TINY = ["data=synthetic_tiny", "trainer=debug", "callbacks.progress=false"]
 
 
 def gmbench(verb: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A command as a user types it, from a folder of his own."""
+    """A command as a user types it, from a folder of their own."""
+    return python("-m", f"gmbench.{verb}", *arguments, folder=folder)
+
+
+def python(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -32,7 +36,7 @@ def gmbench(verb: str, *arguments: str, folder: Path) -> subprocess.CompletedPro
         "COLUMNS": "120",
     }
     return subprocess.run(
-        [sys.executable, "-m", f"gmbench.{verb}", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -103,6 +107,19 @@ def test_a_finished_run_is_shown_not_repeated(trained, folder):
     assert (run / "result.json").stat().st_mtime_ns == before
 
 
+def test_from_the_command_to_the_fit_there_are_three_functions(trained, folder):
+    code = (
+        "import lightning, sys, traceback, gmbench.run\n"
+        "def fit(*_, **__):\n"
+        "    frames = [f.name for f in traceback.extract_stack() if '/gmbench/' in f.filename]\n"
+        "    sys.exit(' '.join(frames))\n"
+        "lightning.Trainer.fit = fit\n"
+        "gmbench.run.main()"
+    )
+    done = python("-c", code, *TINY, "name=frames", folder=folder)
+    assert done.stderr.splitlines()[-1] == "main _task execute"
+
+
 def test_testing_the_checkpoint_gives_the_same_predictions(trained, folder):
     _, run = trained
     best = run / "checkpoints" / "best.ckpt"
@@ -146,6 +163,8 @@ def test_a_grid_of_two_seeds(folder):
         (["data=twitter_gmner", "data.root=/nowhere"], "data.root: no folder /nowhere"),
         (["regions=none"], "regions has no source; set regions=vinvl"),
         (["model.network.num_queries=4", "data=synthetic_tiny"], "queries cannot answer"),
+        (["-m", "seed=1,2", "--cfg", "job"], "leave -m (--multirun) out"),
+        (["trainer.epoch=3", "mode=test"], "ckpt: mode=test needs the checkpoint to test"),
     ],
 )
 def test_bad_configuration_is_a_line_and_no_folder(arguments, message, folder):
@@ -221,7 +240,7 @@ def test_prepare_tells_what_is_missing_and_where_it_is(folder):
     assert "fingerprint" in fine.stdout
 
 
-@pytest.mark.parametrize("verb", ["run", "report", "prepare", "pretrain"])
+@pytest.mark.parametrize("verb", ["run", "report", "prepare", "export", "score"])
 def test_help_needs_no_torch(verb, folder):
     code = (
         "import sys, runpy; sys.argv = [sys.argv[1], '--help']\n"
@@ -229,14 +248,7 @@ def test_help_needs_no_torch(verb, folder):
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "gmbench"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-c", code, "gmbench", folder=folder)
     assert done.returncode == 0, done.stderr
     assert "gmbench" in done.stdout
 
