@@ -3,14 +3,15 @@
 import runpy
 import sys
 
+from gmbench.core.command_line import exit_code
 from gmbench.core.errors import did_you_mean
 
 VERBS = {
     "run": "train, test and report one configuration or a grid",
-    "predict": "entities of your own sentences and pictures",
+    "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
     "score": "score anybody's predictions; check a stored result; compare two runs",
     "report": "leaderboard of finished runs",
-    "prepare": "check a data set: what is missing, counts, leakage, fingerprint",
+    "predict": "entities of your own sentences and pictures",
     "export": "a finished run's model as a folder that anybody can load",
 }
 
@@ -37,10 +38,7 @@ def main() -> int:
     """Start the verb; exit codes are the verb's own, 2 for one that does not exist."""
     verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if verb in ("-h", "--help", "help"):
-        print("gmbench VERB ...   (each verb has its own --help)\n")
-        print("\n".join(f"  {name:<10}{what}" for name, what in VERBS.items()))
-        print(f"\n{EXAMPLES}", end="")
-        return 0
+        return exit_code(_print_help)
     if verb == "--version":
         from gmbench import __version__
 
@@ -52,6 +50,12 @@ def main() -> int:
         return 2
     sys.argv = [f"gmbench {verb}", *sys.argv[2:]]
     runpy.run_module(f"gmbench.{verb}", run_name="__main__", alter_sys=True)
+    return 0
+
+
+def _print_help() -> int:
+    verbs = "\n".join(f"  {name:<10}{summary}" for name, summary in VERBS.items())
+    print(f"gmbench VERB ...   (each verb has its own --help)\n\n{verbs}\n\n{EXAMPLES}", end="")
     return 0
 
 

@@ -6,15 +6,15 @@ The weights are read back and compared bit for bit before DIR appears.
 
   python -m gmbench.export runs/default/mqspn/synthetic/seed=1 exported/mqspn
 
-Exit codes: 0 done, 2 anything wrong: one line says what.
+Exit codes: 0 done, 2 anything wrong: one line says what, 130 interrupted.
 """
 
-import argparse
 import sys
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
-from gmbench.core.command_line import CommandLine
+from gmbench.core.command_line import CommandLine, exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,23 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line's by default.
     """
     options = _parser().parse_args(arguments)
-    from gmbench.serving.export import export_run  # torch: not for --help
 
-    try:
-        parts = export_run(options.run, options.folder, tuple(options.trust))
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
-        return 2
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    size = sum(file.stat().st_size for file in options.folder.rglob("*") if file.is_file())
-    print(f"{options.folder}: {parts.record.model}, {size / 2**20:.1f} MiB, as trained bit for bit")
-    print(f"try: python -m gmbench.predict {options.folder} --image I.jpg --text '...'")
-    return 0
+    def export() -> int:
+        from gmbench.serving.export import export_run  # torch: not for --help
+
+        model = export_run(options.run, options.folder, tuple(options.trust)).record.model
+        size = sum(file.stat().st_size for file in options.folder.rglob("*") if file.is_file())
+        print(f"{options.folder}: {model}, {size / 2**20:.1f} MiB, as trained bit for bit")
+        print(f"try: python -m gmbench.predict {options.folder} --image I.jpg --text '...'")
+        return 0
+
+    return exit_code(export)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> ArgumentParser:
     parser = CommandLine("python -m gmbench.export", __doc__)
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="folder of a finished run")

@@ -17,29 +17,25 @@ folder. A picture that cannot be read marks its post with a note and the others 
 Exit codes: 0 done, 2 bad input: one line names file, line and what, 130 interrupted.
 """
 
-import argparse
-import os
+import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gmbench.core.command_line import CommandLine
-from gmbench.serving.answers import full, line_of, scorable
+from gmbench.core.command_line import CommandLine, exit_code
+from gmbench.core.errors import InputError
 
 if TYPE_CHECKING:
-    from gmbench.serving.posts import Post
+    from gmbench.serving.posts import Answer, Post
     from gmbench.serving.predictor import Predictor
 
 REGIONS = (
     "grid, selective_search, vinvl:PATH (npz folder or file), jsonl:PATH; default: the run's own "
     "if it needs the picture alone, otherwise grid"
 )
-
-
-class UsageError(ValueError):
-    """The command line does not make sense; one line says why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,122 +45,97 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line's by default.
     """
     options = _parser().parse_args(arguments)
-    try:
-        _check(options)
-        return _run(options)
-    except UsageError as error:
-        print(f"gmbench.predict: {error} (--help shows how)", file=sys.stderr)
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def predict() -> int:
+        if problem := _problem(options):
+            raise InputError(f"gmbench.predict: {problem} (--help shows how)")
+        from gmbench.serving.predictor import load  # torch: not for --help
+
+        predictor = load(
+            options.folder,
+            device=options.device,
+            regions=options.regions,
+            num_regions=options.num_regions,
+            trust=options.trust,
+        )
+        if options.input is None:
+            _one(options, predictor)
+        else:
+            _many(options, predictor)
         return 0
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
-    except ValueError as error:  # data, configuration, folder: each a line of its own
-        print(error, file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 2
+
+    return exit_code(predict)
 
 
-def _check(options: argparse.Namespace) -> None:
-    single = options.text is not None or options.words is not None
-    if options.input is None and not single:
-        raise UsageError("nothing to read: give --text (or --words) and --image, or --input")
-    if options.input is not None and (single or options.image is not None):
-        raise UsageError("--input takes the place of --image, --text and --words")
-    if options.input is not None and options.out is not None:
-        raise UsageError("--out draws one post; with --input there are many")
-    if options.images is not None and options.input is None:
-        raise UsageError("--images belongs to --input")
+def _problem(options: Namespace) -> str | None:
+    """Options that do not go together, or a value that cannot be."""
+    many, single = options.input is not None, options.text is not None or options.words is not None
+    if not many and not single:
+        return "nothing to read: give --text (or --words) and --image, or --input"
+    if many and (single or options.image is not None):
+        return "--input takes the place of --image, --text and --words"
+    if many and options.out is not None:
+        return "--out draws one post; with --input there are many"
+    if not many and options.images is not None:
+        return "--images belongs to --input"
     if options.batch_size < 1:
-        raise UsageError(f"--batch-size must be at least 1, not {options.batch_size}")
-    if options.input is not None and options.input != "-" and not Path(options.input).exists():
-        raise UsageError(f"--input: no file or folder {options.input}")
+        return f"--batch-size must be at least 1, not {options.batch_size}"
+    if many and options.input != "-" and not Path(options.input).exists():
+        return f"--input: no file or folder {options.input}"
+    return None
 
 
-def _run(options: argparse.Namespace) -> int:
-    from gmbench.serving.predictor import load  # torch: not for --help
-
-    predictor = load(
-        options.folder,
-        device=options.device,
-        regions=options.regions,
-        num_regions=options.num_regions,
-        trust=options.trust,
-    )
-    shape = scorable if options.format == "score" else full
-    if options.input is None:
-        _one(options, predictor, shape)
-    else:
-        _many(options, predictor, shape)
-    return 0
-
-
-def _one(
-    options: argparse.Namespace, predictor: "Predictor", shape: Callable[[Any], dict[str, Any]]
-) -> None:
+def _one(options: Namespace, predictor: "Predictor") -> None:
     from gmbench.serving.posts import post
 
-    image = None if options.image is None else Path(options.image)
-    asked = post(
-        options.text,
-        words=options.words,
-        image=image,
-        id="post" if image is None else image.stem,
-    )
-    answer = predictor.answer(asked)
+    image: Path | None = options.image
+    name = "post" if image is None else image.stem
+    answer = predictor.answer(post(options.text, words=options.words, image=image, id=name))
     if options.out is not None:
         from gmbench.data.images import open_upright
         from gmbench.serving.overlay import draw_answer
 
         draw_answer(answer, None if image is None else open_upright(image)[0], options.out)
-    sys.stdout.write(line_of(shape(answer)))
+    _write(answer, options)
 
 
-def _many(
-    options: argparse.Namespace, predictor: "Predictor", shape: Callable[[Any], dict[str, Any]]
-) -> None:
-    from rich import progress as rich_progress
+def _many(options: Namespace, predictor: "Predictor") -> None:
+    from rich import progress
     from rich.console import Console
 
     columns = (
-        rich_progress.TextColumn("posts"),
-        rich_progress.BarColumn(),
-        rich_progress.MofNCompleteColumn(),
-        rich_progress.TimeElapsedColumn(),
+        progress.TextColumn("posts"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    marked = total = 0
-    with (
-        _posts(options) as (posts, expected),
-        rich_progress.Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        ) as bar,
-    ):
+    bar = progress.Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    )
+    total = without_picture = 0
+    with _posts(options) as (posts, expected), bar:
         task = bar.add_task("posts", total=expected)
         for answer in predictor.answers(posts, batch_size=options.batch_size):
-            sys.stdout.write(line_of(shape(answer)))
+            _write(answer, options)
             total += 1
-            bad = answer.size is None and answer.post.image is not None
-            marked += bad
-            if bad:
+            if answer.size is None and answer.post.image is not None:
+                without_picture += 1
                 line = f"{answer.post.id}: {answer.notes[0]}"
                 console.print(line, soft_wrap=True, markup=False, highlight=False)
             bar.advance(task)
     sys.stdout.flush()
-    told = f", {marked:,} of them without their picture or answer" if marked else ""
-    print(f"{total:,} posts{told}", file=sys.stderr)
+    marked = f", {without_picture:,} of them without their picture or answer"
+    print(f"{total:,} posts{marked if without_picture else ''}", file=sys.stderr)
 
 
 @contextmanager
-def _posts(options: argparse.Namespace) -> Iterator[tuple[Iterator["Post"], int | None]]:
-    """The posts, and how many there are where that is known."""
+def _posts(options: Namespace) -> Iterator[tuple[Iterator["Post"], int | None]]:
+    """The posts, and their number where it is known."""
     from gmbench.serving.posts import read_folder, read_posts
 
-    images = None if options.images is None else Path(options.images)
     if options.input == "-":
-        yield read_posts(sys.stdin.buffer, Path("<stdin>"), images), None
+        yield read_posts(sys.stdin.buffer, Path("<stdin>"), options.images), None
         return
     path = Path(options.input)
     if path.is_dir():
@@ -172,11 +143,17 @@ def _posts(options: argparse.Namespace) -> Iterator[tuple[Iterator["Post"], int 
         return
     with path.open("rb") as lines:
         expected = sum(1 for _ in lines)
-    with path.open("rb") as lines:
-        yield read_posts(lines, path, images), expected
+        lines.seek(0)
+        yield read_posts(lines, path, options.images), expected
 
 
-def _parser() -> argparse.ArgumentParser:
+def _write(answer: "Answer", options: Namespace) -> None:
+    """One line of JSON on standard output."""
+    record = answer.scorable() if options.format == "score" else answer.full()
+    sys.stdout.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _parser() -> ArgumentParser:
     parser = CommandLine("python -m gmbench.predict", __doc__)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="exported folder, or folder of a finished run")
@@ -185,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--words", nargs="+", metavar="WORD", help="the words themselves, with --text or without")
     add("--out", type=Path, metavar="FILE.png", help="draw the answer into this picture")
     add("--input", metavar="POSTS", help="JSON lines (- for standard input), or a folder")
-    add("--images", metavar="FOLDER", help="where the pictures of --input lie")
+    add("--images", type=Path, metavar="FOLDER", help="where the pictures of --input lie")
     add("--regions", metavar="KIND", help=f"candidates of a model that chooses: {REGIONS}")
     add("--num-regions", type=int, metavar="N", help="how many of them (default: as in the run)")
     add("--format", choices=("full", "score"), default="full", help="score: as gmbench.score reads")

@@ -1,20 +1,29 @@
-"""Encoders without their pretrained weights: described when exported, rebuilt when loaded.
+"""Encoders and tokenizer as an export holds them: described without code, rebuilt from that alone.
 
-An exported model carries its encoders' weights, so loading needs no hub, no carrier package and no
-shipped file; and nothing that a description says can run code.
+An export carries its encoders' weights, so loading needs no hub, no carrier package and no shipped
+file; and nothing that a description says can run code.
 """
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from hydra.utils import get_object
-from transformers import AutoConfig, AutoModel, CLIPVisionConfig, CLIPVisionModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    PreTrainedTokenizerFast,
+)
 
 from gmbench.core.errors import InputError
+from gmbench.data.pixels import PixelSettings
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import (
     FOCUS_BLOCKS,
@@ -27,9 +36,10 @@ from gmbench.nn.vision import (
     small_vision,
     tiny_vision,
 )
-from gmbench.serving.manifest import Architecture, Pixels
 
 TEXT_FILE, VISION_FILE = "text_encoder.json", "vision_encoder.json"
+PIPELINE, SPECIAL = "tokenizer/tokenizer.json", "tokenizer/special_tokens.json"
+TOKENS = tuple(f"{kind}_token" for kind in ("unk", "sep", "pad", "cls", "mask", "bos", "eos"))
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 ATTENTION = ("sdpa", "eager")
 _ASKS_FOR_CODE = re.compile(
@@ -37,6 +47,28 @@ _ASKS_FOR_CODE = re.compile(
     r".*(attn|experts)_implementation.*"
 )
 """Keys of a configuration by which transformers fetches or chooses further code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """An encoder without its weights.
+
+    Attributes:
+        kind: ``transformers``, ``clip`` (with their configuration in ``file``), ``tiny``,
+            ``small``, ``timm`` (by ``name``), or ``configured``: as the run's own node builds it.
+        name: of a timm model.
+        file: of the export folder.
+        attention: implementation, of transformers.
+        dtype: of its parameters.
+        identity: the weights that training started from.
+    """
+
+    kind: str
+    name: str | None = None
+    file: str | None = None
+    attention: str | None = None
+    dtype: str
+    identity: str
 
 
 def describe_text(encoder: TextEncoder) -> tuple[Architecture, bytes]:
@@ -53,7 +85,7 @@ def describe_text(encoder: TextEncoder) -> tuple[Architecture, bytes]:
         kind="transformers",
         file=TEXT_FILE,
         attention=attention,
-        dtype=_dtype(encoder),
+        dtype=_dtype_name(encoder),
         identity=encoder.identity,
     )
     return record, _config_bytes(config)
@@ -63,33 +95,37 @@ def build_text(record: Architecture, folder: Path) -> TextEncoder:
     """The described text encoder with random weights.
 
     Raises:
-        InputError: the description is not one of ours.
+        InputError: the description is not one that an export writes.
     """
     if record.kind != "transformers" or record.attention not in ATTENTION:
         raise InputError(f"{folder}: no text encoder of kind {record.kind!r} can be built")
-    plain = _read_config(folder / str(record.file))
+    file = folder / str(record.file)
+    plain = _read_config(file)
     kind = plain.pop("model_type", "")
     try:
-        config = AutoConfig.for_model(kind, **plain)
         model: Any = AutoModel.from_config(  # type: ignore[no-untyped-call]
-            config, attn_implementation=record.attention, trust_remote_code=False
+            AutoConfig.for_model(kind, **plain),
+            attn_implementation=record.attention,
+            trust_remote_code=False,
         )
-    except Exception as error:  # whatever transformers makes of a stranger's values
+    except Exception as error:  # whatever transformers makes of untrusted values
         line = " ".join(str(error).split())[:200]
-        raise InputError(f"{folder / str(record.file)}: not a text encoder's ({line})") from None
-    return TextEncoder(model=model.to(_as_dtype(record)), identity=record.identity)
+        raise InputError(f"{file}: not a text encoder's ({line})") from None
+    return TextEncoder(model=model.to(_dtype(record)), identity=record.identity)
 
 
-def describe_vision(encoder: VisionEncoder, node: dict[str, Any]) -> tuple[Architecture, bytes]:
-    """A vision encoder as it came, before a model took parts of it away.
+def describe_vision(encoder: VisionEncoder, node: Mapping[str, Any]) -> tuple[Architecture, bytes]:
+    """A vision encoder as it was built, before a model removed parts of it.
 
     Args:
         encoder: built.
-        node: of the configuration; who builds it decides what there is to describe.
+        node: of the configuration; its ``_target_`` decides what there is to describe.
+
+    Returns:
+        The record, and its configuration file; empty if it needs none.
     """
     builder = get_object(node["_target_"])
-    name: str | None = None
-    content = b""
+    name, content = None, b""
     if builder is tiny_vision:
         kind = "tiny"
     elif builder is small_vision:
@@ -104,20 +140,19 @@ def describe_vision(encoder: VisionEncoder, node: dict[str, Any]) -> tuple[Archi
         kind=kind,
         name=name,
         file=VISION_FILE if content else None,
-        dtype=_dtype(encoder),
+        dtype=_dtype_name(encoder),
         identity=encoder.identity,
     )
     return record, content
 
 
-def build_vision(record: Architecture, folder: Path, pixels: Pixels) -> VisionEncoder:
+def build_vision(record: Architecture, folder: Path, pixels: PixelSettings) -> VisionEncoder:
     """The described vision encoder with random weights.
 
     Raises:
-        InputError: the description is not one of ours.
+        InputError: the description is not one that an export writes.
     """
-    (m1, m2, m3), (s1, s2, s3) = pixels.mean, pixels.std
-    look: Any = {"mean": (m1, m2, m3), "std": (s1, s2, s3), "identity": record.identity}
+    look: Any = {"mean": pixels.mean, "std": pixels.std, "identity": record.identity}
     if record.kind == "tiny":
         encoder = tiny_vision(pretrained=False)
         encoder.identity = record.identity
@@ -127,21 +162,50 @@ def build_vision(record: Architecture, folder: Path, pixels: Pixels) -> VisionEn
     elif record.kind == "clip":
         plain = _read_config(folder / str(record.file))
         plain.pop("model_type", None)
-        config = CLIPVisionConfig(**plain)
-        encoder = from_clip(CLIPVisionModel(config), identity=record.identity)
+        encoder = from_clip(CLIPVisionModel(CLIPVisionConfig(**plain)), identity=record.identity)
     elif record.kind == "timm" and record.name is not None and timm.is_model(record.name):
         vit: Any = timm.create_model(record.name, num_classes=0, dynamic_img_size=True)
         encoder = from_timm(vit, **look)
     else:
         raise InputError(f"{folder}: no vision encoder of kind {record.kind!r} can be built")
-    return encoder.to(_as_dtype(record))
+    return encoder.to(_dtype(record))
 
 
-def _dtype(module: torch.nn.Module) -> str:
+def tokenizer_files(tokenizer: PreTrainedTokenizerFast) -> dict[str, bytes]:
+    """A fast tokenizer as two JSON files: its pipeline, and the names of its special tokens."""
+    pipeline = json.loads(tokenizer.backend_tokenizer.to_str())
+    pipeline |= {"truncation": None, "padding": None}  # left behind by the last call
+    special: dict[str, Any] = {
+        name: str(getattr(tokenizer, name))
+        for name in TOKENS
+        if getattr(tokenizer, name, None) is not None
+    }
+    special["model_max_length"] = min(int(tokenizer.model_max_length), 1_000_000)
+    return {
+        PIPELINE: (json.dumps(pipeline, ensure_ascii=False) + "\n").encode(),
+        SPECIAL: (json.dumps(special, ensure_ascii=False, indent=1) + "\n").encode(),
+    }
+
+
+def build_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer of an export folder.
+
+    Raises:
+        ValueError: a file is not what ``tokenizer_files`` gave.
+    """
+    special = json.loads((folder / SPECIAL).read_bytes())
+    if unknown := set(special) - {*TOKENS, "model_max_length"}:
+        raise InputError(f"{folder / SPECIAL}: unknown key {min(unknown)!r}")
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_file=str(folder / PIPELINE), **special
+    )
+
+
+def _dtype_name(module: torch.nn.Module) -> str:
     return str(next(module.parameters()).dtype).removeprefix("torch.")
 
 
-def _as_dtype(record: Architecture) -> torch.dtype:
+def _dtype(record: Architecture) -> torch.dtype:
     if record.dtype not in DTYPES:
         raise InputError(f"dtype {record.dtype!r} is none of {', '.join(DTYPES)}")
     return DTYPES[record.dtype]

@@ -1,5 +1,6 @@
-"""The model of a finished run, or of an export folder."""
+"""The model of a finished run or of an export folder, with everything that answers depend on."""
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +14,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
-from gmbench import __version__
 from gmbench.config import BUILD_ARGUMENTS, shadowed_models
 from gmbench.config.check import target_problems
 from gmbench.config.compose import settings_of
 from gmbench.config.instantiate import construct
 from gmbench.config.renames import current
 from gmbench.core.errors import InputError, did_you_mean
+from gmbench.core.provenance import library_versions
+from gmbench.core.records import parse_record, to_plain
+from gmbench.data.dataset import Input
 from gmbench.data.pixels import PixelSettings
 from gmbench.lifecycle.build import Encoders, build_encoders, build_model, learns
 from gmbench.nn.text import TextEncoder
@@ -30,30 +33,93 @@ from gmbench.reporting.record import RunResult, read_result
 from gmbench.serving.encoders import (
     TEXT_FILE,
     VISION_FILE,
+    Architecture,
     build_text,
+    build_tokenizer,
     build_vision,
     describe_text,
     describe_vision,
 )
-from gmbench.serving.manifest import (
-    RECORD,
-    Exported,
-    Label,
-    Pixels,
-    Reading,
-    read_record,
-    read_tokenizer,
-)
-from gmbench.serving.trust import at, refuse_foreign
+from gmbench.serving.trust import refuse_foreign, value_at
+from gmbench.training.trainer import Precision
 
-# A trained model in parts: read from a run folder, or from an export folder.
-CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
+FORMAT = 1
+RECORD, RESULT, CONFIG, WEIGHTS = "export.json", "result.json", "config.yaml", "model.safetensors"
 TOWER = "__vision_encoder__."
-"""Names of a frozen vision encoder that the model itself does not hold."""
+"""Prefix of a frozen vision encoder's tensors where the model itself does not hold them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """A class: its tag in predictions and its name in prompts. Labels are in class order."""
+
+    tag: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """What is done to a post before the model sees it.
+
+    Attributes:
+        inputs: what the model reads of a picture.
+        num_regions: number of first candidates kept.
+        stored_vectors: regions are read as vectors of the frozen vision encoder in half precision,
+            as the run's cache held them.
+        max_tokens: sub-words that the text encoder has positions for.
+        precision: the run's, ``auto`` where it was left to the device.
+        accelerator: the run's.
+    """
+
+    inputs: tuple[Input, ...]
+    num_regions: int
+    stored_vectors: bool
+    max_tokens: int
+    precision: Precision
+    accelerator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRecord:
+    """``export.json``: all that a model's answers depend on beside weights and configuration.
+
+    Attributes:
+        gmbench: version that wrote it.
+        model: its name.
+        config_sha: the run's.
+        files: sha256 of every other file that is read.
+    """
+
+    gmbench: str
+    model: str
+    config_sha: str
+    labels: tuple[Label, ...]
+    pixels: PixelSettings
+    reading: Preprocessing
+    text: Architecture
+    vision: Architecture
+    files: Mapping[str, str]
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"format {self.format}, but this version reads {FORMAT}")
+        for name in self.files:
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"files: {name!r} lies outside the folder")
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Tag -> name, in class order."""
+        return {label.tag: label.name for label in self.labels}
+
+    def to_json(self) -> bytes:
+        """The bytes of ``export.json``."""
+        return (json.dumps(to_plain(self), indent=1, ensure_ascii=False) + "\n").encode()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class TrainedModel:
     """A trained model, ready to answer, and what describes it.
 
     Attributes:
@@ -61,15 +127,15 @@ class Parts:
         vision_encoder: the model's own, for region vectors.
         decoder: outputs to predictions.
         record: everything else that answers depend on.
-        config: the run's resolved configuration.
-        descriptions: further files of an export, by name.
+        config: the run's resolved configuration, under today's names.
+        descriptions: further files of an export, by name; an empty one is not written.
     """
 
     model: nn.Module
     tokenizer: PreTrainedTokenizerFast
     vision_encoder: VisionEncoder
     decoder: Decodes
-    record: Exported
+    record: ExportRecord
     config: Mapping[str, Any]
     descriptions: Mapping[str, bytes]
 
@@ -82,89 +148,7 @@ class Parts:
         return state
 
 
-def assemble(plain: Mapping[str, Any], encoders: Encoders, record: Exported) -> Parts:
-    """Model and decoder around built encoders, their weights still to be loaded."""
-    model = build_model(plain["model"]["network"], encoders, record.types)
-    stored = "regions" in record.reading.inputs and not learns(encoders.vision_encoder)
-    reading = replace(record.reading, stored_vectors=stored)
-    return Parts(
-        model=model.eval(),
-        tokenizer=encoders.tokenizer,
-        vision_encoder=encoders.vision_encoder,
-        decoder=construct(plain["model"]["decode"], types=tuple(record.types)),
-        record=replace(record, reading=reading),
-        config=plain,
-        descriptions={},
-    )
-
-
-def configuration(
-    folder: Path, trust: Collection[str], encoders: tuple[str, ...]
-) -> dict[str, Any]:
-    """The configuration, once everything that will be built from it may be.
-
-    Args:
-        folder: of a run or an export.
-        trust: prefixes of further packages whose classes may be built.
-        encoders: keys of the encoders that will be built from the configuration.
-
-    Raises:
-        InputError: it is missing, no configuration, or its model cannot be built.
-        UntrustedTarget: it names code that nobody vouched for.
-    """
-    path = folder / CONFIG
-    try:
-        plain = yaml.safe_load(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    plain = current(plain)
-    groups = ("model", "data", "encoders", "trainer")
-    absent = [
-        n for n in groups if not isinstance(plain, dict) or not isinstance(plain.get(n), dict)
-    ]
-    if absent:
-        raise InputError(f"{path}: no {', '.join(absent)}; it is no configuration of a run")
-    nodes = ("model.network", "model.decode", *encoders)
-    refuse_foreign(plain, trust, str(path), nodes)
-    found = [
-        line
-        for node in nodes[:2]
-        for line in target_problems(at(plain, node), BUILD_ARGUMENTS, node)
-    ]
-    if found:
-        raise InputError(f"{path}: {found[0]}")
-    return dict(plain)
-
-
-def pixels_of(record: Exported) -> PixelSettings:
-    """The settings of the data layer that a record holds."""
-    p = record.pixels
-    (m1, m2, m3), (s1, s2, s3) = p.mean, p.std
-    kinds: Any = {"region_encoder": p.region_encoder, "crop": p.crop}
-    return PixelSettings(
-        image_size=p.image_size,
-        crop_size=p.crop_size,
-        mean=(m1, m2, m3),
-        std=(s1, s2, s3),
-        **kinds,
-    )
-
-
-def described(pixels: PixelSettings) -> Pixels:
-    """The record of the data layer's settings."""
-    return Pixels(
-        image_size=pixels.image_size,
-        crop_size=pixels.crop_size,
-        mean=pixels.mean,
-        std=pixels.std,
-        region_encoder=pixels.region_encoder,
-        crop=pixels.crop,
-    )
-
-
-def read_parts(folder: Path, trust: Collection[str] = ()) -> Parts:
+def read_model(folder: Path, trust: Collection[str] = ()) -> TrainedModel:
     """The model of a finished run or of an export folder.
 
     Args:
@@ -172,64 +156,56 @@ def read_parts(folder: Path, trust: Collection[str] = ()) -> Parts:
         trust: prefixes of further packages whose classes may be built.
 
     Raises:
-        InputError: the folder is neither, or a file of it is missing or altered.
-        UntrustedTarget: its configuration names code that nobody vouched for.
-        InputError: the configuration cannot be built.
-        InputError: a record is damaged.
-        InputError: the weights do not fit.
+        UntrustedTarget: its configuration names code outside gmbench, models and ``trust``.
+        InputError: the folder is neither, a file of it is missing, damaged or altered, or the
+            configuration or the weights do not fit.
     """
-    shadow = shadowed_models()
-    if shadow is not None:
+    if (shadow := shadowed_models()) is not None:
         raise InputError(shadow)
     with torch.random.fork_rng(devices=[]):  # building draws random weights, all replaced below
         if (folder / RECORD).is_file():
             return _of_export(folder, trust)
-        if (folder / "result.json").is_file():
+        if (folder / RESULT).is_file():
             return _of_run(folder, trust)
     raise InputError(f"{folder}: {_what_is_wrong(folder)}")
 
 
-def _of_run(folder: Path, trust: Collection[str]) -> Parts:
-    result = read_result(folder / "result.json")
+def _of_run(folder: Path, trust: Collection[str]) -> TrainedModel:
+    result = read_result(folder / RESULT)
     checkpoint = _checkpoint(folder, result)
-    plain = configuration(folder, trust, ("encoders",))
-    settings = settings_of(plain, folder / CONFIG)
+    config = _read_config(folder / CONFIG, trust, "encoders")
+    settings = settings_of(config, folder / CONFIG)
     encoders = build_encoders(settings.encoders, settings.regions)
     text, text_config = describe_text(encoders.text_encoder)
-    vision, vision_config = describe_vision(encoders.vision_encoder, plain["encoders"]["vision"])
-    types = {str(tag): str(name) for tag, name in plain["data"]["types"].items()}
-    parts = assemble(
-        plain,
-        encoders,
-        Exported(
-            gmbench=__version__,
-            model=str(plain["model"]["name"]),
-            config_sha=result.config.sha,
-            labels=tuple(Label(tag=tag, name=name) for tag, name in types.items()),
-            pixels=described(encoders.pixels),
-            reading=_reading(plain, encoders),
-            text=text,
-            vision=vision,
-            files={},
+    vision, vision_config = describe_vision(encoders.vision_encoder, settings.encoders.vision)
+    record = ExportRecord(
+        gmbench=library_versions(["gmbench"]).get("gmbench", "unknown"),
+        model=settings.model.name,
+        config_sha=result.config.sha,
+        labels=tuple(Label(tag=tag, name=name) for tag, name in config["data"]["types"].items()),
+        pixels=encoders.pixels,
+        reading=Preprocessing(
+            inputs=tuple(settings.model.inputs),
+            num_regions=settings.regions.eval_num,
+            stored_vectors=False,  # known once the model is built
+            max_tokens=_max_tokens(encoders.text_encoder, encoders.tokenizer),
+            precision=settings.trainer.precision,
+            accelerator=settings.trainer.accelerator,
         ),
+        text=text,
+        vision=vision,
+        files={},
     )
-    load(parts.model, _trained(checkpoint), str(checkpoint))
-    return replace(parts, descriptions={TEXT_FILE: text_config, VISION_FILE: vision_config})
+    descriptions = {TEXT_FILE: text_config} | (
+        {VISION_FILE: vision_config} if vision_config else {}
+    )
+    trained = _assemble(config, encoders, record, descriptions)
+    load(trained.model, _checkpoint_tensors(checkpoint), str(checkpoint))
+    return trained
 
 
-def _trained(checkpoint: Path) -> dict[str, Tensor]:
-    """The model's tensors in a checkpoint, without unpickling anything."""
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except (UnpicklingError, RuntimeError, KeyError, EOFError) as error:
-        line = str(error).split("\n")[0]
-        raise InputError(f"{checkpoint}: no checkpoint of tensors alone ({line})") from None
-    prefix = "model."
-    return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-
-
-def _of_export(folder: Path, trust: Collection[str]) -> Parts:
-    record = read_record(folder)
+def _of_export(folder: Path, trust: Collection[str]) -> TrainedModel:
+    record = parse_record(ExportRecord, (folder / RECORD).read_bytes(), str(folder / RECORD))
     for name, sha in record.files.items():
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: missing; export the run again or copy it whole")
@@ -238,27 +214,73 @@ def _of_export(folder: Path, trust: Collection[str]) -> Parts:
                 f"{folder / name}: not the file that was exported (sha256 differs); copy it again"
             )
     configured = record.vision.kind == "configured"
-    built = ("encoders.vision",) if configured else ()
-    plain = configuration(folder, trust, built)
+    config = _read_config(folder / CONFIG, trust, *(["encoders.vision"] if configured else []))
     encoders = Encoders(
         text_encoder=build_text(record.text, folder),
-        tokenizer=read_tokenizer(folder),
-        vision_encoder=construct(plain["encoders"]["vision"])
+        tokenizer=build_tokenizer(folder),
+        vision_encoder=construct(config["encoders"]["vision"])
         if configured
         else build_vision(record.vision, folder, record.pixels),
-        pixels=pixels_of(record),
+        pixels=record.pixels,
     )
-    parts = assemble(plain, encoders, record)
+    trained = _assemble(config, encoders, record, {})
+    weights = folder / WEIGHTS
     try:
-        state = load_file(folder / WEIGHTS)
+        state = load_file(weights)
     except (SafetensorError, OSError) as error:
-        raise InputError(f"{folder / WEIGHTS}: not safetensors ({error})") from None
+        raise InputError(f"{weights}: not safetensors ({error})") from None
     tower = {n.removeprefix(TOWER): t for n, t in state.items() if n.startswith(TOWER)}
     if tower:
-        load(parts.vision_encoder, tower, str(folder / WEIGHTS))
+        load(trained.vision_encoder, tower, str(weights))
     own = {n: t for n, t in state.items() if not n.startswith(TOWER)}
-    load(parts.model, own, str(folder / WEIGHTS))
-    return parts
+    load(trained.model, own, str(weights))
+    return trained
+
+
+def _assemble(
+    config: Mapping[str, Any],
+    encoders: Encoders,
+    record: ExportRecord,
+    descriptions: Mapping[str, bytes],
+) -> TrainedModel:
+    """Model and decoder around built encoders, their weights still to be loaded."""
+    model = build_model(config["model"]["network"], encoders, record.types)
+    stored = "regions" in record.reading.inputs and not learns(encoders.vision_encoder)
+    return TrainedModel(
+        model=model.eval(),
+        tokenizer=encoders.tokenizer,
+        vision_encoder=encoders.vision_encoder,
+        decoder=construct(config["model"]["decode"], types=tuple(record.types)),
+        record=replace(record, reading=replace(record.reading, stored_vectors=stored)),
+        config=config,
+        descriptions=descriptions,
+    )
+
+
+def _read_config(path: Path, trust: Collection[str], *encoders: str) -> dict[str, Any]:
+    """The configuration under today's names, once all that will be built from it is trusted.
+
+    Args:
+        path: ``config.yaml`` of a run or an export.
+        trust: prefixes of further packages whose classes may be built.
+        encoders: dotted keys of the encoders that will be built from the configuration.
+    """
+    try:
+        config = current(yaml.safe_load(path.read_bytes()))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    groups = dict(config) if isinstance(config, dict) else {}
+    wanted = ("model", "data", "encoders", "trainer")
+    if absent := [name for name in wanted if not isinstance(groups.get(name), dict)]:
+        raise InputError(f"{path}: no {', '.join(absent)}; it is no configuration of a run")
+    built = ("model.network", "model.decode")
+    refuse_foreign(groups, trust, str(path), (*built, *encoders))
+    for node in built:
+        for line in target_problems(value_at(groups, node), BUILD_ARGUMENTS, node):
+            raise InputError(f"{path}: {line}")
+    return groups
 
 
 def _checkpoint(folder: Path, result: RunResult) -> Path:
@@ -272,16 +294,15 @@ def _checkpoint(folder: Path, result: RunResult) -> Path:
     return path
 
 
-def _reading(plain: Mapping[str, Any], encoders: Encoders) -> Reading:
-    regions = plain.get("regions") or {}
-    return Reading(
-        inputs=tuple(plain["model"]["inputs"]),
-        num_regions=int(regions.get("eval_num") or regions.get("num") or 0),
-        stored_vectors=False,  # known once the model is built
-        max_tokens=_max_tokens(encoders.text_encoder, encoders.tokenizer),
-        precision=str(plain["trainer"]["precision"]),
-        accelerator=str(plain["trainer"]["accelerator"]),
-    )
+def _checkpoint_tensors(checkpoint: Path) -> dict[str, Tensor]:
+    """The model's tensors in a checkpoint, without unpickling anything."""
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    except (UnpicklingError, RuntimeError, KeyError, EOFError) as error:
+        line = str(error).split("\n")[0]
+        raise InputError(f"{checkpoint}: no checkpoint of tensors alone ({line})") from None
+    prefix = "model."
+    return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
 
 
 def _max_tokens(encoder: TextEncoder, tokenizer: PreTrainedTokenizerFast) -> int:

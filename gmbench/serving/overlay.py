@@ -11,12 +11,10 @@ from PIL import Image
 
 from gmbench.core.files import write_atomically
 from gmbench.reporting.plots import BLUE, GREEN, GREY, ORANGE, VERMILION
-from gmbench.serving.answers import surface
+from gmbench.serving.posts import Answer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from gmbench.serving.predictor import Answer
 
 COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9")
 LINES = ("-", "--", "-.", ":")
@@ -25,7 +23,7 @@ LINE = 0.24
 """Inches: of the figure, and of a line of text in it."""
 
 
-def draw_answer(answer: "Answer", picture: Image.Image | None, file: Path) -> None:
+def draw_answer(answer: Answer, picture: Image.Image | None, file: Path) -> None:
     """Write one PNG, whole or not at all.
 
     Args:
@@ -59,18 +57,18 @@ def draw_answer(answer: "Answer", picture: Image.Image | None, file: Path) -> No
             va="baseline",
         )
     stream = BytesIO()
-    with warnings.catch_warnings():  # letters that the font has not are drawn as boxes
+    with warnings.catch_warnings():  # letters missing from the font are drawn as boxes
         warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
         figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
     write_atomically(file, stream.getvalue())
 
 
-def _lines(answer: "Answer") -> list[tuple[str, str, bool]]:
+def _lines(answer: Answer) -> list[tuple[str, str, bool]]:
     """Text below the picture: the sentence, an entity a line, notes; with colour and weight."""
     lines = [(part, "black", False) for part in textwrap.wrap(answer.post.text, 92)[:12]]
     for number, found in enumerate(answer.predictions, start=1):
         where = "not in the picture" if found.box is None else "in the picture"
-        name = textwrap.shorten(surface(answer, found), 50, placeholder=" ...")
+        name = textwrap.shorten(answer.text_of(found), 50, placeholder=" ...")
         text = f"{number}  {name}   {found.type}   {found.score:.2f}   {where}"
         lines.append((text, _style(number)["edgecolor"], True))
     if not answer.predictions:
@@ -80,7 +78,7 @@ def _lines(answer: "Answer") -> list[tuple[str, str, bool]]:
     return lines
 
 
-def _draw(axis: "Axes", answer: "Answer", picture: Image.Image) -> None:
+def _draw(axis: "Axes", answer: Answer, picture: Image.Image) -> None:
     from matplotlib.patches import Rectangle
 
     width, height = picture.size

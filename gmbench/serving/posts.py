@@ -1,13 +1,14 @@
-"""Posts: a sentence with its words in their places, and a picture perhaps."""
+"""What goes into a model and what comes out: posts, answers, and both as JSON."""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from PIL import Image
 
+from gmbench.core.entities import Prediction
 from gmbench.core.errors import InputError, fault
 from gmbench.core.records import Fields, parse_line
 
@@ -22,10 +23,10 @@ class Post:
     Attributes:
         id: names it in answers; candidates are looked up by it.
         text: as written.
-        words: what the model reads; every one stands in ``text``.
+        words: what the model reads; each occurs in ``text``.
         places: of each word in ``text``, in characters, from inclusive to exclusive.
         image: a file, a picture in memory, or None.
-        size: of the picture that boxes are counted on; then its EXIF orientation is left alone.
+        size: of the picture that boxes refer to; if given, its EXIF orientation is ignored.
     """
 
     id: str
@@ -36,6 +37,70 @@ class Post:
     size: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The entities that a model finds in one post.
+
+    Attributes:
+        post: the question.
+        predictions: best first; boxes in pixels of the picture as a viewer shows it.
+        size: ``(width, height)`` of that picture; None without one.
+        notes: what was odd: no picture, a bad one, no candidates, too many words.
+        turned: whether the picture was turned upright by its EXIF orientation.
+    """
+
+    post: Post
+    predictions: tuple[Prediction, ...] = ()
+    size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+    turned: bool = False
+
+    def characters(self, entity: Prediction) -> tuple[int, int]:
+        """Where an entity lies in the text, from inclusive to exclusive."""
+        return self.post.places[entity.start][0], self.post.places[entity.end][1]
+
+    def text_of(self, entity: Prediction) -> str:
+        """An entity as the text has it."""
+        start, end = self.characters(entity)
+        return self.post.text[start:end]
+
+    def full(self) -> dict[str, Any]:
+        """Everything, for JSON: words, entities with text and places, notes.
+
+        ``start`` and ``end`` are words, both inclusive; ``chars`` are characters of ``text``, the
+        second exclusive; ``box`` is xyxy pixels of the picture of ``size``, null for none.
+        """
+        return {
+            "id": self.post.id,
+            "text": self.post.text,
+            "words": list(self.post.words),
+            "size": None if self.size is None else list(self.size),
+            "entities": [
+                {
+                    "start": entity.start,
+                    "end": entity.end,
+                    "type": entity.type,
+                    "text": self.text_of(entity),
+                    "chars": list(self.characters(entity)),
+                    "box": entity.box and [round(side, 2) for side in entity.box],
+                    "score": round(entity.score, 4),
+                }
+                for entity in self.predictions
+            ],
+            "notes": list(self.notes),
+        }
+
+    def scorable(self) -> dict[str, Any]:
+        """A line of predictions as ``gmbench.score`` reads it, nothing rounded."""
+        return {
+            "id": self.post.id,
+            "entities": [
+                {"start": p.start, "end": p.end, "type": p.type, "box": p.box, "score": p.score}
+                for p in self.predictions
+            ],
+        }
+
+
 def post(
     text: str | None,
     *,
@@ -44,10 +109,10 @@ def post(
     id: str = "post",
     size: tuple[int, int] | None = None,
 ) -> Post:
-    """A post from a text (words are what stands between white space), from words, or from both.
+    """A post from a text, which is split at white space, from words, or from both.
 
     Raises:
-        ValueError: there is no word, or a given word does not stand in the text.
+        InputError: there is no word, or a given word does not occur in the text.
     """
     if text is None:
         text = " ".join(words or ())
@@ -55,23 +120,23 @@ def post(
         places = tuple(match.span() for match in re.finditer(r"\S+", text))
         words = [text[start:end] for start, end in places]
     else:
-        places = located(text, words)
+        places = word_places(text, words)
     if not words:
-        raise ValueError("the text has no word")
+        raise InputError("the text has no word")
     return Post(id=id, text=text, words=tuple(words), places=places, image=image, size=size)
 
 
-def located(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Where each word stands in the text, one after the other.
+def word_places(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Find each word in the text, one after the other.
 
     Raises:
-        ValueError: a word is empty or does not stand behind the one before it.
+        InputError: a word is empty or does not occur behind the one before it.
     """
     places, reached = [], 0
     for number, word in enumerate(words):
         start = text.find(word, reached) if word else -1
         if start < 0:
-            raise ValueError(
+            raise InputError(
                 f"word {number} ({word!r}) does not stand in the text from character {reached} on"
             )
         reached = start + len(word)
@@ -82,9 +147,9 @@ def located(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
 def read_posts(lines: IO[bytes], name: Path, images: Path | None = None) -> Iterator[Post]:
     """Posts from JSON lines, one at a time: nothing of the file is kept.
 
-    A line is ``{"id", "text" and/or "words", "image", "size"}``; ``id`` alone is a must beside the
-    sentence. ``image`` is a path from the file's own folder (or from ``images``); without it the
-    picture is ``<images>/<id>.jpg`` if that is there. Gold lines are read too.
+    A line is ``{"id", "text" and/or "words", "image", "size"}``; only ``id`` and the sentence are
+    required. ``image`` is a path from the file's own folder (or from ``images``); without it the
+    picture is ``<images>/<id>.jpg`` if that exists. Lines of gold data are read too.
 
     Args:
         lines: an open file, or standard input.
@@ -92,38 +157,28 @@ def read_posts(lines: IO[bytes], name: Path, images: Path | None = None) -> Iter
         images: folder of the pictures.
 
     Raises:
-        InputError: a line has a fault; it names file, line and what.
+        InputError: a line is no post; the message names file, line and problem.
     """
-    base = images if images is not None else name.parent
     for number, line in enumerate(lines, start=1):
         content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
         if not content.strip():
             continue
         fields = Fields(parse_line(name, number, content), f"{name}:{number}")
         fields.check_keys(("id",), KEYS)
-        yield _of_line(fields, base, images)
-
-
-def _of_line(fields: Fields, base: Path, images: Path | None) -> Post:
-    id_ = fields.text("id")
-    if fields.has("image") and fields.value("image") is not None:
-        image: Path | None = base / fields.text("image")
-    elif images is not None and Path(id_).name == id_ and (images / f"{id_}.jpg").is_file():
-        image = images / f"{id_}.jpg"
-    else:
+        id_ = fields.text("id")
         image = None
-    try:
-        return post(
-            fields.text("text") if fields.has("text") else None,
-            words=fields.texts("words") if fields.has("words") else None,
-            image=image,
-            id=id_,
-            size=fields.size("size") if fields.has("size") else None,
-        )
-    except InputError:
-        raise
-    except ValueError as error:
-        raise fields.error(str(error)) from None
+        if fields.has("image") and fields.value("image") is not None:
+            image = (images or name.parent) / fields.text("image")
+        elif images is not None and Path(id_).name == id_ and (images / f"{id_}.jpg").is_file():
+            image = images / f"{id_}.jpg"
+        text = fields.text("text") if fields.has("text") else None
+        words = fields.texts("words") if fields.has("words") else None
+        size = fields.size("size") if fields.has("size") else None
+        try:
+            read = post(text, words=words, image=image, id=id_, size=size)
+        except InputError as error:
+            raise fields.error(str(error)) from None
+        yield read
 
 
 def read_folder(folder: Path) -> Iterator[Post]:
@@ -144,8 +199,9 @@ def read_folder(folder: Path) -> Iterator[Post]:
         names = (f"{path.stem}{ending}" for ending in PICTURES)
         image = next((files[name] for name in names if name in files), None)
         try:
-            yield post(path.read_text(encoding="utf-8-sig"), image=image, id=path.stem)
+            read = post(path.read_text(encoding="utf-8-sig"), image=image, id=path.stem)
         except UnicodeDecodeError as error:
             raise fault(path, f"not UTF-8 at byte {error.start}") from None
-        except ValueError as error:
+        except InputError as error:
             raise fault(path, str(error)) from None
+        yield read

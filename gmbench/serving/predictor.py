@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,192 +18,24 @@ from gmbench.data.features import RegionFeatures, blank_vector, box_vectors
 from gmbench.data.images import is_turned, open_image, open_upright
 from gmbench.data.regions import RegionSource
 from gmbench.lifecycle.build import frozen_encoder
-from gmbench.serving.model_folder import Parts, pixels_of, read_parts
-from gmbench.serving.posts import Post, post
+from gmbench.serving.model_folder import TrainedModel, read_model
+from gmbench.serving.posts import Answer, Post, post
 from gmbench.serving.regions import region_source, source_of_run
 from gmbench.training.trainer import resolve_precision
 
-# Posts as a model reads them: picture decoded, candidates found, words in pieces.
 NO_PICTURE = "no picture: no entity has a box"
-KEPT_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
-"""Of Pillow, those that a PNG holds without loss."""
-
-Shown = tuple[Image.Image | None, Path | None, bool]
+NO_CANDIDATE = "no candidate region: no entity has a box"
+GRID = "candidates are a fixed grid of boxes; a detector's or selective_search's fit better"
+LOSSLESS_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
+"""Pillow's modes that a PNG holds without loss."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A post as the model reads it.
+class _Shown:
+    """A decoded picture, a file that shows the same, and whether it was turned."""
 
-    Attributes:
-        item: None where the model cannot read the sentence.
-        size: of the picture; None without one.
-        notes: what was odd.
-        turned: whether the picture was turned upright.
-    """
-
-    post: Post
-    item: Item | None
-    size: tuple[int, int] | None
-    notes: tuple[str, ...]
-    turned: bool
-
-
-class PostReader:
-    """Turns one post at a time into an item; a decoded picture does not outlive its turn."""
-
-    def __init__(
-        self, *, parts: Parts, device: torch.device, regions: RegionSource | None, note: str | None
-    ) -> None:
-        """Keep the parts.
-
-        Args:
-            parts: of the model.
-            device: where region vectors are computed.
-            regions: candidates of pictures, for a model that chooses among them.
-            note: said of every post with a picture.
-        """
-        self._reading = parts.record.reading
-        self._inputs: Any = frozenset(self._reading.inputs)
-        self._tokenizer = parts.tokenizer
-        self._pixels = pixels_of(parts.record)
-        self._regions = regions
-        self._note = note
-        self._encode = None
-        if self._reading.stored_vectors:
-            self._encode = frozen_encoder(parts.vision_encoder, device)
-            self._blank = blank_vector(self._encode, self._pixels).half()
-
-    def __call__(self, asked: Post, *, strict: bool = False) -> Ready:
-        """The post as the model reads it.
-
-        Args:
-            asked: any post.
-            strict: raise what otherwise becomes a note.
-
-        Raises:
-            InputError: if ``strict``: the picture cannot be read, or the sentence is too long.
-        """
-        (tokens,) = tokenise(self._tokenizer, [asked.words])
-        if len(tokens.ids) > self._reading.max_tokens:
-            line = (
-                f"{len(tokens.ids)} sub-words, but the model reads at most "
-                f"{self._reading.max_tokens}; shorten the text"
-            )
-            if strict:
-                raise InputError(line)
-            return Ready(asked, None, None, (line,), False)
-        try:
-            with _shown(asked) as shown:
-                return self._read(asked, tokens, shown)
-        except InputError as error:
-            if strict:
-                raise
-            ready = self._read(asked, tokens, (None, None, False))
-            return replace(ready, notes=(str(error), *ready.notes))
-
-    def _read(self, asked: Post, tokens: Tokens, shown: Shown) -> Ready:
-        picture, file, turned = shown
-        size = None if picture is None else picture.size
-        candidates = None
-        notes = [NO_PICTURE] if picture is None else [self._note] if self._note else []
-        if "regions" in self._inputs and picture is not None:
-            candidates, problems = self._candidates(asked.id, file, size)
-            notes += problems
-
-        def decoded(_: Example) -> Image.Image:
-            assert picture is not None
-            return picture
-
-        items = GroundedDataset(
-            [Example(id=asked.id, words=asked.words, image=file, size=size, candidates=candidates)],
-            tokens=[tokens],
-            inputs=self._inputs,
-            pixels=self._pixels,
-            num_regions=self._reading.num_regions,
-            features=self._vectors(picture, candidates),
-            picture_of=decoded,
-        )
-        return Ready(asked, items[0], size, tuple(notes), turned)
-
-    def _candidates(
-        self, id_: str, file: Path | None, size: tuple[int, int] | None
-    ) -> tuple[Candidates | None, list[str]]:
-        """The first candidates of a picture, or a note that says why there are none."""
-        try:
-            found = None if self._regions is None else self._regions(id=id_, image=file, size=size)
-        except InputError as error:
-            return None, [str(error)]
-        if found is None or not len(found):
-            return None, ["no candidate region: no entity has a box"]
-        return found.top(self._reading.num_regions), []
-
-    def _vectors(
-        self, picture: Image.Image | None, candidates: Candidates | None
-    ) -> RegionFeatures | None:
-        """Region vectors in half precision, as the run's cache held them."""
-        if self._encode is None:
-            return None
-        rows = self._blank[None]
-        if picture is not None and candidates is not None:
-            found = box_vectors(picture, candidates.boxes, self._encode, self._pixels).half()
-            rows = torch.cat([rows, found])
-        return RegionFeatures(values=rows.numpy(), offsets=np.asarray([0, len(rows)]))
-
-
-@contextmanager
-def _shown(asked: Post) -> Iterator[Shown]:
-    """The decoded picture, a file that shows the same, and whether it was turned."""
-    if asked.image is None:
-        yield None, None, False
-    elif isinstance(asked.image, Path) and asked.size is not None:
-        yield open_image(asked.image, asked.size), asked.image, False
-    elif isinstance(asked.image, Path):
-        picture, turned = open_upright(asked.image)
-        if not turned:
-            yield picture, asked.image, False
-            return
-        with _stored(picture) as (file, _):
-            yield picture, file, True
-    else:
-        with _stored(asked.image) as (file, turned):
-            yield open_image(file), file, turned
-
-
-@contextmanager
-def _stored(picture: Image.Image) -> Iterator[tuple[Path, bool]]:
-    """A picture in memory as an upright file for as long as it is needed, and if it was turned."""
-    with TemporaryDirectory(prefix="gmbench-") as folder:
-        file = Path(folder, "picture.png")
-        try:
-            turned = is_turned(picture)
-            upright = ImageOps.exif_transpose(picture)
-            kept = upright if upright.mode in KEPT_MODES else upright.convert("RGB")
-            kept.save(file, compress_level=1)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"the picture in memory cannot be read ({error})") from None
-        yield file, turned
-
-
-GRID = "candidates are a fixed grid of boxes; a detector's or selective_search's fit better"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a model says of one post.
-
-    Attributes:
-        post: as asked.
-        predictions: best first; boxes in pixels of the picture as a viewer shows it.
-        size: ``(width, height)`` of that picture; None without one.
-        notes: what was odd: no picture, a bad one, no candidates, too many words.
-        turned: whether the picture was turned upright by its EXIF orientation.
-    """
-
-    post: Post
-    predictions: tuple[Prediction, ...]
-    size: tuple[int, int] | None
-    notes: tuple[str, ...]
+    picture: Image.Image | None = None
+    file: Path | None = None
     turned: bool = False
 
 
@@ -218,8 +49,8 @@ class Predictor:
 
     def __init__(
         self,
+        trained: TrainedModel,
         *,
-        parts: Parts,
         device: torch.device,
         regions: RegionSource | None = None,
         note: str | None = None,
@@ -227,23 +58,30 @@ class Predictor:
         """Move the model to its device.
 
         Args:
-            parts: as read.
+            trained: as read from its folder.
             device: CPU or GPU.
             regions: candidates of pictures, for a model that chooses among them.
-            note: said of every answer with a picture.
+            note: added to every answer about a picture.
         """
-        self.record = parts.record
+        self.record = trained.record
         self.device = device
-        self._model = parts.model.to(device).eval()
-        self._decoder = parts.decoder
-        self._read = PostReader(parts=parts, device=device, regions=regions, note=note)
-        precision: Any = parts.record.reading.precision
+        self._reading = trained.record.reading
+        self._pixels = trained.record.pixels
+        self._model = trained.model.to(device).eval()
+        self._decoder = trained.decoder
+        self._tokenizer = trained.tokenizer
+        self._regions = regions
+        self._note = note
         accelerator = "cpu" if device.type == "cpu" else "auto"
-        self._half = resolve_precision(precision, accelerator) == "bf16-mixed"
+        self._half = resolve_precision(self._reading.precision, accelerator) == "bf16-mixed"
+        self._encode = None
+        if self._reading.stored_vectors:
+            self._encode = frozen_encoder(trained.vision_encoder, device)
+            self._blank = blank_vector(self._encode, self._pixels).half()
         self._collate = Collate(
-            classes={label.tag: n for n, label in enumerate(parts.record.labels, start=1)},
-            pad_id=int(parts.tokenizer.pad_token_id),
-            with_regions="regions" in parts.record.reading.inputs,
+            classes={label.tag: n for n, label in enumerate(self.record.labels, start=1)},
+            pad_id=int(trained.tokenizer.pad_token_id),
+            with_regions="regions" in self._reading.inputs,
         )
 
     def predict(
@@ -257,12 +95,12 @@ class Predictor:
 
         Args:
             image: a file, a picture in memory, or None: then no entity has a box.
-            text: the sentence; its words are what stands between white space.
+            text: the sentence, which is split into words at white space.
             words: the words instead.
 
         Raises:
-            InputError: the picture cannot be read, or the sentence is too long for the model.
-            ValueError: no word, or a given word does not stand in the text.
+            InputError: the picture cannot be read, the sentence is too long for the model or has
+                no word, or a given word does not occur in the text.
         """
         shown = Path(image) if isinstance(image, str) else image
         return list(self.answer(post(text, words=words, image=shown)).predictions)
@@ -273,36 +111,31 @@ class Predictor:
         Raises:
             InputError: the picture cannot be read, or the sentence is too long for the model.
         """
-        (answer,) = self._answers([self._read(asked, strict=True)])
+        (answer,) = self._completed([self._read(asked, strict=True)])
         return answer
 
     def answers(self, posts: Iterable[Post], *, batch_size: int = 16) -> Iterator[Answer]:
         """Answers in the order of the posts, which are read a batch at a time.
 
-        A picture that cannot be read marks its post with a note and counts as none.
+        A picture that cannot be read adds a note to its post and counts as none.
 
         Args:
             posts: any number of them; no more than a batch is held.
-            batch_size: posts a forward pass.
+            batch_size: posts per forward pass.
         """
         stream = iter(posts)
         while chunk := [self._read(asked) for asked in islice(stream, batch_size)]:
-            yield from self._answers(chunk)
+            yield from self._completed(chunk)
 
-    def _answers(self, chunk: Sequence[Ready]) -> Iterator[Answer]:
-        items = [ready.item for ready in chunk if ready.item is not None]
+    def _completed(self, chunk: Sequence[tuple[Answer, Item | None]]) -> Iterator[Answer]:
+        """The answers with their predictions; no item: the model cannot read the sentence."""
+        items = [item for _, item in chunk if item is not None]
         found = iter(self._forward(items) if items else [])
-        for ready in chunk:
-            predictions: tuple[Prediction, ...] = () if ready.item is None else next(found)
-            if ready.size is None:  # a box on no picture means nothing
+        for answer, item in chunk:
+            predictions: tuple[Prediction, ...] = () if item is None else next(found)
+            if answer.size is None:  # a box on no picture means nothing
                 predictions = tuple(replace(p, box=None) for p in predictions)
-            yield Answer(
-                post=ready.post,
-                predictions=predictions,
-                size=ready.size,
-                notes=ready.notes,
-                turned=ready.turned,
-            )
+            yield replace(answer, predictions=predictions)
 
     @torch.inference_mode()
     def _forward(self, items: Sequence[Item]) -> list[tuple[Prediction, ...]]:
@@ -310,6 +143,111 @@ class Predictor:
         half = torch.autocast(self.device.type, torch.bfloat16) if self._half else nullcontext()
         with half:
             return self._decoder(self._model(batch), batch)
+
+    def _read(self, asked: Post, *, strict: bool = False) -> tuple[Answer, Item | None]:
+        """A post as the model reads it, and its answer without predictions.
+
+        A decoded picture does not outlive this call. Faults become notes unless ``strict``.
+        """
+        (tokens,) = tokenise(self._tokenizer, [asked.words])
+        limit = self._reading.max_tokens
+        try:
+            if len(tokens.ids) > limit:
+                raise InputError(
+                    f"{len(tokens.ids)} sub-words, but the model reads at most {limit}; "
+                    "shorten the text"
+                )
+            with _shown(asked) as shown:
+                return self._prepared(asked, tokens, shown)
+        except InputError as error:
+            if strict:
+                raise
+            if len(tokens.ids) > limit:
+                return Answer(post=asked, notes=(str(error),)), None
+            answer, item = self._prepared(asked, tokens, _Shown())
+            return replace(answer, notes=(str(error), *answer.notes)), item
+
+    def _prepared(self, asked: Post, tokens: Tokens, shown: _Shown) -> tuple[Answer, Item]:
+        picture = shown.picture
+        size = None if picture is None else picture.size
+        candidates = None
+        notes = [NO_PICTURE] if picture is None else [self._note] if self._note else []
+        if "regions" in self._reading.inputs and picture is not None:
+            try:
+                candidates = self._candidates(asked.id, shown.file, size)
+            except InputError as error:
+                notes.append(str(error))
+
+        def decoded(_: Example) -> Image.Image:
+            assert picture is not None
+            return picture
+
+        example = Example(
+            id=asked.id, words=asked.words, image=shown.file, size=size, candidates=candidates
+        )
+        items = GroundedDataset(
+            [example],
+            tokens=[tokens],
+            inputs=frozenset(self._reading.inputs),
+            pixels=self._pixels,
+            num_regions=self._reading.num_regions,
+            features=self._vectors(picture, candidates),
+            picture_of=decoded,
+        )
+        answer = Answer(post=asked, size=size, notes=tuple(notes), turned=shown.turned)
+        return answer, items[0]
+
+    def _candidates(self, id_: str, file: Path | None, size: tuple[int, int] | None) -> Candidates:
+        """The first candidates of a picture.
+
+        Raises:
+            InputError: there are none, or they cannot be read.
+        """
+        found = None if self._regions is None else self._regions(id=id_, image=file, size=size)
+        if found is None or not len(found):
+            raise InputError(NO_CANDIDATE)
+        return found.top(self._reading.num_regions)
+
+    def _vectors(
+        self, picture: Image.Image | None, candidates: Candidates | None
+    ) -> RegionFeatures | None:
+        """Region vectors ``[K + 1, D]`` in half precision, as the run's cache held them."""
+        if self._encode is None:
+            return None
+        rows = self._blank[None]
+        if picture is not None and candidates is not None:
+            found = box_vectors(picture, candidates.boxes, self._encode, self._pixels).half()
+            rows = torch.cat([rows, found])
+        return RegionFeatures(values=rows.numpy(), offsets=np.asarray([0, len(rows)]))
+
+
+@contextmanager
+def _shown(asked: Post) -> Iterator[_Shown]:
+    """The picture of a post, and for as long as needed a file that shows it upright."""
+    image = asked.image
+    turned = False
+    if image is None:
+        yield _Shown()
+        return
+    if isinstance(image, Path):
+        if asked.size is not None:
+            picture = open_image(image, asked.size)
+        else:
+            picture, turned = open_upright(image)
+        if not turned:
+            yield _Shown(picture, image)
+            return
+        image = picture
+    with TemporaryDirectory(prefix="gmbench-") as folder:
+        file = Path(folder, "picture.png")
+        try:
+            turned = turned or is_turned(image)
+            upright = ImageOps.exif_transpose(image)
+            kept = upright if upright.mode in LOSSLESS_MODES else upright.convert("RGB")
+            kept.save(file, compress_level=1)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"the picture in memory cannot be read ({error})") from None
+        yield _Shown(open_image(file), file, turned)
 
 
 def load(
@@ -334,27 +272,28 @@ def load(
         trust: prefixes of further packages whose classes may be built.
 
     Raises:
-        ValueError: the folder is no sound run or export, names code that nobody vouched for, or
-            the source of regions cannot be used; one line says what.
+        InputError: the folder is no sound run or export, names code that is not trusted, or
+            the source of regions cannot be used.
     """
-    parts = read_parts(Path(folder), trust)
-    reading = parts.record.reading
+    trained = read_model(Path(folder), trust)
+    reading = trained.record.reading
     if num_regions is not None:
         if num_regions < 1:
-            raise ValueError(f"num_regions must be at least 1, not {num_regions}")
+            raise InputError(f"num_regions must be at least 1, not {num_regions}")
         reading = replace(reading, num_regions=num_regions)
-        parts = replace(parts, record=replace(parts.record, reading=reading))
+        trained = replace(trained, record=replace(trained.record, reading=reading))
     note = None
     if "regions" not in reading.inputs:
         if regions is not None:
-            raise ValueError(f"{parts.record.model} reads pixels, no candidates: leave regions out")
+            name = trained.record.model
+            raise InputError(f"{name} reads pixels, no candidates: leave regions out")
     elif regions is None:
-        regions = source_of_run(parts.config, reading.num_regions)
+        regions = source_of_run(trained.config, reading.num_regions)
         if regions is None:
             regions, note = "grid", GRID
     if isinstance(regions, str):
         regions = region_source(regions, reading.num_regions)
-    return Predictor(parts=parts, device=_device(device), regions=regions, note=note)
+    return Predictor(trained, device=_device(device), regions=regions, note=note)
 
 
 def _device(name: str) -> torch.device:
@@ -364,5 +303,5 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r}: {' '.join(str(error).split())[:160]}") from None
+        raise InputError(f"device {name!r}: {' '.join(str(error).split())[:160]}") from None
     return device

@@ -1,8 +1,8 @@
-"""What a folder's configuration may name: a stranger's folder must not run a stranger's code.
+"""What an untrusted folder's configuration may build: classes of known packages only.
 
 Hydra builds whatever a ``_target_`` says, and a dotted name may lead through any module's imports
-(``gmbench.run.os.system``). So here a name is refused before anything is imported unless its prefix
-is known, and refused afterwards unless it is a class that was defined under such a prefix.
+(``gmbench.run.os.system``). So a name is refused before anything is imported unless its prefix is
+known, and refused afterwards unless it is a class that was defined under such a prefix.
 """
 
 import inspect
@@ -18,7 +18,7 @@ BUILDERS = ("gmbench.nn.text.", "gmbench.nn.vision.")
 
 
 class UntrustedTarget(InputError):
-    """A configuration names code that nobody vouched for; one line."""
+    """A configuration names code outside the trusted packages."""
 
 
 def refuse_foreign(
@@ -28,7 +28,7 @@ def refuse_foreign(
 
     Args:
         tree: the configuration in plain containers.
-        trust: further prefixes that the caller vouches for, such as ``mypackage.``.
+        trust: further prefixes that the caller trusts, such as ``mypackage.``.
         where: the file, for the message.
         nodes: dotted keys of what will be built.
 
@@ -42,14 +42,15 @@ def refuse_foreign(
         if isinstance(value, str) and "${" in value:
             raise UntrustedTarget(f"{where}: {key}: an interpolation in a resolved configuration")
     for node in nodes:
-        for key, target in _targets(at(tree, node), node):
-            _check(target, key, prefixes, where, functions=node.startswith("encoders"))
+        functions = (*BUILDERS, *prefixes[len(OURS) :]) if node.startswith("encoders") else ()
+        for key, target in _targets(value_at(tree, node), node):
+            _check(target, f"{where}: {key}", prefixes, functions)
 
 
 def _check(
-    target: object, key: str, prefixes: tuple[str, ...], where: str, *, functions: bool
+    target: object, where: str, prefixes: tuple[str, ...], functions: tuple[str, ...]
 ) -> None:
-    place = f"{where}: {key}: {target!r}"
+    place = f"{where}: {target!r}"
     if not isinstance(target, str) or not target.startswith(prefixes):
         raise UntrustedTarget(
             f"{place} is neither gmbench's nor models'; if you trust that code, name its prefix "
@@ -57,13 +58,12 @@ def _check(
         )
     try:
         found = locate(target)
-    except InputError as error:
-        raise UntrustedTarget(f"{where}: {key}: {error}") from None
+    except ValueError as error:
+        raise UntrustedTarget(f"{where}: {error}") from None
     home = f"{getattr(found, '__module__', '')}."
     if not home.startswith(prefixes):
         raise UntrustedTarget(f"{place} leads to {home}{getattr(found, '__name__', '?')}")
-    builder = functions and home.startswith((*BUILDERS, *prefixes[len(OURS) :]))
-    if not inspect.isclass(found) and not builder:
+    if not inspect.isclass(found) and not home.startswith(functions):
         raise UntrustedTarget(f"{place} is no class")
 
 
@@ -80,9 +80,9 @@ def _targets(value: object, key: str) -> Iterator[tuple[str, object]]:
         yield from _targets(item, name)
 
 
-def at(tree: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path; None where there is none."""
-    found: Any = tree
+def value_at(tree: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path; None if there is none."""
+    value: Any = tree
     for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

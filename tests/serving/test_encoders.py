@@ -15,20 +15,19 @@ from transformers import (
 )
 
 from gmbench.core.errors import InputError
+from gmbench.data.pixels import PixelSettings
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import from_clip, from_timm, tiny_vision
-from gmbench.serving.encoders import build_text, build_vision, describe_text, describe_vision
-from gmbench.serving.manifest import Architecture, Pixels
+from gmbench.serving.encoders import (
+    Architecture,
+    build_text,
+    build_vision,
+    describe_text,
+    describe_vision,
+)
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-PIXELS = Pixels(
-    image_size=32,
-    crop_size=32,
-    mean=(0.1, 0.2, 0.3),
-    std=(0.4, 0.5, 0.6),
-    region_encoder="crop",
-    crop="letterbox",
-)
+PIXELS = PixelSettings(image_size=32, crop_size=32, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
 
 
 def given_back(before, after):

@@ -6,8 +6,7 @@ from PIL import Image
 
 from gmbench.core.entities import Prediction
 from gmbench.serving.overlay import COLOURS, draw_answer
-from gmbench.serving.posts import post
-from gmbench.serving.predictor import Answer
+from gmbench.serving.posts import Answer, post
 
 
 def answer(text, *predictions, size=(100, 60), notes=()):

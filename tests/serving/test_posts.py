@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gmbench.core.errors import InputError
-from gmbench.serving.posts import located, post, read_folder, read_posts
+from gmbench.serving.posts import post, read_folder, read_posts, word_places
 
 
 def read(*rows, images=None, name=Path("folder/posts.jsonl")):
@@ -28,7 +28,7 @@ def test_given_words_are_found_one_after_the_other():
 @pytest.mark.parametrize("words", [["b", "a"], ["a", ""], ["c"]])
 def test_words_that_do_not_stand_there(words):
     with pytest.raises(ValueError, match="does not stand in the text"):
-        located("a b", words)
+        word_places("a b", words)
 
 
 @pytest.mark.parametrize(("text", "words"), [("", None), ("  ", None), (None, None), (None, [])])

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
+import re
 import shutil
-import subprocess
 import sys
 from itertools import islice
 
@@ -14,15 +14,16 @@ import yaml
 from PIL import Image
 
 import gmbench
+from gmbench.config.renames import original
 from gmbench.core.errors import InputError
+from gmbench.core.records import parse_record
 from gmbench.export import main as export
 from gmbench.predict import main as predict
 from gmbench.scoring.files import read_predictions, write_predictions
 from gmbench.serving.export import export_run
-from gmbench.serving.manifest import read_record
+from gmbench.serving.model_folder import ExportRecord
 from gmbench.serving.posts import post
 from gmbench.serving.trust import UntrustedTarget
-from tests.conftest import REPOSITORY
 
 PREDICTIONS = "predictions.test.jsonl"
 
@@ -30,10 +31,6 @@ PREDICTIONS = "predictions.test.jsonl"
 def pictured(trained):
     """Posts of the split whose pictures are there."""
     return [p for p in trained.posts if p.image is not None]
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 # ---------------------------------------------------------------- as trained
@@ -51,7 +48,8 @@ def test_answers_are_those_of_the_run_to_the_last_bit(model, folder, request, tm
 
 
 def test_the_folder_carries_everything_and_no_path_of_this_machine(mqspn, place):
-    record = read_record(mqspn.export)
+    path = mqspn.export / "export.json"
+    record = parse_record(ExportRecord, path.read_bytes(), str(path))
     names = {p.relative_to(mqspn.export).as_posix() for p in mqspn.export.rglob("*") if p.is_file()}
     assert names == {*record.files, "export.json", "README.md"}
     assert "model.safetensors" in names
@@ -120,23 +118,24 @@ def hostile(tmp_path, monkeypatch):
         ("network", "models.mqspn.model.torch.load"),
         ("network", "gmbench.core.files.write_atomically"),
         ("network", "gmbenchevil.Thing"),
+        ("network.mqs.human_queries", "evil_module.build"),
         ("decode", "evil_module.build"),
+        ("decode", "gmbench.engine.decode.os.system"),
         ("decode", ["os", "system"]),
     ],
 )
 def test_a_strangers_configuration_runs_no_foreign_code(node, target, copied, hostile, promise):
-    change(copied, lambda model: model[node].update(_target_=target))
-    with pytest.raises(UntrustedTarget, match=rf"config\.yaml: model\.{node}\._target_") as error:
+    def edit(model):
+        *parents, last = node.split(".")
+        for name in parents:
+            model = model[name]
+        model[last] = {**(model[last] or {}), "_target_": target}
+
+    change(copied, edit)
+    place = re.escape(f"config.yaml: model.{node}._target_")
+    with pytest.raises(UntrustedTarget, match=place) as error:
         gmbench.load(copied)
     assert "\n" not in str(error.value)
-    assert not hostile.exists()
-    promise("R10", "hostile model folders and checkpoints refused, nothing run", 1)
-
-
-def test_nor_does_one_deep_inside(copied, hostile, promise):
-    change(copied, lambda m: m["network"].update(human_queries={"_target_": "evil_module.build"}))
-    with pytest.raises(UntrustedTarget, match=r"network\.human_queries\._target_"):
-        gmbench.load(copied)
     assert not hostile.exists()
     promise("R10", "hostile model folders and checkpoints refused, nothing run", 1)
 
@@ -203,6 +202,16 @@ def test_a_damaged_folder_is_named_in_a_line(harm, message, copied):
 
 
 # ---------------------------------------------------------------- export
+
+
+def test_an_export_under_the_names_of_before_answers_the_same(copied):
+    asked = post("Gorweny Hall stands")
+    answer = gmbench.load(copied, device="cpu").answer(asked)
+    change(copied, lambda model: model.update(original(model)))
+    text = (copied / "config.yaml").read_text()
+    assert "gmbench.engine.decode.Decoder" in text
+    assert "mqs:" not in text
+    assert gmbench.load(copied, device="cpu").answer(asked) == answer
 
 
 def test_exporting_makes_a_new_folder_or_nothing(mqspn, tmp_path, capsys):
@@ -327,8 +336,6 @@ def test_a_stream_is_read_a_batch_at_a_time(loaded):
     ("settings", "message"),
     [
         ({"regions": "gird"}, "did you mean grid"),
-        ({"regions": "vinvl:/nowhere"}, "no such path"),
-        ({"regions": "jsonl"}, "write jsonl:PATH"),
         ({"num_regions": 0}, "at least 1"),
         ({"device": "cuda:99"}, "device 'cuda:99'"),
     ],
@@ -462,25 +469,3 @@ def test_a_bad_command_is_one_line(arguments, message, mqspn, capsys):
     assert captured.out == ""
     (told,) = captured.err.splitlines()
     assert message in told
-
-
-@pytest.mark.parametrize("verb", ["predict", "export", "__main__"])
-def test_help_and_usage_errors_need_no_torch(verb, tmp_path):
-    code = (
-        "import sys, runpy; sys.argv = [sys.argv[1], '--help']\n"
-        f"try: runpy.run_module('gmbench.{verb}', run_name='__main__')\n"
-        "except SystemExit as end: assert not end.code\n"
-        "assert 'torch' not in sys.modules, 'torch was imported'"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "gmbench"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Exit codes" in done.stdout or "exit codes" in done.stdout
-    assert "gmbench predict" in done.stdout or f"gmbench.{verb} " in done.stdout
