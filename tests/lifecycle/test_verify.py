@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
-from gmbench.config import compose
+from gmbench.config import compose, parse
+from gmbench.config.compose import stored_settings
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.lifecycle.verify import verify
 from gmbench.reporting.index import TWEETS
 from gmbench.reporting.record import (
     ANALYSIS,
-    FloorFigures,
+    BaselineFigures,
     Metrics,
     StoredFile,
     write_analysis,
@@ -25,7 +25,12 @@ from gmbench.reporting.record import (
 )
 from gmbench.score import main
 from gmbench.scoring.analysis import analyse
-from gmbench.scoring.baselines import NameLookup, Predictions, floors, lookup_with_random_candidate
+from gmbench.scoring.baselines import (
+    NameLookup,
+    Predictions,
+    baselines,
+    lookup_with_random_candidate,
+)
 from gmbench.scoring.counting import CorpusScores, score_corpus
 from gmbench.scoring.files import write_predictions, write_tweet_table
 from gmbench.scoring.intervals import tweet_table
@@ -36,9 +41,10 @@ from tests.reporting.sample import sample
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder in a tiny world, as a run leaves it, with a floor in place of a model."""
     data, run = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("run")
-    cfg = compose(["data=synthetic_tiny", f"data.root={data}"])
-    source = build_source(cfg)
-    splits = {name: source.read(name, build_regions(cfg, source)) for name in ("train", "test")}
+    settings = parse(compose(["data=synthetic_tiny", f"data.root={data}"]))
+    source = build_source(settings)
+    regions = build_regions(settings, source)
+    splits = {name: source.read(name, regions) for name in ("train", "test")}
     train, test = (splits[name].examples for name in ("train", "test"))
     found = lookup_with_random_candidate(NameLookup(train), test, seed=7).predictions
 
@@ -47,7 +53,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = run / "predictions.test.jsonl"
     write_predictions(path, found)
-    (run / "config.yaml").write_text(OmegaConf.to_yaml(cfg, resolve=True))
+    (run / "config.yaml").write_text(json.dumps(settings.tree))
     result = sample()
     result = replace(
         result,
@@ -60,12 +66,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         predictions=StoredFile(path=path.name, sha256=sha256(path.read_bytes()).hexdigest()),
         metrics=Metrics.of(scored(found), saw_pixels=True),
-        floors=tuple(FloorFigures.of(f, scored(f.predictions)) for f in floors(train, test)),
+        floors=tuple(BaselineFigures.of(f, scored(f.predictions)) for f in baselines(train, test)),
     )
     write_result(run / "result.json", result)
     table = tweet_table({e.id: e.entities for e in test}, found)
     write_tweet_table(run / TWEETS, table)
-    analysis = analyse(test, found, table, proposals=cfg.regions.eval_num, resamples=99)
+    analysis = analyse(test, found, table, proposals=settings.regions.eval_num, resamples=99)
     write_analysis(run / ANALYSIS, analysis)
     return run
 
@@ -182,8 +188,7 @@ def test_an_edited_analysis_is_named(run: Path) -> None:
 
 
 def test_a_changed_data_set_is_named(run: Path, tmp_path: Path, promise) -> None:
-    cfg = OmegaConf.load(run / "config.yaml")
-    source = build_source(cfg)
+    source = build_source(stored_settings(run / "config.yaml"))
     moved = tmp_path / "moved"
     shutil.copytree(source.folder, moved / source.folder.name)
     assert verify(run, moved) == []
@@ -205,7 +210,7 @@ def test_a_folder_that_is_no_finished_run(run: Path, capsys: pytest.CaptureFixtu
     assert "config.yaml: not a configuration" in capsys.readouterr().err
     (run / "config.yaml").write_text("data: 1\n")
     assert main(["--verify", str(run)]) == 2
-    assert "config.yaml: lacks model, regions" in capsys.readouterr().err
+    assert "data: needs a _target_, not 1" in capsys.readouterr().err
     (run / "config.yaml").unlink()
     assert main(["--verify", str(run)]) == 2
     assert "config.yaml: no such file" in capsys.readouterr().err
