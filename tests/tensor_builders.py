@@ -1,4 +1,6 @@
-"""Small random batches, targets and outputs for tests of the engine."""
+"""Small random batches, targets and outputs for tests of objective, models and training."""
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -89,3 +91,30 @@ def perfect_outputs(
                 region[b, g, targets.regions[b, g].int().argmax()] = 20.0
     assert MASKED < -20
     return Outputs(type_logits=kind, start_logits=start, end_logits=end, region_logits=region)
+
+
+def free_outputs(rows: int, *, queries: int = 6, seed: int = 0) -> Outputs:
+    """Random float64 outputs of a proposal-free model."""
+    plain = make_outputs(rows, queries=queries, seed=seed)
+    g = torch.Generator().manual_seed(seed + 100)
+    boxes = torch.rand(rows, queries, 4, generator=g, dtype=torch.float64) * 0.5 + 0.2
+    absent = torch.randn(rows, queries, generator=g, dtype=torch.float64)
+    return replace(
+        plain,
+        region_logits=None,
+        boxes=boxes.requires_grad_(),
+        no_target_logits=absent.requires_grad_(),
+    )
+
+
+def perfect_boxes(targets: Targets, queries: int = 8) -> Outputs:
+    """Outputs of a proposal-free model that say exactly what the targets hold."""
+    plain = perfect_outputs(targets, queries=queries)
+    rows, golds = targets.mask.shape
+    boxes = torch.full((rows, queries, 4), 0.5)
+    absent = torch.full((rows, queries), 20.0)
+    boxes[:, :golds] = targets.boxes[:, :, 0]
+    absent[:, :golds] = torch.where(targets.groundable, -20.0, 20.0)
+    start, end = plain.start_logits, plain.end_logits
+    start[:, golds:, -1] = end[:, golds:, 0] = 0.0  # the others name no span at all
+    return replace(plain, region_logits=None, boxes=boxes, no_target_logits=absent)

@@ -1,9 +1,19 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from torchvision.ops import box_convert
 
 from gmbench.core.tensors import Outputs
 from gmbench.objective.decode import Decoder
-from tests.tensor_builders import make_batch, make_outputs, make_targets, perfect_outputs
+from tests.tensor_builders import (
+    free_outputs,
+    make_batch,
+    make_outputs,
+    make_targets,
+    perfect_boxes,
+    perfect_outputs,
+)
 
 TYPES = ("PER", "LOC", "ORG")
 
@@ -25,30 +35,28 @@ def spans(decoder: Decoder, outputs: Outputs) -> list[tuple[int, int]]:
     return [(p.start, p.end) for p in answers]
 
 
-def test_a_perfect_output_decodes_to_exactly_the_gold():
-    targets = make_targets([3, 0, 1], seed=11)
-    answers = Decoder(types=TYPES, overlap="none")(
-        perfect_outputs(targets), make_batch(targets, rows=3)
-    )
+@pytest.mark.parametrize("perfect", [perfect_outputs, perfect_boxes])
+def test_perfect_outputs_decode_to_exactly_the_gold(perfect):
+    targets = make_targets([3, 0, 2], seed=11)
+    batch = make_batch(targets, rows=3)
+    answers = Decoder(types=TYPES, overlap="none")(perfect(targets), batch)
+    corners = box_convert(targets.boxes[:, :, 0], "cxcywh", "xyxy") * 100
+    corners[..., ::2] *= 2  # images of 200 x 100 pixels
+    slots = targets.regions.int().argmax(dim=-1)
     for b, found in enumerate(answers):
-        gold = {
-            (int(s), int(e), TYPES[int(t) - 1], None if r[0] else int(r.int().argmax()))
-            for s, e, t, r, m in zip(
-                targets.starts[b],
-                targets.ends[b],
-                targets.types[b],
-                targets.regions[b],
-                targets.mask[b],
-                strict=True,
-            )
-            if m
-        }
-        assert {
-            (p.start, p.end, p.type, None if p.box is None else p.region) for p in found
-        } == gold
+        gold = {}
+        for g in targets.mask[b].nonzero().flatten().tolist():
+            box = corners[b, g] if perfect is perfect_boxes else batch.region_boxes[b, slots[b, g]]
+            name = (int(targets.starts[b, g]), int(targets.ends[b, g]))
+            type_ = TYPES[int(targets.types[b, g]) - 1]
+            gold[name] = (type_, box.tolist() if targets.groundable[b, g] else None)
+        assert {(p.start, p.end) for p in found} == set(gold)
         for p in found:
-            if p.box is not None:
-                assert p.box == (10.0 * p.region, 0.0, 10.0 * p.region + 9, 9.0)
+            type_, box = gold[p.start, p.end]
+            assert p.type == type_
+            assert (p.box is None) == (box is None)
+            if box is not None:
+                assert p.box == pytest.approx(box, abs=1e-3)
 
 
 def test_overlap_policies():
@@ -82,15 +90,10 @@ def test_best_first_and_ties_by_query():
 
 
 def test_proposal_free_boxes_lie_inside_the_image():
-    plain = make_outputs(1)
-    boxes = torch.tensor([[[0.5, 0.5, 2.0, 0.5]] * 6])
-    no_target = torch.tensor([[-9.0, 9.0] * 3])
-    outputs = Outputs(
-        type_logits=plain.type_logits.float(),
-        start_logits=plain.start_logits.float(),
-        end_logits=plain.end_logits.float(),
-        boxes=boxes,
-        no_target_logits=no_target,
+    outputs = replace(
+        free_outputs(1),
+        boxes=torch.tensor([[[0.5, 0.5, 2.0, 0.5]] * 6]),
+        no_target_logits=torch.tensor([[-9.0, 9.0] * 3]),
     )
     (answers,) = Decoder(types=TYPES, overlap="none")(outputs, make_batch(None, rows=1))
     assert {p.box for p in answers} <= {None, (0.0, 25.0, 200.0, 75.0)}
@@ -98,10 +101,31 @@ def test_proposal_free_boxes_lie_inside_the_image():
     assert all((p.box is None) == (p.no_target >= 0.5) for p in answers)
 
 
-def test_outputs_without_any_region_are_refused():
-    plain = make_outputs(1)
-    outputs = Outputs(
-        type_logits=plain.type_logits, start_logits=plain.start_logits, end_logits=plain.end_logits
+@pytest.mark.parametrize("corner", [0.0, 1.0, 1e-9, -3.0, 4.0])
+@pytest.mark.parametrize("side", [0.0, 1e-12, 1.0])
+def test_decoded_boxes_lie_inside_and_have_area(corner, side):
+    outputs = perfect_boxes(make_targets([1]))
+    outputs = replace(
+        outputs,
+        boxes=torch.tensor([corner, corner, side, side]).expand(1, 8, 4),
+        no_target_logits=torch.full((1, 8), -9.0),
     )
+    batch = replace(make_batch(None, rows=1), image_sizes=torch.tensor([[3.0, 5000.0]]))
+    ((answer,),) = Decoder(types=TYPES)(outputs, batch)
+    x1, y1, x2, y2 = answer.box
+    assert 0 <= x1 < x2 <= 3
+    assert 0 <= y1 < y2 <= 5000
+
+
+@pytest.mark.parametrize(("threshold", "none"), [(0.0, True), (1.1, False)])
+def test_thresholds_that_expose_the_floors(threshold, none):
+    outputs = replace(perfect_boxes(make_targets([3])), no_target_logits=torch.zeros(1, 8))
+    decoder = Decoder(types=TYPES, no_target_threshold=threshold)
+    (answers,) = decoder(outputs, make_batch(None, rows=1))
+    assert answers
+    assert all((p.box is None) == none for p in answers)
+
+
+def test_outputs_without_any_region_are_refused():
     with pytest.raises(ValueError, match="neither"):
-        Decoder(types=TYPES)(outputs, make_batch(None, rows=1))
+        Decoder(types=TYPES)(replace(make_outputs(1), region_logits=None), make_batch(None, rows=1))

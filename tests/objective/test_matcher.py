@@ -85,7 +85,7 @@ def test_a_type_that_a_query_cannot_answer_is_never_matched():
     outputs, targets = make_outputs(1, queries=3), make_targets([2])
     logits = outputs.type_logits.detach().clone()
     logits[0, :2, 1:] = MASKED  # only query 2 can answer with a type at all
-    outputs = type(outputs)(**{**vars(outputs), "type_logits": logits})
+    outputs = replace(outputs, type_logits=logits)
     (matching,) = HungarianMatcher(terms=TERMS, repeat_ratio=1.0)([outputs], targets)
     assert matching.gold[0, :2].tolist() == [-1, -1]
     assert matching.gold[0, 2] >= 0
