@@ -1,182 +1,20 @@
-"""The phrases of the built-in world's tweets: ``{a}`` and ``{b}`` stand for names.
+"""The phrases of the built-in world's tweets, read from ``phrases.yaml`` beside this file."""
 
-Tokens are separated by spaces, as the real annotations have them (``can ' t``, ``&amp`` ``;``).
-"""
+from pathlib import Path
 
-PLAIN: dict[str, tuple[str, ...]] = {
-    "person": (
-        "{a} arrives at training this morning",
-        "{a} speaks to reporters after the vote",
-        "{a} talks with his family backstage",
-        "an interview with {a}",
-        "happy birthday {a} !",
-        "{a} said he would not resign",
-        "{a} scores twice",
-        "singer {a} cancels her tour",
-        "actor {a} at the premiere",
-        "selfie with {a}",
-        "{a} ' s new haircut",
-        "Sen . {a} voted no",
-        "thank you coach {a} for everything",
-        "{a} and his wife",
-        "{a} smiles for the cameras",
-    ),
-    "location": (
-        "good morning from {a}",
-        "heavy snow in {a} tonight",
-        "flights to {a} are delayed",
-        "a road trip through {a}",
-        "sunset over {a}",
-        "the people of {a} go to the polls",
-        "moving to {a} next month",
-        "police in {a} close two streets",
-        "the weather in {a} is unreal",
-        "born and raised in {a}",
-        "the mayor of {a}",
-    ),
-    "building": (
-        "sold out night at {a}",
-        "the new roof of {a}",
-        "doors open at {a} at 8 pm",
-        "guided tour inside {a}",
-        "fire alarm at {a}",
-        "{a} reopens after repairs",
-        "standing outside {a}",
-        "built in 1904 , {a} still stands",
-    ),
-    "organization": (
-        "{a} beat the champions 3 - 1",
-        "{a} reports record profits",
-        "shares of {a} fall",
-        "{a} sign a new goalkeeper",
-        "{a} fans are the loudest",
-        "{a} hires 200 engineers",
-        "a spokesman for {a} declined to comment",
-        "{a} win again !",
-        "season tickets of {a}",
-        "he now works for {a}",
-    ),
-    "product": (
-        "my new {a} just came in the mail",
-        "unboxing the {a}",
-        "the {a} is half price",
-        "review of the {a}",
-        "wearing the {a} today",
-        "just bought a pair of {a}",
-        "the battery of my {a} died",
-        "pre - order the {a} now",
-    ),
-    "art": (
-        'watching " {a} " again',
-        "the trailer of {a} is out",
-        '" {a} " wins best picture',
-        "finally read {a}",
-        "the soundtrack of {a}",
-        "{a} streams on Friday",
-        'a painting called " {a} "',
-        "the last episode of {a}",
-    ),
-    "event": (
-        "tickets for {a} are on sale",
-        "the line - up of {a}",
-        "day two of {a}",
-        "who is going to {a} this weekend ?",
-        "opening ceremony of {a}",
-        "volunteers needed for {a}",
-        "highlights of {a}",
-    ),
-    "other": (
-        "nominated for the {a}",
-        "winner of the {a}",
-        "she holds the {a}",
-        "the jury of the {a} has decided",
-        "proud to receive the {a}",
-        "who deserves the {a} ?",
-    ),
+import yaml
+
+_TABLES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+
+PLAIN: dict[str, tuple[str, ...]] = {kind: tuple(rows) for kind, rows in _TABLES["plain"].items()}
+"""About one name, by its parent type."""
+PAIRED: dict[tuple[str, ...], tuple[str, ...]] = {
+    tuple(kinds.split()): tuple(rows) for kinds, rows in _TABLES["paired"].items()
 }
-
-PAIRED: dict[tuple[str, str], tuple[str, ...]] = {
-    ("person", "person"): ("{a} and {b} together again", "{a} hugs {b}", "{a} vs {b} tonight"),
-    ("person", "location"): ("{a} lands in {b}", "{a} visits {b} today"),
-    ("person", "building"): ("{a} live at {b}", "{a} leaves {b}"),
-    ("person", "organization"): ("{a} joins {b}", "{a} of {b} is injured", "{a} leads {b}"),
-    ("person", "product"): ("{a} shows off the {b}", "{a} with the new {b}"),
-    ("person", "art"): ('{a} stars in " {b} "', "{a} talks about {b}"),
-    ("person", "event"): ("{a} opens {b}", "{a} performs at {b}"),
-    ("person", "other"): ("{a} wins the {b}", "{a} lifts the {b}"),
-    ("product", "person"): ("the {a} , designed by {b}", "{a} as seen on {b}"),
-    ("organization", "location"): ("{a} in {b} for the final", "{a} opens an office in {b}"),
-    ("organization", "organization"): ("{a} vs {b}", "{a} beat {b} 2 - 0"),
-    ("organization", "person"): ("{a} sign {b}", "{a} fire coach {b}"),
-    ("organization", "product"): ("{a} unveils the {b}", "{a} recalls every {b}"),
-    ("building", "location"): ("{a} , {b}", "{a} in downtown {b}"),
-    ("event", "location"): ("{a} comes to {b}", "{a} in {b} this summer"),
-    ("event", "building"): ("{a} at {b}", "{a} moves to {b}"),
-    ("location", "person"): ("{a} welcomes {b}", "crowds in {a} cheer for {b}"),
-    ("art", "person"): ('" {a} " by {b}', "{a} starring {b}"),
-}
-
-VAGUE: tuple[str, ...] = (
-    "{a} !",
-    "so excited for {a}",
-    "can ' t stop thinking about {a}",
-    "{a} is trending",
-    "all about {a} today",
-    "throwback : {a}",
-    "what a day , {a}",
-    "i love {a} so much",
-    "photo : {a}",
-    "everything you need to know about {a}",
-    "{a} is back",
-    "no words ... {a}",
-)
-
-EMPTY: tuple[str, ...] = (
-    "i sleep while mom watches soccer !",
-    "coffee first , then the world",
-    "when you forget your umbrella again",
-    "the new phone who dis {noise}",
-    "happy friday everyone",
-    "lol this is so {noise}",
-)
-
-JOINERS: tuple[str, ...] = (",", "and", "&amp ;", ".", "-", "while", "! !", "+", "|", "because")
-
-OPENERS: tuple[str, ...] = (
-    "BREAKING :",
-    "just in :",
-    "wow !",
-    "WATCH :",
-    "good morning !",
-    "News Update",
-    "😍",
-    "tbt :",
-    "PHOTOS |",
-)
-
-CLOSERS: tuple[str, ...] = (
-    "😂 😂",
-    "! ! !",
-    "via @ YouTube",
-    "( photo by me )",
-    "… more here",
-    "sooooo good",
-    "❤ ️",
-    "what do you think ?",
-    "RT if you agree",
-)
-
-HASHTAGS: tuple[str, ...] = (
-    "tbt",
-    "MondayMotivation",
-    "news",
-    "love",
-    "photography",
-    "GameDay",
-    "nofilter",
-    "breaking",
-    "weekend",
-    "style",
-    "travel",
-    "MTVHottest",
-)
+"""About two names, by their parent types."""
+VAGUE: tuple[str, ...] = tuple(_TABLES["vague"])
+EMPTY: tuple[str, ...] = tuple(_TABLES["empty"])
+JOINERS: tuple[str, ...] = tuple(_TABLES["joiners"])
+OPENERS: tuple[str, ...] = tuple(_TABLES["openers"])
+CLOSERS: tuple[str, ...] = tuple(_TABLES["closers"])
+HASHTAGS: tuple[str, ...] = tuple(_TABLES["hashtags"])
