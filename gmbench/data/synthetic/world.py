@@ -44,8 +44,8 @@ class World(Dials):
     def ensure(self, root: Path) -> Path:
         """Return the folder that holds this world, building it if it does not exist.
 
-        Two processes may ask at once: one builds, the other waits (or, where the file system
-        has no locks, builds too and throws its copy away). A folder that exists is complete.
+        If two processes ask at once, one builds and the other waits. A folder that exists is
+        complete.
 
         Args:
             root: parent folder, created if necessary.
