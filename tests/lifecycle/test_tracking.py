@@ -8,8 +8,9 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from gmbench.config import compose
-from gmbench.config.identity import plain_config, run_sha
+from gmbench.config import check, compose
+from gmbench.config.check import parse
+from gmbench.config.identity import plain_config
 from gmbench.lifecycle.tracking import tracked, wandb_arguments
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.record import read_result
@@ -121,13 +122,13 @@ def test_the_mirror_holds_the_pictures_and_the_model(mirrored):
 
 
 def test_a_run_that_fails_ends_its_mirror_too(folder, secrets):
-    cfg = compose([*TINY, "logger=wandb", "seed=7"])
+    settings = check(compose([*TINY, "logger=wandb", "seed=7"]))
     broken = folder / "runs" / "broken"
     broken.mkdir(parents=True)
     text = f"{CANARIES['GMBENCH_TEST_PASSWORD']} at {REMOTE}"
 
     def fail():
-        with tracked(cfg, plain_config(cfg), run_sha(cfg), (), broken) as tracking:
+        with tracked(settings, broken, ()) as tracking:
             assert len(tracking.loggers) == 2
             raise RuntimeError(text)
 
@@ -177,7 +178,7 @@ def test_an_id_follows_from_what_is_computed():
     def settings(key="seed", value=1, **environ):
         changed = cfg.copy()
         OmegaConf.update(changed, key, value)
-        return wandb_arguments(changed, run_sha(changed), (), environ)
+        return wandb_arguments(parse(changed), (), environ)
 
     same = [settings(), settings("name", "other"), settings("logger.mode", "online")]
     assert len({s["id"] for s in same}) == 1
