@@ -24,30 +24,39 @@ class Bench:
     batch: Batch
 
 
-def bench_of(model: str, world: Path, first: Callable[[Example], int]) -> Bench:
-    """Build a model; its batch holds the four training tweets that are least by ``first``."""
+FIRST: dict[str, Callable[[Example], int]] = {
+    "qgn": lambda example: -len(example.entities),
+    # the shortest of those with more than one entity
+    "mner_qg": lambda example: len(example.words) if len(example.entities) > 1 else 10_000,
+}
+
+
+def bench_of(model: str, world: Path) -> Bench:
+    """Build a model; its batch holds the four training tweets that come first by ``FIRST``."""
     overrides = [
         *(f"model={model}", "data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache")
     ]
     run = build_run(parse(compose([*overrides, "trainer=debug"])))
-    data = run.data.dataset("train")
+    data, first = run.data.dataset("train"), FIRST.get(model, lambda example: 0)
     chosen = sorted(range(len(data)), key=lambda i: first(data.examples[i]))[:4]
     batch = run.data.train_dataloader().collate_fn([data[i] for i in chosen])
     return Bench(overrides, run, batch)
 
 
+def fresh(bench: Bench, overrides: str) -> tuple[Settings, nn.Module]:
+    """The settings of the bench under some overrides, and a new model of them."""
+    settings = check(compose([*bench.overrides, *overrides.split()]))
+    encoders = build_encoders(settings.encoders, settings.regions)
+    return settings, build_model(settings.model.network, encoders, bench.run.source.types)
+
+
 def step_of(bench: Bench, overrides: str) -> tuple[Settings, nn.Module, Batch]:
     """The model under some overrides after the backward pass of one training step."""
-    settings = check(compose([*bench.overrides, *overrides.split()]))
     torch.manual_seed(0)
-    model = build_model(
-        settings.model.network,
-        build_encoders(settings.encoders, settings.regions),
-        bench.run.source.types,
-    ).train()
+    settings, model = fresh(bench, overrides)
     loss = construct(settings.model.loss, matcher=construct(settings.model.matcher))
     batch = replace(bench.batch.map(lambda t: t[:2]), ids=bench.batch.ids[:2])
-    values = loss(model(batch), batch)
+    values = loss(model.train()(batch), batch)
     values.total.backward()
     assert values.total.isfinite()
     return settings, model, batch

@@ -206,3 +206,33 @@ def test_decoded_predictions_fit_their_sentences(run):
                 x1, y1, x2, y2 = p.box
                 assert -1e-3 <= x1 < x2 <= width + 1e-3
                 assert -1e-3 <= y1 < y2 <= height + 1e-3
+
+
+def test_attention_comes_on_demand_and_is_a_distribution_over_what_is_real(run):
+    model, batch = run.module.model.eval(), first_batch(run)
+    with torch.no_grad():
+        plain, shown = model(batch), model(batch, attention=True)
+    assert plain.attention is None
+    torch.testing.assert_close(plain.type_logits, shown.type_logits)
+    masks = {
+        "query_to_word": batch.word_mask,
+        "query_to_region": batch.region_mask,
+        "query_to_patch": batch.image_mask[:, None],
+    }
+    given = {name: getattr(shown.attention, name) for name in masks}
+    assert any(weights is not None for weights in given.values())
+    for name, weights in given.items():
+        if weights is not None:
+            rows = masks[name].any(dim=1)  # without a picture there is nothing to look at
+            torch.testing.assert_close(
+                weights[rows].sum(dim=-1), torch.ones_like(weights[rows, :, 0])
+            )
+            hidden = ~masks[name][:, None].expand_as(weights)
+            assert (weights[rows].masked_select(hidden[rows]) == 0).all()
+
+
+def test_earlier_layers_answer_in_training_only(run):
+    model, batch = run.module.model, first_batch(run)
+    answer = model.train()(batch)
+    assert all(layer.type_logits.shape == answer.type_logits.shape for layer in answer.aux)
+    assert model.eval()(batch).aux == ()

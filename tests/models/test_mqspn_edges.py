@@ -11,19 +11,25 @@ from gmbench.core.tensors import Batch, Targets
 from gmbench.nn.text import tiny_text, tiny_tokenizer
 from gmbench.nn.vision import tiny_vision
 from models.mqspn import MQSPN
+from models.mqspn.fusion import QFNetSettings
+from models.mqspn.heads import MSPSettings
+from models.mqspn.queries import MQSSettings
 from tests.tensor_builders import make_batch, make_targets
 
 TYPES = ("Person", "Location", "Organization", "Others")
 
 
-def network(**settings) -> MQSPN:
+def network(mqs=None, qfnet=None, msp=None, **settings) -> MQSPN:
     torch.manual_seed(0)
     return MQSPN(
         text_encoder=tiny_text(pretrained=False),
         vision_encoder=tiny_vision(pretrained=False),
         tokenizer=tiny_tokenizer(),
         type_names=TYPES,
-        **{"num_queries": 8, "layers": 2, **settings},
+        mqs=MQSSettings(**mqs or {}),
+        qfnet=QFNetSettings(**{"layers": 2, **(qfnet or {})}),
+        msp=MSPSettings(**msp or {}),
+        **{"num_queries": 8, **settings},
     )
 
 
@@ -49,13 +55,16 @@ def no_candidate(batch: Batch) -> Batch:
 @pytest.mark.parametrize(
     ("settings", "overrides"),
     [
-        ({}, []),
+        ({"msp": {"activation": "softmax"}}, []),
         (
-            {"entity_classifier": "existence", "activation": "sigmoid"},
+            {"msp": {"entity_classifier": "existence", "activation": "sigmoid"}},
             ["model.activation=sigmoid", "model.loss_kind=bce"],
         ),
-        ({}, ["model.loss.region_target=expand"]),
-        ({"num_queries": 4, "entity_classifier": "existence"}, ["model.matcher.solver=order"]),
+        ({"msp": {"activation": "softmax"}}, ["model.loss.region_target=expand"]),
+        (
+            {"num_queries": 4, "msp": {"entity_classifier": "existence", "activation": "softmax"}},
+            ["model.matcher.solver=order"],
+        ),
     ],
     ids=["default", "paper", "expanded", "in order"],
 )
@@ -70,9 +79,8 @@ def test_odd_batches_are_finite(kind, settings, overrides):
         "no candidate": no_candidate(batch_of([3, 1])),
         "few queries": batch_of([6, 5]),
     }[kind]
-    activation = str(cfg.activation)
     few = {"num_queries": 4} if kind == "few queries" else {}
-    model = network(**{"activation": activation, **settings, **few}).train()
+    model = network(**{**settings, **few}).train()
     values = loss(model(batch), batch)
     values.total.backward()
     assert values.total.isfinite()
@@ -82,31 +90,14 @@ def test_odd_batches_are_finite(kind, settings, overrides):
         assert values.matching.unmatched > 0
 
 
-def test_attention_on_demand_is_a_distribution_over_what_is_real():
-    model, batch = network().eval(), batch_of([2, 1])
-    word_mask, region_mask = batch.word_mask.clone(), batch.region_mask.clone()
-    word_mask[1, 5:], region_mask[1, 2:] = False, False
-    batch = replace(batch, word_mask=word_mask, region_mask=region_mask)
-    with torch.no_grad():
-        plain, shown = model(batch), model(batch, attention=True)
-    assert plain.attention is None
-    torch.testing.assert_close(plain.type_logits, shown.type_logits)
-    for weights, mask in (
-        (shown.attention.query_to_word, word_mask),
-        (shown.attention.query_to_region, region_mask),
-    ):
-        torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 8))
-        assert (weights.masked_select(~mask[:, None].expand_as(weights)) == 0).all()
-
-
 def test_without_aggregator_there_is_no_attention_to_show():
     with pytest.raises(ValueError, match="aggregator=none"):
-        network(aggregator="none")(batch_of([1]), attention=True)
+        network(qfnet={"aggregator": "none"})(batch_of([1]), attention=True)
 
 
 def test_existence_without_type_queries_is_refused():
     with pytest.raises(ValueError, match="set entity_classifier=softmax"):
-        network(type_queries=False, entity_classifier="existence")
+        network(mqs={"type_queries": False}, msp={"entity_classifier": "existence"})
 
 
 def test_a_batch_without_regions_is_refused():

@@ -5,7 +5,7 @@ import torch
 
 from gmbench.core.tensors import MASKED
 from gmbench.nn.layers import CHUNK, PairScores
-from models.mqspn.heads import EntityClassifier, SetPrediction
+from models.mqspn.heads import EntityClassifier, MSPSettings, SetPrediction
 from tests.models.references import B, H, K, N, U, matvec, some_mask, states
 
 
@@ -24,8 +24,8 @@ def test_pair_scores_follow_the_boundary_equation():
 
 @pytest.mark.parametrize("with_regions", [True, False])
 def test_entity_classification_follows_its_equation(with_regions):
-    part = EntityClassifier(width=H, num_types=3, dropout=0.0, regions=with_regions)
-    part = part.double().eval()
+    settings = MSPSettings(classifier_regions=with_regions)
+    part = EntityClassifier(width=H, num_types=3, dropout=0.0, settings=settings).double().eval()
     queries, words, regions = states(B, U, H), states(B, N, H, seed=1), states(B, K, H, seed=2)
     start, end = states(B, U, N, seed=3).sigmoid(), states(B, U, N, seed=4).sigmoid()
     region = states(B, U, K, seed=5).sigmoid()
@@ -50,7 +50,8 @@ def test_entity_classification_follows_its_equation(with_regions):
 
 
 def test_existence_answers_for_the_own_type_only():
-    part = EntityClassifier(width=H, num_types=3, kind="existence", dropout=0.0).double().eval()
+    settings = MSPSettings(entity_classifier="existence")
+    part = EntityClassifier(width=H, num_types=3, dropout=0.0, settings=settings).double().eval()
     own = torch.arange(U) % 3 + 1
     zeros = torch.zeros(B, U, N, dtype=torch.float64)
     logits = part(
@@ -75,8 +76,8 @@ def test_existence_answers_for_the_own_type_only():
 @pytest.mark.parametrize("share", [True, False])
 def test_all_heads_together_follow_the_papers_equations(share):
     """P^s, P^e, P^r from S^b and S^r, and P^c from all three."""
-    head = SetPrediction(width=H, num_types=3, dropout=0.0, share_boundary_proj=share)
-    head = head.double().eval()
+    settings = MSPSettings(share_boundary_proj=share)
+    head = SetPrediction(width=H, num_types=3, dropout=0.0, settings=settings).double().eval()
     queries, words, regions = states(B, 3, H), states(B, N, H, seed=1), states(B, K, H, seed=2)
     word_mask, region_mask = some_mask(B, N), some_mask(B, K)
     found = head(
@@ -120,7 +121,8 @@ def test_all_heads_together_follow_the_papers_equations(share):
 
 
 def test_padded_words_and_regions_get_no_probability():
-    head = SetPrediction(width=H, num_types=3, dropout=0.0).double().eval()
+    head = SetPrediction(width=H, num_types=3, dropout=0.0, settings=MSPSettings())
+    head = head.double().eval()
     word_mask, region_mask = some_mask(B, N), some_mask(B, K)
     _, start, _, region = head(
         states(B, U, H),

@@ -5,15 +5,20 @@ import math
 import pytest
 import torch
 
-from models.mqspn.aggregator import SimilarityAwareAggregator
-from models.mqspn.fusion import QFNetLayer, QueryRegionPrefix, QueryTextCrossAttention
-from tests.models.references import B, H, K, N, U, matvec, some_mask, states
+from models.mqspn.aggregator import SAGSettings, SimilarityAwareAggregator
+from models.mqspn.fusion import (
+    QFNetLayer,
+    QFNetSettings,
+    QueryRegionPrefix,
+    QueryTextCrossAttention,
+)
+from tests.models.references import B, H, K, N, U, attention, matvec, some_mask, states
 
 
 @pytest.mark.parametrize("scale", ["none", "sqrt_h"])
 def test_aggregator_follows_its_equation(scale):
-    part = SimilarityAwareAggregator(width=H, dropout=0.0, lambda_visual=0.3, scale=scale)
-    part = part.double().eval()
+    settings = SAGSettings(lambda_visual=0.3, scale=scale)
+    part = SimilarityAwareAggregator(width=H, dropout=0.0, settings=settings).double().eval()
     queries, words, regions = states(B, U, H), states(B, N, H, seed=1), states(B, K, H, seed=2)
     word_mask, region_mask = some_mask(B, N), some_mask(B, K)
     found = part(queries, words, word_mask, regions, region_mask)
@@ -38,34 +43,29 @@ def test_aggregator_follows_its_equation(scale):
 
 
 def test_the_aggregators_lambda_may_learn_and_stays_a_share():
-    part = SimilarityAwareAggregator(
-        width=H, dropout=0.0, lambda_visual=0.3, lambda_learnable=True
-    ).double()
+    settings = SAGSettings(lambda_visual=0.3, lambda_learnable=True)
+    part = SimilarityAwareAggregator(width=H, dropout=0.0, settings=settings).double()
     assert part.lambda_visual().item() == pytest.approx(0.3, abs=1e-6)
     with torch.no_grad():
         part.lambda_logit.add_(100.0)
     assert 0 <= part.lambda_visual().item() <= 1
     with pytest.raises(ValueError, match="does not lie above 0 and below 1"):
-        SimilarityAwareAggregator(width=H, dropout=0.0, lambda_visual=1.0, lambda_learnable=True)
+        SAGSettings(lambda_visual=1.0, lambda_learnable=True)
 
 
-@pytest.mark.parametrize("average", [True, False])
-def test_cross_attention_adds_or_averages_positions(average):
-    part = QueryTextCrossAttention(width=H, heads=2, dropout=0.0, average=average).double().eval()
+@pytest.mark.parametrize("position", ["avg", "add"])
+def test_cross_attention_adds_or_averages_positions(position):
+    settings = QFNetSettings(query_pos=position)
+    part = QueryTextCrossAttention(width=H, heads=2, dropout=0.0, settings=settings)
+    part = part.double().eval()
     queries, words, mask = states(B, U, H), states(B, N, H, seed=1), some_mask(B, N)
-    position, size = states(U, H, seed=2), H // 2
-    found = part(queries, words, mask, position)
+    places = states(U, H, seed=2)
+    found = part(queries, words, mask, places)
     for b in range(B):
         keys = [words[b, j] for j in range(N) if mask[b, j]]
         for u in range(U):
-            asking = matvec(part.cross.query, (queries[b, u] + position[u]) / (1 + average))
-            heads = []
-            for rows in (slice(0, size), slice(size, H)):
-                scores = [asking[rows] @ matvec(part.cross.key, k)[rows] for k in keys]
-                power = [math.exp(s.item() / math.sqrt(size)) for s in scores]
-                values = [matvec(part.cross.value, k)[rows] for k in keys]
-                heads.append(sum(p / sum(power) * v for p, v in zip(power, values, strict=True)))
-            middle = part.cross_norm(queries[b, u] + matvec(part.cross.out, torch.cat(heads)))
+            asking = (queries[b, u] + places[u]) / (2 if position == "avg" else 1)
+            middle = part.cross_norm(queries[b, u] + attention(part.cross, asking, keys, 2))
             wanted = part.feed_norm(middle + part.feed_forward(middle))
             torch.testing.assert_close(found[b, u], wanted, atol=1e-9, rtol=0)
 
@@ -76,36 +76,25 @@ def test_prefix_integration_attends_to_prefix_and_regions(prefix):
     regions, queries = states(B, K, H), states(B, U, H, seed=1)
     mask, all_queries = some_mask(B, K), torch.ones(B, U, dtype=torch.bool)
     found = part(regions, mask, queries, all_queries)
-    attention, size = part.attention, H // 2
     for b in range(B):
         keys = [regions[b, j] for j in range(K) if mask[b, j]]
         if part.prefix is not None:
             keys = [matvec(part.prefix, queries[b, u]) for u in range(U)] + keys
         for k in range(K):
-            heads = []
-            for h in range(2):
-                rows = slice(h * size, (h + 1) * size)
-                q = matvec(attention.query, regions[b, k])[rows]
-                power = [
-                    math.exp((q @ matvec(attention.key, key)[rows]).item() / math.sqrt(size))
-                    for key in keys
-                ]
-                values = [matvec(attention.value, key)[rows] for key in keys]
-                mixed = sum(p / sum(power) * v for p, v in zip(power, values, strict=True))
-                heads.append(mixed)
-            out = matvec(attention.out, torch.cat(heads))
-            middle = part.attention_norm(regions[b, k] + out)
+            heard = attention(part.attention, regions[b, k], keys, 2)
+            middle = part.attention_norm(regions[b, k] + heard)
             wanted = part.feed_norm(middle + part.feed_forward(middle))
             torch.testing.assert_close(found[b, k], wanted, atol=1e-9, rtol=0)
 
 
 def layer(**switches) -> QFNetLayer:
     torch.manual_seed(0)
-    return QFNetLayer(width=H, heads=2, dropout=0.0, **switches).double()
+    settings = QFNetSettings(**switches)
+    return QFNetLayer(width=H, heads=2, dropout=0.0, settings=settings, sag=SAGSettings()).double()
 
 
-def gradients(part: QFNetLayer) -> tuple[dict[str, bool], dict[str, bool]]:
-    """Whether queries and regions after the layer depend on each input."""
+def gradients(part: QFNetLayer) -> tuple[set[str], set[str]]:
+    """The inputs that queries and regions after the layer depend on."""
     inputs = {
         "queries": states(B, U, H).requires_grad_(),
         "words": states(B, N, H, seed=1).requires_grad_(),
@@ -126,38 +115,24 @@ def gradients(part: QFNetLayer) -> tuple[dict[str, bool], dict[str, bool]]:
         found = torch.autograd.grad(
             (output * weights).sum(), list(inputs.values()), retain_graph=True, allow_unused=True
         )
-        return {
-            name: g is not None and bool(g.abs().max() > 0)
-            for name, g in zip(inputs, found, strict=True)
-        }
+        pairs = zip(inputs, found, strict=True)
+        return {name for name, g in pairs if g is not None and g.abs().max() > 0}
 
     return reach(queries), reach(regions)
 
 
-def test_the_full_layer_connects_everything():
-    queries, regions = gradients(layer())
-    assert all(queries.values())
-    assert all(regions.values())
-
-
-def test_without_qct_and_sag_queries_see_no_word():
-    queries, _ = gradients(layer(qct=False, aggregator="none"))
-    assert queries == {"queries": True, "words": False, "regions": False}
-
-
-def test_without_prefix_regions_see_no_query():
-    _, regions = gradients(layer(prefix_source="none"))
-    assert regions == {"queries": False, "words": False, "regions": True}
-
-
-def test_a_token_prefix_shows_words_to_regions():
-    _, regions = gradients(layer(prefix_source="token"))
-    assert regions == {"queries": False, "words": True, "regions": True}
-
-
-def test_without_aggregator_queries_see_no_region():
-    queries, _ = gradients(layer(aggregator="none"))
-    assert queries == {"queries": True, "words": True, "regions": False}
+@pytest.mark.parametrize(
+    ("switches", "queries", "regions"),
+    [
+        ({}, "queries words regions", "queries words regions"),
+        ({"qct": False, "aggregator": "none"}, "queries", "queries regions"),
+        ({"prefix_source": "none"}, "queries words regions", "regions"),
+        ({"prefix_source": "token"}, "queries words regions", "words regions"),
+        ({"aggregator": "none"}, "queries words", "queries words regions"),
+    ],
+)
+def test_what_queries_and_regions_hear_under_each_switch(switches, queries, regions):
+    assert gradients(layer(**switches)) == (set(queries.split()), set(regions.split()))
 
 
 @pytest.mark.parametrize("self_attention", [False, True])

@@ -8,6 +8,7 @@ from gmbench.nn.text import tiny_text, tiny_tokenizer
 from models.mqspn.joint import check_joint, joint_states
 from models.mqspn.queries import (
     PROMPT,
+    MQSSettings,
     MultiGrainedQueries,
     answered_types,
     mean_states,
@@ -18,13 +19,14 @@ TYPES = ("Person", "Location", "Organization", "Others")
 HUMAN = {name: f"what is the name of the {name.lower()}" for name in TYPES}
 
 
-def queries(**settings) -> MultiGrainedQueries:
+def queries(num_queries: int = 10, **settings) -> MultiGrainedQueries:
     torch.manual_seed(0)
     return MultiGrainedQueries(
         text_encoder=tiny_text(),
         tokenizer=tiny_tokenizer(),
         type_names=TYPES,
-        **{"num_queries": 10, **settings},
+        num_queries=num_queries,
+        settings=MQSSettings(**settings),
     )
 
 
@@ -60,7 +62,7 @@ def test_the_type_grained_part_may_learn():
 
 
 def test_without_type_queries_only_the_learned_part_speaks():
-    part = queries(type_queries=False, query_init_std=0.0)
+    part = queries(type_queries=False, init_std=0.0)
     torch.testing.assert_close(part(1)[0, 0], part(1)[0, 1])
 
 

@@ -1,7 +1,5 @@
 """Each part of QGN against a slow float64 reference written from the paper's equations."""
 
-import math
-
 import pytest
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -10,43 +8,14 @@ from gmbench.nn.vision import VisionEncoder, attend, feed, from_clip, tiny_visio
 from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion, bridge
 from models.qgn.mqa import MQASettings, MultiViewQueryAttention
 from models.qgn.places import Places, square
+from tests.models.references import attention, matvec, some_mask, states
 
 B, S, N, D, HEADS = 2, 5, 7, 8, 2
-
-
-def states(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def some_mask(rows: int = B, columns: int = S) -> torch.Tensor:
-    mask = torch.ones(rows, columns, dtype=torch.bool)
-    mask[1, columns - 2 :] = False
-    return mask
-
-
-def linear(part: torch.nn.Linear, vector: torch.Tensor) -> torch.Tensor:
-    return part.weight @ vector + (0 if part.bias is None else part.bias)
 
 
 def layer_norm(part: torch.nn.LayerNorm, vector: torch.Tensor) -> torch.Tensor:
     spread = (vector - vector.mean()) / torch.sqrt(vector.var(correction=0) + part.eps)
     return spread * part.weight + part.bias
-
-
-def attention(part, query: torch.Tensor, keys: list[torch.Tensor], heads: int) -> torch.Tensor:
-    """``softmax(q k / sqrt(d_h)) v`` of one query over its real keys, head by head."""
-    size = len(linear(part.query, query)) // heads
-    pieces = []
-    for h in range(heads):
-        rows = slice(h * size, (h + 1) * size)
-        q = linear(part.query, query)[rows]
-        scores = [float(q @ linear(part.key, key)[rows]) / math.sqrt(size) for key in keys]
-        highest = max(scores)
-        weights = [math.exp(s - highest) for s in scores]
-        values = [linear(part.value, key)[rows] for key in keys]
-        mixed = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-        pieces.append(mixed)
-    return linear(part.out, torch.cat(pieces))
 
 
 def mqa(**settings) -> MultiViewQueryAttention:
@@ -66,7 +35,7 @@ def mqa(**settings) -> MultiViewQueryAttention:
 
 @pytest.mark.parametrize("residual", [True, False])
 def test_equations_1_and_2(residual):
-    part, text, mask = mqa(jca_residual=residual), states(B, S, D), some_mask()
+    part, text, mask = mqa(jca_residual=residual), states(B, S, D), some_mask(B, S)
     found_text, found_queries = part(text, mask, ("a", "b"))
     start = part.initial.start
     for b in range(B):
@@ -93,15 +62,15 @@ def test_equation_3():
     for b in range(B):
         for s in range(S):
             adapted = [
-                level[b, s] + linear(adapter, level[b, s])
+                level[b, s] + matvec(adapter, level[b, s])
                 for level, adapter in zip(levels, part.adapters, strict=True)
             ]
-            wanted = linear(part.merge, torch.cat(adapted))
+            wanted = matvec(part.merge, torch.cat(adapted))
             torch.testing.assert_close(found[b, s], wanted, atol=1e-12, rtol=0)
 
 
 def test_words_do_not_look_at_queries_under_the_piqn_mask():
-    text, mask = states(B, S, D), some_mask()
+    text, mask = states(B, S, D), some_mask(B, S)
     for kind, free in (("full", False), ("piqn", True)):
         part = mqa(jca_mask=kind)
         before, _ = part(text, mask, ("a", "b"))
@@ -115,13 +84,13 @@ def test_words_do_not_look_at_queries_under_the_piqn_mask():
 def test_queries_differ_from_each_other_in_every_alternative(init):
     """Acceptance 9: 60 equal queries would find one entity a sentence."""
     part = mqa(query_init=init)
-    _, queries = part(states(B, S, D), some_mask(), ("a", "b"))
+    _, queries = part(states(B, S, D), some_mask(B, S), ("a", "b"))
     apart = torch.cdist(queries, queries) + torch.eye(N) * 9
     assert apart.min() > 1e-3
 
 
 def test_pooled_queries_do_not_see_padding():
-    text, mask = states(B, S, D), some_mask()
+    text, mask = states(B, S, D), some_mask(B, S)
     noise = torch.where(mask[..., None], text, text + 100)
     for init in ("mean", "attn_single", "attn_multi"):
         part = mqa(query_init=init)
@@ -131,7 +100,7 @@ def test_pooled_queries_do_not_see_padding():
 
 def test_slot_noise_belongs_to_the_sample():
     part = mqa(query_init="slot_noise", tqc=False, jca=False)
-    text, mask = states(B, S, D), some_mask()
+    text, mask = states(B, S, D), some_mask(B, S)
     _, there = part(text, mask, ("a", "b"))
     _, turned = part(text.flip(0), mask.flip(0), ("b", "a"))
     torch.testing.assert_close(there, turned.flip(0))
@@ -217,13 +186,13 @@ def test_with_zero_gates_the_tower_is_bare(kind, inject):
         states = block(states)
         if number in part.read:
             wanted.append(states)
-    found = part.levels(pixels, text, some_mask())
+    found = part.levels(pixels, text, some_mask(B, S))
     assert len(found) == len(wanted) == 4
     for one, two in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, two, atol=1e-6, rtol=0)
     with torch.no_grad():
         part.gates[0] += 1.0
-    assert not torch.allclose(part.levels(pixels, text, some_mask())[0], wanted[0])
+    assert not torch.allclose(part.levels(pixels, text, some_mask(B, S))[0], wanted[0])
 
 
 @pytest.mark.parametrize("kind", TOWERS)
@@ -254,8 +223,8 @@ def test_padded_text_says_nothing_to_the_image():
     part, bare = aligned("clip")
     pixels = torch.randn(2, 3, bare.image_size, bare.image_size)
     text = [torch.randn(2, S, D) for _ in range(13)]
-    noise = [torch.where(some_mask()[..., None], t, t + 50) for t in text]
-    one, two = part(pixels, text, some_mask()), part(pixels, noise, some_mask())
+    noise = [torch.where(some_mask(B, S)[..., None], t, t + 50) for t in text]
+    one, two = part(pixels, text, some_mask(B, S)), part(pixels, noise, some_mask(B, S))
     torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
 
 
