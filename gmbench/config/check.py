@@ -18,7 +18,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from gmbench.config.schema import Settings, Unresolved, is_target, problems, unknown_keys
+from gmbench.config.schema import (
+    Count,
+    Settings,
+    Share,
+    Unresolved,
+    is_target,
+    problems,
+    unknown_keys,
+)
 from gmbench.core.errors import InputError, did_you_mean, first_line
 from gmbench.core.provenance import is_secret, redact
 
@@ -67,9 +75,16 @@ def check_parts(settings: Settings) -> None:
 
 def part_problems(tree: dict[str, Any]) -> Iterator[str]:
     """Every problem of parts, files and combinations in a resolved tree, one line each."""
+
+    def get(path: str) -> Any:
+        value: Any = tree
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
     yield from target_problems(tree, BUILD_ARGUMENTS)
     for rule in RULES:
-        yield from rule(tree)
+        yield from rule(get)
 
 
 def check_queries(settings: Settings, max_entities: int) -> None:
@@ -289,156 +304,97 @@ def _bind(node: Mapping[str, object], supplied: frozenset[str], path: str) -> It
                 yield f"{path}.{name}: missing; {target} needs it"
 
 
-# Combinations that cannot run, and files that are not there: one small rule each. A rule reads the
-# resolved configuration in plain containers and gives one line per problem. It must accept any
-# tree: a missing or mistyped key is reported elsewhere.
-Rule = Callable[[object], Iterator[str]]
+# Files that are not there and combinations that cannot run. A rule reads the resolved configuration
+# in plain containers and gives one line per problem. It must accept any tree: a missing or mistyped
+# key is reported elsewhere.
+Rule = Callable[[Callable[[str], Any]], Iterator[str]]
+"""Takes the value at a dotted key, None where there is none."""
 
-_ACTIVATION_OF_LOSS = {"bce": "sigmoid", "softmax_nll": "softmax"}
 
-
-def _checkpoint(tree: object) -> Iterator[str]:
-    ckpt = _get(tree, "ckpt")
-    if ckpt is None and _get(tree, "mode") == "test":
+def _run_files(get: Callable[[str], Any]) -> Iterator[str]:
+    ckpt, resume, runs = get("ckpt"), get("resume"), get("runs")
+    if ckpt is None and get("mode") == "test":
         yield "ckpt: mode=test needs the checkpoint to test; set ckpt=RUN/checkpoints/best.ckpt"
     if isinstance(ckpt, str) and not Path(ckpt).is_file():
         folder = Path(ckpt).parent
         beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
         yield f"ckpt: no file {ckpt}{did_you_mean(Path(ckpt).name, beside, f'{folder}/')}"
-
-
-def _resume(tree: object) -> Iterator[str]:
-    resume = _get(tree, "resume")
     if isinstance(resume, str) and resume not in ("auto", "never") and not Path(resume).is_file():
         near = did_you_mean(resume, ["auto", "never"], "resume=")
         yield f"resume: {resume} is neither auto nor never nor a checkpoint{near}"
-
-
-def _package_header(tree: object) -> Iterator[str]:
+    if isinstance(runs, str) and Path(runs).exists() and not Path(runs).is_dir():
+        yield f"runs: {runs} is a file; name a folder"
     for group in ("experiment", "debug"):
-        if isinstance(_get(tree, group), dict):
+        if isinstance(get(group), dict):
             yield (
                 f"{group}: the file of conf/{group} needs '# @package _global_' as its very first "
                 f"line; behind another comment Hydra does not see it"
             )
 
 
-def _run_folder(tree: object) -> Iterator[str]:
-    runs = _get(tree, "runs")
-    if isinstance(runs, str) and Path(runs).exists() and not Path(runs).is_dir():
-        yield f"runs: {runs} is a file; name a folder"
-
-
-def _data_folder(tree: object) -> Iterator[str]:
-    root = _get(tree, "data.root")
-    if _built_in(tree) or not isinstance(root, str) or Path(root).is_dir():
+def _data_files(get: Callable[[str], Any]) -> Iterator[str]:
+    root, folder = get("data.root"), get("regions.source.folder")
+    if get("data.world") is not None or not isinstance(root, str):
         return
-    name = _get(tree, "data.name")
-    yield (
-        f"data.root: no folder {root}; set data.root=FOLDER or GMBENCH_DATA "
-        f"(python -m gmbench.prepare data={name} says what belongs there and where to get it)"
-    )
-
-
-def _regions_folder(tree: object) -> Iterator[str]:
-    folder, root = _get(tree, "regions.source.folder"), _get(tree, "data.root")
-    strict = _get(tree, "regions.source.missing") == "error"
-    blank = _get(tree, "data.missing_image") == "blank"
-    there = isinstance(root, str) and Path(root).is_dir()
-    if not strict or blank or not there or _built_in(tree) or not _reads(tree, "regions"):
-        return
-    if isinstance(folder, str) and not Path(folder).is_dir():
+    if not Path(root).is_dir():
         yield (
-            f"regions.source.folder: no folder {folder} with one file of candidates a picture; "
+            f"data.root: no folder {root}; set data.root=FOLDER or GMBENCH_DATA (python -m "
+            f"gmbench.prepare data={get('data.name')} says what belongs there and where to get it)"
+        )
+        return
+    strict = get("regions.source.missing") == "error" and get("data.missing_image") != "blank"
+    wanted = strict and _reads_regions(get) and isinstance(folder, str)
+    if wanted and not Path(folder).is_dir():
+        yield (
+            f"regions.source.folder: no folder {folder} with one file of candidates per image; "
             f"set it, or regions.source.missing=none"
         )
 
 
-def _regions_wanted(tree: object) -> Iterator[str]:
-    if _reads(tree, "regions") and _get(tree, "regions.source") is None:
+def _reads_regions(get: Callable[[str], Any]) -> bool:
+    inputs = get("model.inputs")
+    return isinstance(inputs, list) and "regions" in inputs
+
+
+def _combinations(get: Callable[[str], Any]) -> Iterator[str]:
+    if _reads_regions(get) and get("regions.source") is None:
         yield (
-            f"regions: model {_get(tree, 'model.name')} chooses among candidate regions "
+            f"regions: model {get('model.name')} chooses among candidate regions "
             f"(model.inputs), but regions has no source; set regions=vinvl"
         )
-
-
-def _activations(tree: object) -> Iterator[str]:
-    """A score trained as a probability of one kind must not be read as the other."""
-    terms = _get(tree, "model.loss.terms")
-    decode = _get(tree, "model.decode.span_activation")
-    if not isinstance(terms, dict):
-        return
-    for name, term in terms.items():
-        wanted = _ACTIVATION_OF_LOSS.get(str(_get(term, "kind")))
-        cost = _get(tree, f"model.matcher.terms.{name}.activation")
-        readers = {f"model.matcher.terms.{name}.activation": cost}
-        if name == "span":
-            readers["model.decode.span_activation"] = decode
-        for key, activation in readers.items():
-            if wanted and isinstance(activation, str) and activation != wanted:
-                yield (
-                    f"{key}: {activation}, but model.loss.terms.{name}.kind={_get(term, 'kind')} "
-                    f"trains {wanted} scores; set both alike"
-                )
-
-
-def _repeat(tree: object) -> Iterator[str]:
-    ratio = _get(tree, "model.matcher.repeat_ratio")
-    if isinstance(ratio, int | float) and not 0 <= ratio <= 1:
-        yield f"model.matcher.repeat_ratio: {ratio} is a share of the queries, from 0 to 1"
-
-
-def _queries(tree: object) -> Iterator[str]:
-    queries = _get(tree, "model.network.num_queries")
-    if isinstance(queries, int) and queries < 1:
-        yield f"model.network.num_queries: {queries} is not at least 1"
-
-
-def _one_device_a_job(tree: object) -> Iterator[str]:
-    devices = _get(tree, "trainer.devices")
+    limits = {"model.matcher.repeat_ratio": Share | None, "model.network.num_queries": Count | None}
+    for key, kind in limits.items():
+        yield from problems(get(key), kind, key)
     sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-    if sweep and devices != 1:
+    if sweep and get("trainer.devices") != 1:
         yield (
-            f"trainer.devices: {devices} with -m; every process would start the whole sweep again: "
-            f"use one device a job"
+            f"trainer.devices: {get('trainer.devices')} with -m; every process would start the "
+            f"whole sweep again: use one device per job"
         )
-
-
-def _tensorboard(tree: object) -> Iterator[str]:
-    if _get(tree, "logger.name") == "tensorboard" and find_spec("tensorboard") is None:
+    if get("logger.name") == "tensorboard" and find_spec("tensorboard") is None:
         yield (
             "logger: tensorboard needs a package that is not installed; "
             "pip install 'gmbench[tensorboard]', or choose logger=csv"
         )
 
 
-RULES: tuple[Rule, ...] = (
-    _package_header,
-    _checkpoint,
-    _resume,
-    _run_folder,
-    _data_folder,
-    _regions_folder,
-    _regions_wanted,
-    _activations,
-    _repeat,
-    _queries,
-    _one_device_a_job,
-    _tensorboard,
-)
+_ACTIVATION_OF_LOSS = {"bce": "sigmoid", "softmax_nll": "softmax"}
 
 
-def _get(tree: object, path: str) -> object:
-    """The value at a dotted path; None where there is none."""
-    for key in path.split("."):
-        tree = tree.get(key) if isinstance(tree, dict) else None
-    return tree
+def _activations(get: Callable[[str], Any]) -> Iterator[str]:
+    """A score trained as a probability of one kind must not be read as the other."""
+    terms = get("model.loss.terms")
+    for name, term in terms.items() if isinstance(terms, dict) else ():
+        kind = term.get("kind") if isinstance(term, dict) else None
+        wanted = _ACTIVATION_OF_LOSS.get(str(kind))
+        readers = [f"model.matcher.terms.{name}.activation"]
+        readers += ["model.decode.span_activation"] if name == "span" else []
+        for key in readers:
+            if wanted and isinstance(get(key), str) and get(key) != wanted:
+                yield (
+                    f"{key}: {get(key)}, but model.loss.terms.{name}.kind={kind} "
+                    f"trains {wanted} scores; set both alike"
+                )
 
 
-def _built_in(tree: object) -> bool:
-    return _get(tree, "data.world") is not None
-
-
-def _reads(tree: object, what: str) -> bool:
-    inputs = _get(tree, "model.inputs")
-    return isinstance(inputs, list) and what in inputs
+RULES: tuple[Rule, ...] = (_run_files, _data_files, _combinations, _activations)

@@ -1,6 +1,7 @@
-"""Which try at which job a run folder holds: ``attempt.json``, written when a run begins."""
+"""What became of the run in a folder: attempt.json when it begins, result.json or failure.json."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,16 @@ from gmbench.core.provenance import redact
 from gmbench.core.records import parse_record, to_plain
 from gmbench.reporting.record import Attempt, RunResult, read_result
 
+RESULT, FAILURE, OUTPUT = "result.json", "failure.json", "output.txt"
 ATTEMPT = "attempt.json"
+
+
+class Status(StrEnum):
+    """What became of a job."""
+
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 def begin_attempt(folder: Path, job_id: str) -> Attempt:
@@ -43,26 +53,11 @@ def ended_attempt(folder: Path, status: str) -> Attempt | None:
         status: ``done`` or ``failed:CAUSE``.
     """
     begun = attempt_of(folder)
-    if begun is None:
-        return None
-    return Attempt(
-        job_id=begun.job_id, number=begun.number, began=begun.began, ended=_now(), status=status
-    )
+    return None if begun is None else replace(begun, ended=_now(), status=status)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-RESULT, FAILURE, OUTPUT = "result.json", "failure.json", "output.txt"
-
-
-class Status(StrEnum):
-    """What became of a job."""
-
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 def finished(folder: Path, sha: str) -> RunResult | None:

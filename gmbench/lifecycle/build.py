@@ -184,11 +184,11 @@ def _cached_features(
 
 def frozen_encoder(encoder: VisionEncoder, device: torch.device) -> Encode:
     """Region vectors of a vision encoder that does not learn, computed on ``device``."""
-    encoder.eval()
+    # Moved outside inference mode: what is moved inside it can never take part in training again.
+    encoder.eval().to(device)
 
     @torch.inference_mode()
     def encode(pixels: Tensor, boxes: Tensor | None) -> Tensor:
-        encoder.to(device)
         if boxes is None:
             return encoder.vector(pixels.to(device)).float().cpu()
         feature_map = encoder.feature_map(pixels.to(device))

@@ -5,7 +5,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Self
 
@@ -233,10 +233,7 @@ def _stored(path: Path | None, folder: Path) -> StoredFile | None:
     inside = path.resolve().is_relative_to(folder.resolve())
     shown = path.resolve().relative_to(folder.resolve()) if inside else Path(path.name)
     with path.open("rb") as file:
-        digest = sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return StoredFile(path=shown.as_posix(), sha256=digest.hexdigest())
+        return StoredFile(path=shown.as_posix(), sha256=file_digest(file, "sha256").hexdigest())
 
 
 def peak_memory_mib() -> float:

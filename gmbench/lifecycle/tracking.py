@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from gmbench.config import schema
 from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
 from gmbench.core.provenance import redact
@@ -31,15 +32,13 @@ class Tracking:
         loggers: for the trainer.
         mirror: on W&B, where one was asked for.
         folder: the run folder.
-        examples: so many at most in the mirror's table.
-        model: whether the chosen checkpoint becomes an artifact.
+        settings: ``logger`` of the run.
     """
 
     loggers: list[Logger]
     mirror: WandbMirror | None
     folder: Path
-    examples: int
-    model: bool
+    settings: schema.Logger
 
     def finished(self, run: Run, result: RunResult) -> None:
         """Show the results of a run whose files are all written.
@@ -52,11 +51,11 @@ class Tracking:
             return
         self.mirror.send(lambda wandb_run: wandb_run.summary.update(flat_figures(result)))
         self.mirror.send(show_pictures, self.folder / PICTURES)
-        if self.examples:
+        if self.settings.examples:
             found = dict(run.module.predictions)
             test = run.data.splits["test"].examples
-            self.mirror.send(show_examples, test, found, self.examples)
-        if self.model and result.checkpoint is not None:
+            self.mirror.send(show_examples, test, found, self.settings.examples)
+        if self.settings.model and result.checkpoint is not None:
             files = (self.folder / result.checkpoint.path, self.folder / "config.yaml")
             about = {"config_sha": result.config.sha, "sha256": result.checkpoint.sha256}
             self.mirror.send(show_model, f"{result.config.model}-{result.data.name}", files, about)
@@ -88,8 +87,7 @@ def tracked(settings: Settings, folder: Path, overrides: tuple[str, ...]) -> Ite
             ),
             mirror=mirror,
             folder=folder,
-            examples=logger.examples,
-            model=logger.model,
+            settings=logger,
         )
     except BaseException as error:
         if mirror is not None:

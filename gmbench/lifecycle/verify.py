@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 from gmbench.config.compose import stored_settings
@@ -121,12 +121,10 @@ def _stored(folder: Path, file: StoredFile | None, may_be_gone: bool = False) ->
     if not path.is_file():
         return [] if may_be_gone else [f"{file.path} is missing"]
     with path.open("rb") as stream:
-        digest = sha256()
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    if digest.hexdigest() == file.sha256:
+        digest = file_digest(stream, "sha256").hexdigest()
+    if digest == file.sha256:
         return []
-    return [f"{file.path} was changed: stored sha256 {file.sha256}, found {digest.hexdigest()}"]
+    return [f"{file.path} was changed: stored sha256 {file.sha256}, found {digest}"]
 
 
 def _tweets(path: Path, counted: TweetTable) -> list[str]:

@@ -254,7 +254,7 @@ def test_a_module_that_fails_while_it_is_imported(
         (["mode=test"], "ckpt: mode=test needs the checkpoint"),
         (["ckpt=no/such.ckpt"], "ckpt: no file no/such.ckpt"),
         (["data.root=no_such_folder"], "data.root: no folder no_such_folder"),
-        (["model.matcher.repeat_ratio=1.5"], "model.matcher.repeat_ratio: 1.5 is a share"),
+        (["model.matcher.repeat_ratio=1.5"], "model.matcher.repeat_ratio: 1.5 is not at most 1"),
         (["model.network.num_queries=0"], "model.network.num_queries: 0 is not at least 1"),
         (
             ["model.kind=softmax_nll", "model.decode.span_activation=softmax"],
