@@ -163,7 +163,7 @@ def test_a_grid_of_two_seeds(folder):
         (["data=twitter_gmner", "data.root=/nowhere"], "data.root: no folder /nowhere"),
         (["regions=none"], "regions has no source; set regions=vinvl"),
         (["model.network.num_queries=4", "data=synthetic_tiny"], "queries cannot answer"),
-        (["-m", "seed=1,2", "--cfg", "job"], "leave -m (--multirun) out"),
+        (["--cfg", "job", "-m", "seed=1,2"], "leave -m (--multirun) out"),
         (["trainer.epoch=3", "mode=test"], "ckpt: mode=test needs the checkpoint to test"),
     ],
 )
