@@ -20,8 +20,7 @@ EXPERIMENT = Experiment(
         {
             "full": "",
             "wo_ptq": (
-                "model.network.mqs.type_queries=false "
-                "model.network.msp.entity_classifier=softmax"
+                "model.network.mqs.type_queries=false model.network.msp.entity_classifier=softmax"
             ),
             "wo_leq": "model.network.mqs.entity_queries=human",
             "wo_qct": "model.network.qfnet.qct=false",

@@ -36,9 +36,8 @@ def test_shipped_weights_load_into_the_tiny_encoders():
 
 
 def test_vocabulary_holds_no_name_and_no_colour():
-    from gmbench.data.synthetic.cast import POOLS
-
     from experiments.pretrain_tiny.vocabulary import build_tokenizer
+    from gmbench.data.synthetic.cast import POOLS
     from gmbench.data.synthetic.looks import COLOURS
 
     tokenizer = build_tokenizer()
