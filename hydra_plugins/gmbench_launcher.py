@@ -5,6 +5,7 @@ every start, single runs and ``--help`` included: hence the imports inside ``lau
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -15,25 +16,14 @@ from omegaconf import DictConfig
 class IsolatedLauncher(Launcher):
     """Runs each job in a process of its own, so that no job can harm another.
 
-    Attributes:
+    Args:
         jobs: number of jobs that run at a time.
-        timeout: seconds that a job may take; None = no limit.
-        silence: seconds that a job may go without writing anything; None = no limit.
-        same_cause: number of failures with one cause, before any other outcome, that end the grid;
-            None = no limit.
+        limits: when a job or the grid is given up, as ``gmbench.grid.Limits``.
     """
 
-    def __init__(
-        self,
-        jobs: int = 1,
-        timeout: float | None = None,
-        silence: float | None = 3600.0,
-        same_cause: int | None = 3,
-    ) -> None:
+    def __init__(self, jobs: int = 1, **limits: Any) -> None:
         self.jobs = jobs
-        self.timeout = timeout
-        self.silence = silence
-        self.same_cause = same_cause
+        self.limits = limits
         self.context: HydraContext | None = None
         self.config: DictConfig | None = None
 
@@ -58,5 +48,5 @@ class IsolatedLauncher(Launcher):
             job_overrides,
             first=initial_job_idx,
             workers=self.jobs,
-            limits=Limits(timeout=self.timeout, silence=self.silence, same_cause=self.same_cause),
+            limits=Limits(**self.limits),
         )

@@ -6,7 +6,7 @@ known, and refused afterwards unless it is a class that was defined under such a
 """
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gmbench.config.check import leaves, locate
@@ -43,8 +43,9 @@ def refuse_foreign(
             raise UntrustedTarget(f"{where}: {key}: an interpolation in a resolved configuration")
     for node in nodes:
         functions = (*BUILDERS, *prefixes[len(OURS) :]) if node.startswith("encoders") else ()
-        for key, target in _targets(value_at(tree, node), node):
-            _check(target, f"{where}: {key}", prefixes, functions)
+        for key, value in leaves(value_at(tree, node), node):
+            if "._target_" in key:  # also below it: what is no string is refused as well
+                _check(value, f"{where}: {key}", prefixes, functions)
 
 
 def _check(
@@ -65,19 +66,6 @@ def _check(
         raise UntrustedTarget(f"{place} leads to {home}{getattr(found, '__name__', '?')}")
     if not inspect.isclass(found) and not home.startswith(functions):
         raise UntrustedTarget(f"{place} is no class")
-
-
-def _targets(value: object, key: str) -> Iterator[tuple[str, object]]:
-    """Every ``_target_`` at or below a value, whatever it is."""
-    inside: Iterable[tuple[str, object]] = ()
-    if isinstance(value, Mapping):
-        if "_target_" in value:
-            yield f"{key}._target_", value["_target_"]
-        inside = ((f"{key}.{name}", item) for name, item in value.items())
-    elif isinstance(value, list):
-        inside = ((f"{key}[{index}]", item) for index, item in enumerate(value))
-    for name, item in inside:
-        yield from _targets(item, name)
 
 
 def value_at(tree: Mapping[str, Any], path: str) -> Any:

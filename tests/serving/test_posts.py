@@ -70,11 +70,6 @@ def test_a_byte_order_mark_and_empty_lines_do_no_harm():
     assert (first.id, second.id, second.size) == ("a", "b", (3, 4))
 
 
-def test_a_fault_names_its_line():
-    with pytest.raises(InputError, match=r"^folder/posts\.jsonl:2: size must be"):
-        read({"id": "a", "text": "x"}, {"id": "b", "text": "x", "size": [0, 1]})
-
-
 def test_a_folder_without_text_or_with_a_bad_one(tmp_path):
     with pytest.raises(InputError, match=r"no NAME\.txt"):
         list(read_folder(tmp_path))
