@@ -45,7 +45,6 @@ from gmbench.scoring.fine_types import (
     COARSE,
     FINE,
     PARENTS,
-    with_coarse_gold,
     with_coarse_types,
 )
 from gmbench.scoring.importers.common import Imported
@@ -81,11 +80,7 @@ MODES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the verb.
-
-    Args:
-        arguments: the command line's by default.
-    """
+    """Run the verb; ``arguments`` are the command line's by default."""
     options = _options(arguments)
 
     def work() -> int:
@@ -180,7 +175,6 @@ class Gold:
     """What predictions are compared with.
 
     Attributes:
-        examples: the split.
         train_names: words of every training entity; None = not known.
     """
 
@@ -191,11 +185,8 @@ class Gold:
 def gold_of_folder(root: Path, split: str, text_dir: str | None, types: Types | None) -> Gold:
     """Gold from a folder in the layout of Twitter-GMNER; its images are not needed.
 
-    Args:
-        root: holds the text folder and ``xml``.
-        split: ``train``, ``dev`` or ``test``.
-        text_dir: None = ``txt``, or ``txt_fine`` for fine types.
-        types: ``fine`` reads the second column of tags, anything else the first.
+    ``root`` holds the text folder (by default ``txt``, or ``txt_fine`` for fine types) and ``xml``.
+    Fine types are read from the second column of tags, any others from the first.
 
     Raises:
         InputError: the folder cannot be read.
@@ -251,7 +242,7 @@ def score_files(options: Namespace) -> None:
     candidates = None if options.candidates is None else candidates_of(options.candidates, examples)
     predictions = _predictions(options, examples, candidates)
     if options.types == "coarse":
-        examples = tuple(replace(e, entities=with_coarse_gold(e.entities)) for e in examples)
+        examples = tuple(replace(e, entities=with_coarse_types(e.entities)) for e in examples)
         predictions = {id_: with_coarse_types(guesses) for id_, guesses in predictions.items()}
     documents = {
         example.id: Document(

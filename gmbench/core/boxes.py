@@ -26,20 +26,17 @@ def to_unit(boxes: Tensor, sizes: Tensor) -> Tensor:
     return unit
 
 
-def to_pixels(boxes: Tensor, sizes: Tensor, clip: bool = True) -> Tensor:
-    """Model coordinates back to pixels.
+def to_pixels(boxes: Tensor, sizes: Tensor) -> Tensor:
+    """Model coordinates back to pixels, clipped to the image.
 
     Args:
         boxes: ``[..., 4]`` cxcywh in 0..1.
         sizes: ``[..., 2]`` width, height in pixels, broadcast against ``boxes``.
-        clip: keep the box inside the image.
 
     Returns:
         ``[..., 4]`` xyxy in pixels.
     """
-    xyxy: Tensor = box_convert(boxes, "cxcywh", "xyxy")
-    if clip:
-        xyxy = xyxy.clamp(0, 1)
+    xyxy: Tensor = box_convert(boxes, "cxcywh", "xyxy").clamp(0, 1)
     return xyxy * _twice(sizes)
 
 

@@ -51,9 +51,7 @@ def each(count: Tensor) -> Tensor:
 def mean_over(loss: Tensor, where: Tensor) -> Tensor:
     """Return the mean of ``loss`` over the mask ``where``; 0 (with a graph) if the mask is empty.
 
-    Args:
-        loss: any shape.
-        where: same shape, bool.
+    Both have the same shape, whichever it is.
     """
     return loss.masked_fill(~where, 0.0).sum() / each(over_all(where.sum()).clamp(min=1))
 

@@ -24,8 +24,6 @@ class Analysis:
 
     Attributes:
         n: tweets.
-        resamples: of the intervals.
-        seed: of all draws.
         intervals: by task; without pixels only of MNER, and of what follows only ``errors``.
         errors: what is wrong with the wrong predictions; without pixels, with their text.
         sweep: F1 over IoU thresholds.
@@ -59,14 +57,9 @@ def analyse(
 ) -> Analysis:
     """Analyse the predictions of one split.
 
-    Args:
-        examples: gold, with candidates where ``proposals`` is given.
-        predictions: by id, one list for each example.
-        table: counts of the same predictions by tweet.
-        saw_pixels: False = grounding is not reported, so nothing of it is analysed.
-        proposals: candidates of each image that the model chooses from; None = proposal-free.
-        resamples: of the intervals.
-        seed: of all draws.
+    ``table`` holds the counts of the same predictions by tweet, and ``proposals`` is the number of
+    candidates per image that the model chooses from, None for a proposal-free one. A model that
+    saw no pixels does not report grounding, so nothing of it is analysed.
     """
     tasks = TASKS if saw_pixels else ("mner",)
     found = intervals(*(getattr(table, task) for task in tasks), resamples=resamples, seed=seed)

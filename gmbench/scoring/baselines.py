@@ -69,16 +69,6 @@ class NameLookup:
         return found
 
 
-def lookup_with_none(lookup: NameLookup, examples: Sequence[Example]) -> Baseline:
-    """Training names, each predicted not to be in the image."""
-    return _baseline(
-        "training names, no box",
-        examples,
-        lambda example: [Prediction(*name) for name in lookup.find(example.words)],
-        TASKS,
-    )
-
-
 def lookup_with_random_candidate(
     lookup: NameLookup, examples: Sequence[Example], *, seed: int = 0
 ) -> Baseline:
@@ -102,11 +92,6 @@ def lookup_with_random_candidate(
     return _baseline("training names, random candidate", examples, guesses, TASKS)
 
 
-def gold_text_with_none(examples: Sequence[Example]) -> Baseline:
-    """Gold spans and types, none in the image: right for the ungroundable entities."""
-    return _baseline("gold text, no box", examples, lambda example: _gold(example, {}))
-
-
 def gold_text_with_full_image(examples: Sequence[Example]) -> Baseline:
     """Gold spans and types, and the whole image as the box of every groundable entity.
 
@@ -125,19 +110,6 @@ def gold_text_with_full_image(examples: Sequence[Example]) -> Baseline:
     return _baseline("gold text, whole image", examples, guesses)
 
 
-def gold_text_with_one_region_a_type(examples: Sequence[Example]) -> Baseline:
-    """Gold spans and types, and the region that is right for most entities of a type in a tweet.
-
-    Not a baseline but the upper bound of a model that draws one box, or none, for all entities of a
-    type.
-    """
-    return _baseline(
-        UPPER_BOUND_OF_ONE_REGION,
-        examples,
-        lambda example: _gold(example, best_region_a_type(example.entities)),
-    )
-
-
 def baselines(
     train: Sequence[Example],
     examples: Sequence[Example],
@@ -150,18 +122,26 @@ def baselines(
     Args:
         train: whose names may be remembered.
         examples: the split that is scored.
-        one_region_a_type: add the upper bound of a model that draws one region per type.
+        one_region_a_type: add the upper bound of a model that draws one box, or none, for all
+            entities of a type: gold text with the region that is right for most of them.
         seed: of random draws.
     """
     lookup = NameLookup(train)
-    built = [lookup_with_none(lookup, examples)]
+
+    def names(example: Example) -> Iterator[Prediction]:
+        return (Prediction(*name) for name in lookup.find(example.words))
+
+    built = [_baseline("training names, no box", examples, names, TASKS)]
     if any(example.candidates is not None for example in examples):
         built.append(lookup_with_random_candidate(lookup, examples, seed=seed))
-    built.append(gold_text_with_none(examples))
+    built.append(_baseline("gold text, no box", examples, lambda e: _gold(e, {})))
     if all(e.size is not None or not any(x.groundable for x in e.entities) for e in examples):
         built.append(gold_text_with_full_image(examples))
     if one_region_a_type:
-        built.append(gold_text_with_one_region_a_type(examples))
+        best = _baseline(
+            UPPER_BOUND_OF_ONE_REGION, examples, lambda e: _gold(e, best_region_a_type(e.entities))
+        )
+        built.append(best)
     return tuple(built)
 
 

@@ -69,11 +69,7 @@ def calibration(
     clipped = said.clip(1e-12, 1 - 1e-12)
     inside = np.minimum((said * BINS).astype(np.int64), BINS - 1)
     mass = _equal_mass(said)
-    bins = []
-    for number in range(int(mass.max()) + 1):
-        here = mass == number
-        row = ReliabilityBin(int(here.sum()), float(said[here].mean()), float(was[here].mean()))
-        bins.append(row)
+    members = [mass == number for number in range(int(mass.max()) + 1)]
     return Calibration(
         n=len(said),
         base_rate=rate,
@@ -83,7 +79,10 @@ def calibration(
         auc=_auc(said, was),
         ece=_ece(tweets, said, was, inside, seed),
         ece_equal_mass=_ece(tweets, said, was, mass, seed),
-        bins=tuple(bins),
+        bins=tuple(
+            ReliabilityBin(int(m.sum()), float(said[m].mean()), float(was[m].mean()))
+            for m in members
+        ),
     )
 
 

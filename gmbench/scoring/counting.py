@@ -27,13 +27,11 @@ def region_right(box: Box | None, boxes: Sequence[Box], iou_threshold: float = 0
     return any(iou(box, gold) >= iou_threshold for gold in boxes)
 
 
-def maximum_matching(edges: Sequence[Iterable[int]]) -> int:
-    """Size of a maximum one-to-one matching; ``edges[i]`` are the partners that ``i`` may take."""
-    return len(match(edges))
-
-
 def match(edges: Sequence[Iterable[int]]) -> dict[int, int]:
-    """A maximum one-to-one matching, as ``partner: i``; earlier partners are tried first."""
+    """A maximum one-to-one matching, as ``partner: i``.
+
+    ``edges[i]`` are the partners that ``i`` may take, tried in their order.
+    """
     taken: dict[int, int] = {}
 
     def place(left: int, seen: set[int]) -> bool:
@@ -124,7 +122,6 @@ class CorpusScores:
 
     Attributes:
         n: number of documents.
-        micro: counts over all documents.
         per_type: by every type seen in gold or predictions, sorted by name.
     """
 
@@ -199,14 +196,14 @@ class Tally:
             {g for g, e in enumerate(entities) if region_right(p.box, e.boxes, iou_threshold)}
             for p in guesses
         ]
-        self.eeg_tp += maximum_matching(right)
+        self.eeg_tp += len(match(right))
         for name in dict.fromkeys(entity.type for entity in entities):
             own = {g for g, e in enumerate(entities) if e.type == name}
             named = [p for p, guess in enumerate(guesses) if guess.type == name]
             row = self.types[name]
-            row[0] += maximum_matching([right[p] & own for p in named])
+            row[0] += len(match([right[p] & own for p in named]))
             row[1] += min(len(named), len(own))
-            row[2] += maximum_matching([edges & own for edges in right])
+            row[2] += len(match([edges & own for edges in right]))
 
     def scores(self) -> Scores:
         """The counts of the three tasks."""

@@ -78,9 +78,7 @@ class Decomposition:
     regions: Mapping[str, int]
 
 
-def judge(
-    gold: Sequence[Entity], pred: Sequence[Prediction], iou_threshold: float = 0.5
-) -> tuple[Verdict, ...]:
+def judge(gold: Sequence[Entity], pred: Sequence[Prediction]) -> tuple[Verdict, ...]:
     """Verdicts of one tweet, stage by stage."""
     golds = sorted(gold, key=lambda e: (e.start, e.end, e.type, e.boxes))
     preds = sorted(pred, key=lambda p: (p.start, p.end, p.type, p.box is not None, p.box or ()))
@@ -97,12 +95,12 @@ def judge(
             p = places[row]
             wrong = None
             if kind in ("region", "type_region"):
-                wrong = _wrong_region(preds[p], golds[g], golds, iou_threshold)
+                wrong = _wrong_region(preds[p], golds[g], golds)
             verdicts.append(Verdict(kind, golds[g], preds[p], wrong))
             del free_golds[g], free_preds[p]
 
     def region(p: Prediction, e: Entity) -> bool:
-        return region_right(p.box, e.boxes, iou_threshold)
+        return region_right(p.box, e.boxes)
 
     pair("correct", lambda p, e: _same(p, e) and p.type == e.type and region(p, e))
     pair("type", lambda p, e: _same(p, e) and region(p, e))
@@ -119,7 +117,7 @@ def judge(
 
 
 def decompose(
-    documents: Iterable[tuple[Sequence[Entity], Sequence[Prediction]]], iou_threshold: float = 0.5
+    documents: Iterable[tuple[Sequence[Entity], Sequence[Prediction]]],
 ) -> Decomposition:
     """Count the errors of pairs of gold entities and predictions, one pair a tweet."""
     kinds: Counter[str] = Counter()
@@ -127,7 +125,7 @@ def decompose(
     golds = preds = 0
     for gold, pred in documents:
         golds, preds = golds + len(gold), preds + len(pred)
-        for verdict in judge(gold, pred, iou_threshold):
+        for verdict in judge(gold, pred):
             kinds[verdict.kind] += 1
             if verdict.region is not None:
                 regions[verdict.region] += 1
@@ -162,7 +160,7 @@ def _shared_words(p: Prediction, e: Entity) -> float:
     return max(0, shared) / (max(p.end, e.end) - min(p.start, e.start) + 1)
 
 
-def _wrong_region(p: Prediction, e: Entity, golds: Sequence[Entity], iou_threshold: float) -> str:
+def _wrong_region(p: Prediction, e: Entity, golds: Sequence[Entity]) -> str:
     """Which of ``REGIONS``; a box on another entity counts as that, however near it is to its own.
 
     ``golds`` are all of the tweet; an entity with the same boxes as ``e`` cannot be met here.
@@ -171,6 +169,6 @@ def _wrong_region(p: Prediction, e: Entity, golds: Sequence[Entity], iou_thresho
         return "none_for_box"
     if not e.boxes:
         return "box_for_none"
-    if any(region_right(p.box, other.boxes, iou_threshold) for other in golds if other.boxes):
+    if any(region_right(p.box, other.boxes) for other in golds if other.boxes):
         return "other_entity"
     return "poor_box" if max(iou(p.box, box) for box in e.boxes) >= POOR else "wrong_box"

@@ -5,8 +5,11 @@ Types are compared as strings everywhere else; only this module knows which is w
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from gmbench.core.entities import Entity, Prediction
+
+Row = TypeVar("Row", Entity, Prediction)
 
 FINE: dict[str, tuple[str, ...]] = {
     "person": (
@@ -41,11 +44,6 @@ def coarse(name: str) -> str:
     return PARENTS.get(name, name)
 
 
-def with_coarse_gold(entities: Iterable[Entity]) -> tuple[Entity, ...]:
-    """The same gold entities with parent types."""
-    return tuple(replace(entity, type=coarse(entity.type)) for entity in entities)
-
-
-def with_coarse_types(predictions: Iterable[Prediction]) -> tuple[Prediction, ...]:
-    """The same predictions with parent types."""
-    return tuple(replace(guess, type=coarse(guess.type)) for guess in predictions)
+def with_coarse_types(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The same gold entities or predictions with parent types."""
+    return tuple(replace(row, type=coarse(row.type)) for row in rows)

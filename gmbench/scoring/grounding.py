@@ -20,13 +20,7 @@ Documents = Sequence[tuple[Sequence[Entity], Sequence[Prediction]]]
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Micro F1 by the least IoU of a right box; the protocol's own is 0.5.
-
-    Attributes:
-        thresholds: ``THRESHOLDS``.
-        gmner: F1 at each.
-        eeg: F1 at each.
-    """
+    """Micro F1 at each of ``THRESHOLDS``, the least IoU of a right box (the protocol's: 0.5)."""
 
     thresholds: tuple[float, ...]
     gmner: tuple[float, ...]
@@ -151,10 +145,7 @@ def region_upper_bound(
 ) -> RegionUpperBound:
     """The upper bound of a model that chooses among the first ``k`` candidates of each example.
 
-    Args:
-        examples: gold with candidates; an example without any covers nothing.
-        predictions: of the model, by id.
-        k: candidates that it sees.
+    An example without candidates covers nothing.
     """
     covered = [0] * k
     groundable = ungroundable = identical = 0

@@ -35,7 +35,6 @@ class Interval:
 
     Attributes:
         low, high: None where there are fewer than two tweets to draw from.
-        level: of confidence, say 0.95.
     """
 
     value: float
@@ -58,7 +57,7 @@ class TweetTable:
     """The counts of every tweet: all that statistics need of a run.
 
     Attributes:
-        ids: of the tweets, sorted.
+        ids: sorted.
         gmner, mner, eeg: ``[n, 3]`` int64 ``tp, pred, gold``, in the order of ``ids``.
     """
 
@@ -71,7 +70,6 @@ class TweetTable:
 def tweet_table(
     gold: Mapping[str, Sequence[Entity]],
     predictions: Mapping[str, Sequence[Prediction]],
-    iou_threshold: float = 0.5,
 ) -> TweetTable:
     """Count every tweet by the strict protocol.
 
@@ -82,7 +80,7 @@ def tweet_table(
         differ = sorted(gold.keys() ^ predictions.keys())
         raise ValueError(f"gold and predictions differ in {len(differ)} ids, say {differ[0]!r}")
     ids = tuple(sorted(gold))
-    return table_of(ids, (score_document(gold[i], predictions[i], iou_threshold) for i in ids))
+    return table_of(ids, (score_document(gold[i], predictions[i]) for i in ids))
 
 
 def table_of(ids: Sequence[str], scores: Iterable[Scores]) -> TweetTable:
@@ -110,16 +108,15 @@ def intervals(
     """BCa intervals of P, R and F1 of several tasks, all on the same drawn tweets.
 
     The bootstrap of Efron (1987), as ``scipy.stats.bootstrap(..., method="BCa")`` computes it.
-
-    Args:
-        tables: ``[n, 3]`` each, rows of the same tweets.
-        resamples: number of draws.
-        seed: of the draws.
+    Each table is ``[n, 3]``, row by row of the same tweets.
 
     Raises:
         ValueError: the tables differ in length.
     """
-    joint = _joint(tables)
+    lengths = {len(table) for table in tables}
+    if len(lengths) != 1:
+        raise ValueError(f"tables of the same tweets are needed, not of {sorted(lengths)} tweets")
+    joint = np.concatenate(tables, axis=1)
     total = joint.sum(axis=0).reshape(len(tables), 3)
     if len(joint) < 2:
         return tuple(
@@ -145,11 +142,8 @@ def intervals(
 def resampled_sums(rows: Ints, weights: Ints, resamples: int, rng: np.random.Generator) -> Floats:
     """Column sums of tables drawn with replacement, ``[resamples, columns]``.
 
-    Args:
-        rows: ``[u, columns]`` different rows.
-        weights: how many tweets have each row; so many are drawn each time.
-        resamples: number of draws.
-        rng: where they come from.
+    ``weights`` counts the tweets that have each of the different ``rows``, ``[u, columns]``; each
+    resample draws as many tweets as there are.
     """
     n = int(weights.sum())
     sums = np.empty((resamples, rows.shape[1]))
@@ -165,11 +159,7 @@ def resampled_sums(rows: Ints, weights: Ints, resamples: int, rng: np.random.Gen
 def bca(value: float, drawn: Floats, left_out: Floats, weights: Ints) -> Interval:
     """The bias-corrected and accelerated interval.
 
-    Args:
-        value: the figure of the data.
-        drawn: the figure of each resample.
-        left_out: the figure without one tweet of each kind.
-        weights: how many tweets there are of each kind.
+    ``left_out`` is the figure without one tweet of each kind, ``weights`` the size of each kind.
     """
     # Deferred: half of a fast verb's start.
     from scipy.special import ndtr, ndtri
@@ -191,13 +181,6 @@ def bca(value: float, drawn: Floats, left_out: Floats, weights: Ints) -> Interva
     # correction: the plain percentiles then.
     low, high = np.quantile(drawn, tails)
     return Interval(value, float(low), float(high))
-
-
-def _joint(tables: Sequence[Ints]) -> Ints:
-    lengths = {len(table) for table in tables}
-    if len(lengths) != 1:
-        raise ValueError(f"tables of the same tweets are needed, not of {sorted(lengths)} tweets")
-    return np.concatenate(tables, axis=1)
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

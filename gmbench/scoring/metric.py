@@ -24,7 +24,6 @@ class GroundedF1(Metric):
     Args:
         gold: entities by example id; decides which examples there are.
         types: every type that gold or predictions may have.
-        iou_threshold: least IoU of a right box.
 
     Raises:
         ValueError: gold has a type that ``types`` lacks.
@@ -44,12 +43,10 @@ class GroundedF1(Metric):
         *,
         gold: Mapping[str, Sequence[Entity]],
         types: Sequence[str],
-        iou_threshold: float = 0.5,
     ) -> None:
         super().__init__()
         self.gold = gold
         self.types = tuple(types)
-        self.iou_threshold = iou_threshold
         self.ids = tuple(sorted(gold))
         self._place = {id_: place for place, id_ in enumerate(self.ids)}
         for id_ in self.ids:
@@ -94,19 +91,16 @@ class GroundedF1(Metric):
             )
         return self.high
 
-    def scores(self, *, complete: bool = True) -> CorpusScores:
+    def scores(self) -> CorpusScores:
         """The counts over all processes; ``n`` is the number of different examples.
 
-        Args:
-            complete: every example of gold must have been scored.
-
         Raises:
-            ValueError: ``complete`` and an example is missing, or one was scored in two ways.
+            ValueError: an example was never scored, or was scored in two ways.
         """
         table = self.compute().cpu()
         scored = table[:, 0] > 0
         missing = [id_ for id_, here in zip(self.ids, scored.tolist(), strict=True) if not here]
-        if complete and missing:
+        if missing:
             raise ValueError(
                 f"{len(missing)} of {len(self.ids)} examples were never scored: "
                 f"{', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
@@ -121,7 +115,7 @@ class GroundedF1(Metric):
             raise ValueError(f"example {id_!r} has predictions but is not in gold")
         self._check_types(id_, predictions)
         tally = Tally()
-        tally.add(self.gold[id_], predictions, self.iou_threshold)
+        tally.add(self.gold[id_], predictions)
         return [1, tally.eeg_tp, *(number for name in self.types for number in tally.row(name))]
 
     def _check_types(self, id_: str, entities: Sequence[Entity] | Sequence[Prediction]) -> None:

@@ -35,7 +35,7 @@ from gmbench.scoring.counting import (
     TypeScores,
     score_corpus,
 )
-from gmbench.scoring.fine_types import with_coarse_gold, with_coarse_types
+from gmbench.scoring.fine_types import with_coarse_types
 from gmbench.scoring.intervals import TweetTable, table_of
 from gmbench.scoring.mqspn import score_as_mqspn
 
@@ -58,7 +58,7 @@ class Document:
 
     def in_coarse_types(self) -> "Document":
         """The same tweet with parents in place of fine types."""
-        return replace(self, gold=with_coarse_gold(self.gold), pred=with_coarse_types(self.pred))
+        return replace(self, gold=with_coarse_types(self.gold), pred=with_coarse_types(self.pred))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +66,8 @@ class Scored:
     """A corpus under one protocol.
 
     Attributes:
-        ids: of the tweets, sorted.
+        ids: sorted.
         rows: the counts of each tweet, in the order of ``ids``.
-        total: their sum.
         iou_threshold: least IoU of a right box; under ``hindex`` it must be exceeded.
     """
 

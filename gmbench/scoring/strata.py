@@ -68,10 +68,7 @@ def strata(
 ) -> Strata:
     """Split the score of a corpus.
 
-    Args:
-        pairs: examples with their predictions, in any order.
-        train_names: words of every training entity; None = not known.
-        iou_threshold: least IoU of a right box.
+    ``train_names`` are the words of every training entity; None = not known.
     """
     notes = []
     sized = all(example.size or not any(e.boxes for e in example.entities) for example, _ in pairs)

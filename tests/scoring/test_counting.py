@@ -17,7 +17,7 @@ from gmbench.scoring.counting import (
     TASKS,
     Counts,
     Scores,
-    maximum_matching,
+    match,
     region_right,
     score_corpus,
     score_document,
@@ -176,7 +176,7 @@ def test_gold_as_prediction_is_perfect_where_it_can_be(gold):
 def test_matching_against_scipy(edges):
     table = np.array([[c in row for c in range(5)] for row in edges]).reshape(len(edges), 5)
     rows, columns = linear_sum_assignment(table, maximize=True)
-    assert maximum_matching(edges) == table[rows, columns].sum()
+    assert len(match(edges)) == table[rows, columns].sum()
 
 
 def test_iou_is_exact_at_the_threshold_and_in_double_precision():

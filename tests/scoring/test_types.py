@@ -3,7 +3,7 @@
 import pytest
 
 from gmbench.core.entities import Entity, Prediction
-from gmbench.scoring.fine_types import FINE, PARENTS, coarse, with_coarse_gold, with_coarse_types
+from gmbench.scoring.fine_types import FINE, PARENTS, coarse, with_coarse_types
 
 
 def test_every_fine_type_has_one_parent():
@@ -28,6 +28,6 @@ def test_parents_are_those_of_the_annotations(shared):
 def test_folding():
     names = ("actor", "person", "PER", "?")
     assert [coarse(name) for name in names] == ["person", "person", "PER", "?"]
-    assert with_coarse_gold([Entity(0, 0, "city")]) == (Entity(0, 0, "location"),)
+    assert with_coarse_types([Entity(0, 0, "city")]) == (Entity(0, 0, "location"),)
     (band,) = with_coarse_types([Prediction(0, 0, "band", score=0.5)])
     assert band == Prediction(0, 0, "organization", score=0.5)

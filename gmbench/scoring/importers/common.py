@@ -36,11 +36,7 @@ def import_lines(
 ) -> Imported:
     """Read a file of JSON lines ``{"id", key}``, one for each example.
 
-    Args:
-        path: the file.
-        gold: the examples.
-        key: the one key beside ``id``.
-        read: the predictions of one line; names become positions in its sentence.
+    ``read`` gives the predictions of one line; names become positions in its sentence.
 
     Raises:
         InputError: a malformed line, or an id that is missing, unknown or there twice.

@@ -21,13 +21,9 @@ from gmbench.scoring.importers.common import ZERO, Imported, Places, import_line
 def read_index(
     path: Path, gold: Sequence[Example], candidates: Mapping[str, Sequence[Box]], none: int
 ) -> Imported:
-    """Predictions that name candidates.
+    """Predictions that name candidates, given by example id, best first.
 
-    Args:
-        path: JSON lines.
-        gold: the examples, each of which needs a line.
-        candidates: by example id, best first.
-        none: the index that means *none*: 0, or the number of candidates the model chose from.
+    ``none`` is the index that means *none*: 0, or the number of candidates the model chose from.
 
     Raises:
         InputError: as of ``import_lines``; an index that names no candidate.
