@@ -174,21 +174,24 @@ def attend(block: nn.Module, tokens: Tensor) -> Tensor:
         block: of a VisionEncoder: CLIP's, or timm's with ``norm1``, ``attn``, ``norm2``, ``mlp``.
         tokens: as the block reads them.
     """
-    part: Any = block
+    part: Any = block.layer if isinstance(block, ClipBlock) else block
+    mixed: Tensor
     if isinstance(block, ClipBlock):
-        part = block.layer
         mixed, _ = part.self_attn(hidden_states=part.layer_norm1(tokens), attention_mask=None)
-        return tokens + mixed
-    return tokens + part.drop_path1(part.ls1(part.attn(part.norm1(tokens))))
+    else:
+        mixed = part.drop_path1(part.ls1(part.attn(part.norm1(tokens))))
+    return tokens + mixed
 
 
 def feed(block: nn.Module, tokens: Tensor) -> Tensor:
     """The feed-forward half with its residual; ``feed(b, attend(b, x))`` is ``b(x)``."""
-    part: Any = block
+    part: Any = block.layer if isinstance(block, ClipBlock) else block
+    fed: Tensor
     if isinstance(block, ClipBlock):
-        part = block.layer
-        return tokens + part.mlp(part.layer_norm2(tokens))
-    return tokens + part.drop_path2(part.ls2(part.mlp(part.norm2(tokens))))
+        fed = part.mlp(part.layer_norm2(tokens))
+    else:
+        fed = part.drop_path2(part.ls2(part.mlp(part.norm2(tokens))))
+    return tokens + fed
 
 
 class TimmEmbedding(nn.Module):

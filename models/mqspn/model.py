@@ -180,7 +180,8 @@ class MQSPN(nn.Module):
         if self.ungrounded is not None:  # [h] -> [B, 1, h] takes the place of slot 0
             nothing = self.ungrounded.to(regions.dtype).expand(len(regions), 1, -1)
             regions = torch.cat([nothing, regions[:, 1:]], dim=1)
-        return self.feature_dropout(regions)
+        regions = self.feature_dropout(regions)
+        return regions
 
     def _answer(self, queries: Tensor, words: Tensor, regions: Tensor, batch: Batch) -> Outputs:
         types, start, end, region = self.heads(

@@ -47,16 +47,6 @@ def test_pointing_at_one_patch_gives_its_own_box():
     assert box.tolist() == pytest.approx([0.8, 0.3, 0.3, 0.2], abs=1e-4)
 
 
-def test_second_look_starts_without_effect_and_reads_what_lies_under_the_box():
-    torch.manual_seed(0)
-    part = BoxRegression(width=D, prefix=0, kind="refined").double()
-    plain = BoxRegression(width=D, prefix=0, kind="patches").double()
-    plain.load_state_dict(part.state_dict(), strict=False)
-    queries, vision = states(B, N, D), states(B, 36, D, seed=1)
-    mask = torch.ones(B, 36, dtype=torch.bool)
-    torch.testing.assert_close(part(queries, vision, mask)[0], plain(queries, vision, mask)[0])
-
-
 def test_second_look_sees_under_its_box_and_a_margin_and_nothing_else():
     torch.manual_seed(0)
     look = SecondLook(width=D).double()
@@ -93,12 +83,15 @@ def test_what_is_read_under_boxes_and_its_gradient_are_those_of_roi_align():
     torch.testing.assert_close(found.grad, expected.grad)
 
 
-def test_each_look_starts_where_the_last_one_ended():
+def test_looks_start_without_effect_and_each_where_the_last_one_ended():
     torch.manual_seed(0)
     part = BoxRegression(width=D, prefix=0, kind="refined").double()
     queries, patches = states(B, N, D), states(B, 36, D, seed=1)
     mask = torch.ones(B, 36, dtype=torch.bool)
-    first, _ = part(queries, patches, mask)  # looks have no effect yet
+    plain = BoxRegression(width=D, prefix=0, kind="patches").double()
+    plain.load_state_dict(part.state_dict(), strict=False)
+    first, _ = part(queries, patches, mask)
+    torch.testing.assert_close(first, plain(queries, patches, mask)[0])
     torch.nn.init.normal_(part.again.step.weight)
     drawn, seen = torch.logit(first), []
     for _ in range(LOOKS):

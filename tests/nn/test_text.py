@@ -185,15 +185,6 @@ def test_a_local_folder_by_name(tmp_path, tokenizer_file):
     assert tokenizer.mask_token == "[MASK]"
 
 
-@pytest.mark.parametrize("build", [text.named_text, text.named_tokenizer])
-def test_no_hub_and_no_folder_is_one_line(build, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"'no-such/model' is no local folder") as caught:
-        build("no-such/model")
-    assert "\n" not in str(caught.value)
-    assert "name a folder that holds" in str(caught.value)
-
-
 def test_a_tokenizer_without_vocabulary_is_refused(tmp_path):
     BertConfig().save_pretrained(tmp_path)
     with pytest.raises(InputError, match="no vocabulary"):

@@ -164,14 +164,6 @@ def offline(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
-@pytest.mark.parametrize("name", ["no-such/model", "vit_tiny_patch16_224"])
-def test_no_hub_and_no_folder_is_one_line(name, offline):
-    with pytest.raises(InputError, match=f"'{name}'") as caught:
-        vision.named_vision(name)
-    assert "\n" not in str(caught.value)
-    assert "config.json and model.safetensors" in str(caught.value)
-
-
 def test_a_folder_without_weights_is_named(tmp_path, offline):
     CLIPVisionConfig(**TOWER).save_pretrained(tmp_path)
     with pytest.raises(InputError, match=f"folder '{tmp_path}' cannot be used; it needs config"):

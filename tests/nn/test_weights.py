@@ -103,3 +103,19 @@ def test_a_fingerprint_sees_values_and_names():
     with torch.no_grad():
         layer.bias[0] += 1e-7
     assert first != weights.fingerprint(layer)
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (text.named_text, "no-such/model"),
+        (text.named_tokenizer, "no-such/model"),
+        (vision.named_vision, "no-such/model"),
+        (vision.named_vision, "vit_tiny_patch16_224"),
+    ],
+)
+def test_no_hub_and_no_folder_is_one_line(build, name, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=f"^'{name}'.*name a .*folder that holds") as caught:
+        build(name)
+    assert "\n" not in str(caught.value)
