@@ -87,7 +87,7 @@ class MetricsFile(CSVLogger):
 
     @rank_zero_only
     def continue_from(self, step: int) -> None:
-        """Keep the rows before a step: 0 for a new run."""
+        """Keep the rows before a step."""
         self.experiment.continue_from(step)
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from gmbench.core.distributed import gather_bytes
@@ -122,16 +123,18 @@ class ExactResume(Callback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Remember the random state of this process; a process beyond those has none."""
+        """Continue ``metrics.csv`` and remember the random state of this process, if it has one.
+
+        Not in ``on_train_start``, which is skipped if no epoch is left.
+        """
+        if trainer.state.fn != TrainerFn.FITTING:  # called before an evaluation, too
+            return
         states = checkpoint.get(KEY, {}).get("random", [])
         if trainer.global_rank < len(states):
             self._pending = states[trainer.global_rank]
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Continue ``metrics.csv``."""
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):
-                logger.continue_from(trainer.global_step)
+                logger.continue_from(checkpoint["global_step"])
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int

@@ -76,6 +76,7 @@ def unbroken(tmp_path_factory, world) -> Made:
     assert go(folder, world) == 0, (folder / "error.txt").read_text()
     made = Made(folder)
     assert made.steps == list(range(6))
+    assert [row["step"] for row in made.curve()] == ["2", "5", "6", "6"]  # dev twice, dev and test
     for epoch in (made.losses[:3], made.losses[3:]):
         assert len({id_ for *_, ids in epoch for id_ in ids.split()}) == 12
     return made

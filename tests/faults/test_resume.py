@@ -21,19 +21,20 @@ pytestmark = pytest.mark.fault
 
 
 @pytest.mark.parametrize(
-    ("fault", "workers", "first"),
+    ("fault", "workers", "done", "first"),
     [
-        ("step:5:kill", 2, 3),  # in the middle of the second epoch
-        ("validate:2:kill", 0, 3),
-        ("load:22:kill", 0, 3),  # while an example is read
-        ("note:1:kill", 0, 0),  # while the first checkpoint is written
+        ("step:5:kill", 2, 4, 3),  # in the middle of the second epoch
+        ("validate:2:kill", 0, 6, 3),
+        ("load:22:kill", 0, 3, 3),  # while an example is read
+        ("note:1:kill", 0, 3, 0),  # while the first checkpoint is written
+        ("validate:3:kill", 0, 6, 6),  # after the last epoch
     ],
 )
 def test_killed_and_started_again_it_ends_as_if_unbroken(
-    unbroken, world, tmp_path, fault, workers, first, promise
+    unbroken, world, tmp_path, fault, workers, done, first, promise
 ):
     made = killed_and_continued(tmp_path, world, fault, workers)
-    assert made.steps[-(6 - first) :] == list(range(first, 6))
+    assert made.steps == [*range(done), *range(first, 6)]
     same(made, unbroken, promise)
 
 
