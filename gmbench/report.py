@@ -16,12 +16,10 @@ from pathlib import Path
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from gmbench.config.compose import stored_settings
 from gmbench.core.command_line import CommandLine, console
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
-from gmbench.lifecycle.build_data import build_source
 from gmbench.reporting.formats import FORMATS, board_report, pairs_report
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import Board, leaderboard
@@ -113,6 +111,10 @@ def scored_examples(member: Member) -> tuple[Example, ...]:
         InputError: its ``config.yaml`` is missing or malformed, or the data set is not there or is
             no longer the one that was scored.
     """
+    # Only here, since the configuration's schema takes as long to import as all the rest.
+    from gmbench.config.compose import stored_settings
+    from gmbench.lifecycle.build_data import build_source
+
     result = member.entry.result
     source = build_source(stored_settings(member.entry.folder / "config.yaml"))
     examples = source.read(result.data.split).examples

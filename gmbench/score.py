@@ -47,9 +47,9 @@ from gmbench.scoring.fine_types import (
     PARENTS,
     with_coarse_types,
 )
+from gmbench.scoring.importers.candidate_index import read_index
 from gmbench.scoring.importers.common import Imported
 from gmbench.scoring.importers.conll import read_conll
-from gmbench.scoring.importers.index import read_index
 from gmbench.scoring.importers.llm import read_llm
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 from gmbench.scoring.intervals import RESAMPLES, FigureIntervals, intervals

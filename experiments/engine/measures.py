@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.reporting.record import RunResult
-from gmbench.scoring.counting import Task, region_right
+from gmbench.scoring.counting import TASKS, Task, region_right
 from gmbench.scoring.intervals import Ints
 
 Answers = Mapping[str, Sequence[Prediction]]
@@ -77,12 +77,10 @@ def sums(table: Ints) -> tuple[int, int, int]:
     return tp, pred, gold
 
 
-GMNER_F1, MNER_F1, EEG_F1 = (figure(task, "f1") for task in ("gmner", "mner", "eeg"))
+GMNER_F1, MNER_F1, EEG_F1 = (figure(task, "f1") for task in TASKS)
 TASKS_F1 = (GMNER_F1, MNER_F1, EEG_F1)
-TASKS = tuple(
-    figure(task, name, column=task)
-    for task in ("gmner", "mner", "eeg")
-    for name in ("f1", "precision", "recall")
+TASK_FIGURES = tuple(
+    figure(task, name, column=task) for task in TASKS for name in ("f1", "precision", "recall")
 )
 """Everything of the papers' first tables, in columns by task."""
 GMNER = tuple(figure("gmner", name) for name in ("f1", "precision", "recall"))

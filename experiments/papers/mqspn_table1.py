@@ -3,7 +3,7 @@
 import sys
 
 from experiments.engine import Experiment, Variant, main
-from experiments.engine.measures import TASKS
+from experiments.engine.measures import TASK_FIGURES
 from experiments.papers.papers import papers
 
 NAME = "mqspn_table1"
@@ -14,7 +14,7 @@ EXPERIMENT = Experiment(
     title="MQSPN, Table 1: GMNER, MNER and EEG",
     base=(),
     reference=None,
-    measures=TASKS,
+    measures=TASK_FIGURES,
     rows=tuple(
         Variant(key=key, label=row.title, paper_only=OURS, world_only=("model=mqspn",))
         if key == "MQSPN"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gmbench.scoring.counting import TASKS
+
 FLAGS = ("ok", "columns_swapped", "permuted", "average_like", "inconsistent", "mixed_average")
 PROTOCOLS = ("strict", "mqspn", "unknown")
 VERSIONS = ("v1", "v2.0", "unknown")
@@ -53,7 +55,7 @@ class Column:
     full: str | None
 
     def __post_init__(self) -> None:
-        _one_of("task", self.task, ("gmner", "mner", "eeg"))
+        _one_of("task", self.task, TASKS)
         _one_of("average", self.average, AVERAGES)
 
 

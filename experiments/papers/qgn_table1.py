@@ -3,7 +3,7 @@
 import sys
 
 from experiments.engine import Experiment, Variant, main
-from experiments.engine.measures import TASKS
+from experiments.engine.measures import TASK_FIGURES
 from experiments.papers.papers import papers
 
 NAME = "qgn_table1"
@@ -13,7 +13,7 @@ EXPERIMENT = Experiment(
     title="QGN, Table I: GMNER, MNER and EEG",
     base=(),
     reference=None,
-    measures=TASKS,
+    measures=TASK_FIGURES,
     rows=tuple(
         Variant(
             key=key,

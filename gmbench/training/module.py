@@ -14,6 +14,7 @@ from gmbench.core.entities import Prediction
 from gmbench.core.tensors import Batch
 from gmbench.objective.decode import Decodes
 from gmbench.objective.losses import SetLoss
+from gmbench.scoring.counting import TASKS
 from gmbench.scoring.metric import GroundedF1
 from gmbench.training.nonfinite import finite_gradient_norm
 from gmbench.training.optimizer import (
@@ -123,7 +124,7 @@ class GroundedModule(LightningModule):
         metric = cast(GroundedF1, self.metrics[split])
         scores = metric.scores().micro
         metric.reset()
-        for task in ("gmner", "mner", "eeg"):
+        for task in TASKS:
             for figure in ("precision", "recall", "f1"):
                 self.log(f"{split}/{task}_{figure}", float(getattr(getattr(scores, task), figure)))
         selected = getattr(scores, self.select).f1

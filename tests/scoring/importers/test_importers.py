@@ -7,9 +7,9 @@ import pytest
 
 from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.errors import InputError
+from gmbench.scoring.importers.candidate_index import read_index
 from gmbench.scoring.importers.common import Imported, occurrences
 from gmbench.scoring.importers.conll import read_conll
-from gmbench.scoring.importers.index import read_index
 from gmbench.scoring.importers.llm import read_llm
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 
