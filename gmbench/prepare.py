@@ -53,7 +53,7 @@ def prepare(source: DataSource, regions: RegionSource | None, screen: Console) -
     lenient = replace(source, missing_image="blank", bad_input="mask", drop_leaked=False)
     try:
         with screen.status("reading every text, annotation and image"):
-            splits = [lenient.read(name, regions, verify_images=True) for name in SPLITS]
+            splits = [lenient.read(name, regions) for name in SPLITS]
             fingerprint = source.fingerprint()
     except InputError as error:
         say(str(error), "error", "red")

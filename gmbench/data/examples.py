@@ -20,7 +20,7 @@ from gmbench.core.errors import (
     first_ten,
 )
 from gmbench.data.bio import Block
-from gmbench.data.images import image_size, open_image
+from gmbench.data.images import image_size
 from gmbench.data.regions import RegionSource, Size
 from gmbench.data.voc import VocObject, check_inside, check_name, read_voc
 
@@ -98,7 +98,6 @@ def assemble(
     regions: RegionSource | None,
     missing_image: str,
     bad_input: str,
-    verify_images: bool,
 ) -> tuple[tuple[Example, ...], ReadReport]:
     """Build the examples in the order of ``blocks``, and report what was odd.
 
@@ -120,7 +119,7 @@ def assemble(
         image: Path | None = None
         if f"{block.id}.jpg" in images:
             file = image_dir / f"{block.id}.jpg"
-            image, size = _look(file, size, tally, verify=verify_images)
+            image, size = _look(file, size, tally)
         else:
             tally.missing_images.append(f"{block.id}.jpg")
         if size is not None:  # an xml without <size> could not tell
@@ -195,13 +194,9 @@ def _sound(
     return sound
 
 
-def _look(
-    path: Path, expected: Size | None, tally: _Tally, *, verify: bool
-) -> tuple[Path | None, Size | None]:
+def _look(path: Path, expected: Size | None, tally: _Tally) -> tuple[Path | None, Size | None]:
     """The image and its size; a bad one is noted and treated as missing."""
     try:
-        if verify:
-            return path, open_image(path, expected).size
         return path, image_size(path, expected)
     except InputError as error:
         tally.counts["size_mismatches"] += isinstance(error, SizeMismatch)

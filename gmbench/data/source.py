@@ -116,16 +116,15 @@ class DataSource:
         """Folder of the images."""
         return self.folder / self.image_dir
 
-    def read(
-        self, split: str, regions: RegionSource | None = None, verify_images: bool = False
-    ) -> Split:
+    def read(self, split: str, regions: RegionSource | None = None) -> Split:
         """Read a split under the policies of this source.
+
+        Every image is decoded once, at low resolution: a damaged one is found now, not when it is
+        used.
 
         Args:
             split: ``train``, ``dev`` or ``test``.
             regions: source of the candidates of every image.
-            verify_images: decode every image in full now; otherwise only headers are read and a
-                truncated file is noticed when it is used.
 
         Raises:
             InputError: a file or folder is missing or bad and no policy forgives it.
@@ -142,7 +141,6 @@ class DataSource:
             regions=regions,
             missing_image=self.missing_image,
             bad_input=self.bad_input,
-            verify_images=verify_images,
         )
         return Split(name=split, examples=examples, report=replace(report, leaked_dropped=dropped))
 

@@ -11,12 +11,13 @@ from tests.data.files import assert_cheap, picture, png_header
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("ending", ["jpg", "png", "gif"])
-def test_a_cut_file_is_an_error(tmp_path, share, ending):
+@pytest.mark.parametrize("read", [open_image, image_size])
+def test_a_cut_file_is_an_error(tmp_path, share, ending, read):
     data = picture(tmp_path / f"whole.{ending}", (300, 200)).read_bytes()
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(InputError, match=r"cut\.jpg: (damaged image|not an image)"):
-        open_image(cut)
+        read(cut)
 
 
 def test_a_flag_that_lets_half_an_image_pass_is_refused(tmp_path, monkeypatch):
@@ -28,7 +29,15 @@ def test_a_flag_that_lets_half_an_image_pass_is_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("data", "why"),
-    [(b"", "0 bytes"), (b"this is text", "not an image"), (b"%!PS-Adobe-3.0 EPSF", "not an image")],
+    [
+        (b"", "0 bytes"),
+        (b"this is text", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF", "not an image"),
+        (b"\0\0\0\x20ftypavif\0\0\0\0", r"AVIF, which is not read here; convert it to JPEG"),
+        (b"\0\0\0\x24ftypheic\0\0\0\0", r"HEIC, .* pip install pillow-heif"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0", "not an image"),
+    ],
 )
 def test_what_is_no_image(tmp_path, data, why):
     path = tmp_path / "1.jpg"
@@ -72,6 +81,24 @@ def test_sixteen_bits_are_scaled_not_cut(tmp_path):
     assert np.asarray(open_image(tmp_path / "1.png"))[0].tolist() == [
         [0] * 3, [1] * 3, [128] * 3, [255] * 3,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([0, 7, 255], np.int32), [0, 7, 255]),
+        (np.array([0, 257, 65535], np.int32), [0, 1, 255]),
+        (np.array([0, 10_000_000, 20_000_000], np.int32), [0, 127, 255]),
+        (np.array([-5, 0, 200], np.int32), [0, 0, 200]),
+        (np.array([0, 0.5, 1], np.float32), [0, 127, 255]),
+        (np.array([0, 7, 255], np.float32), [0, 7, 255]),
+        (np.array([np.nan, np.inf, 65535], np.float32), [0, 0, 255]),
+    ],
+)
+def test_thirty_two_bits_are_scaled_by_the_range_they_use(tmp_path, values, expected):
+    Image.fromarray(values[None]).save(tmp_path / "1.tiff")
+    grey = np.asarray(open_image(tmp_path / "1.tiff"))[0]
+    assert grey.tolist() == [[value] * 3 for value in expected]
 
 
 def test_transparency_goes_over_white(tmp_path):

@@ -41,7 +41,7 @@ def test_layout_is_that_of_the_real_data(built):
     regions = VinVL(folder=built / "vinvl", k=100)
     for split, count in (("train", 24), ("dev", 12), ("test", 12)):
         coarse, fine = (
-            source(built, text_dir=folder, types=types).read(split, regions, verify_images=True)
+            source(built, text_dir=folder, types=types).read(split, regions)
             for folder, types in (("txt", COARSE), ("txt_fine", FINE))
         )
         assert len(coarse) == len(fine) == count
