@@ -17,10 +17,11 @@ from torch import Tensor
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
+from gmbench.data.cache import SEAL, intact, reserve, seal, writing
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 STRIDE = 64
 """Number of examples between two records of a build's progress."""
 
@@ -60,7 +61,7 @@ def region_features(
 ) -> RegionFeatures:
     """Read the features from ``folder``, or compute and keep them.
 
-    A build that was interrupted goes on where it stopped.
+    A build that was interrupted goes on where it stopped; a damaged file is built again.
 
     Args:
         examples: in the order of the rows.
@@ -73,16 +74,18 @@ def region_features(
         picture_of: where images come from; what it does to them is part of ``identity``.
 
     Raises:
-        InputError: an image cannot be read; nothing is kept then.
+        InputError: an image cannot be read, and nothing is kept; or the folder has no room for the
+            file or cannot be written.
     """
     path = folder / f"regions-{_key(examples, pixels, num_regions, identity)}.npy"
     boxes = [_boxes(example, num_regions) for example in examples]
     offsets = np.cumsum([0, *(1 + len(rows) for rows in boxes)])
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{path.stem}.lock"):  # of several processes one builds
-            if not path.is_file():
-                _build(path, examples, boxes, offsets, encode, pixels, label, picture_of)
+    if not intact(path):
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / f".{path.stem}.lock"):  # of several processes one builds
+                if not intact(path):
+                    _build(path, examples, boxes, offsets, encode, pixels, label, picture_of)
     return RegionFeatures(np.load(path, mmap_mode="r", allow_pickle=False), offsets)
 
 
@@ -143,9 +146,10 @@ def _build(
             values = np.lib.format.open_memmap(part, mode="r+")
             progress.write_text(str(last))
     except InputError:  # once the image is mended the key may be another
-        part.unlink()
+        part.unlink(missing_ok=True)
         progress.unlink(missing_ok=True)
         raise
+    seal(part)
     part.replace(path)
     progress.unlink(missing_ok=True)
 
@@ -160,7 +164,14 @@ def _begin(
         if values.shape == shape and values.dtype == np.float16 and 0 <= done <= count:
             return values, done
     progress.unlink(missing_ok=True)
-    return np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape), 0
+    try:  # a mapping without room behind it would end the process by SIGBUS
+        with writing(part.parent, 2 * shape[0] * shape[1]):
+            values = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+            reserve(part, part.stat().st_size + SEAL)
+    except InputError:
+        part.unlink(missing_ok=True)
+        raise
+    return values, 0
 
 
 def blank_vector(encode: Encode, pixels: PixelSettings) -> Tensor:

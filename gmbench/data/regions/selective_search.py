@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError
-from gmbench.core.files import replacing
 from gmbench.core.iou import pairwise_iou
+from gmbench.data.cache import kept
 from gmbench.data.images import open_image
 from gmbench.data.regions import Size
 
-VERSION = 1
+VERSION = 2
 LEAST_SIDE, MOST_AREA, APART = 16, 0.95, 0.6
 
 
@@ -59,13 +59,7 @@ class SelectiveSearch:
         with image.open("rb") as stream:
             content = file_digest(stream, "sha256").hexdigest()
         file = self.cache / f"{VERSION}-{self.max_side}-{size}-{content[:32]}.npy"
-        if file.is_file():
-            boxes = np.load(file, allow_pickle=False)
-        else:
-            boxes = self._search(image, size)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(file) as part, part.open("xb") as stream:
-                np.save(stream, boxes)
+        boxes = kept(file, lambda: self._search(image, size))
         return Candidates(boxes=boxes[: self.k])
 
     def _search(self, image: Path, size: Size | None) -> NDArray[np.float64]:
@@ -96,11 +90,11 @@ def _apart(boxes: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
     boxes = np.unique(boxes[fits], axis=0)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     order = np.lexsort((*boxes.T[::-1], -area))
-    kept: list[NDArray[np.float64]] = []
+    chosen: list[NDArray[np.float64]] = []
     for box in boxes[order]:
-        if not kept or pairwise_iou(box, np.stack(kept)).max() < APART:
-            kept.append(box)
-    return np.stack(kept) if kept else np.zeros((0, 4))
+        if not chosen or pairwise_iou(box, np.stack(chosen)).max() < APART:
+            chosen.append(box)
+    return np.stack(chosen) if chosen else np.zeros((0, 4))
 
 
 def _opencv() -> Any:
