@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line's by default.
     """
-    options = _parser().parse_args(arguments)
 
     def export() -> int:
+        options = _parser().parse_args(arguments)
         from gmbench.serving.export import export_run  # torch: not for --help
 
         model = export_run(options.run, options.folder, tuple(options.trust)).record.model

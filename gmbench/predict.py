@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the command line's by default.
     """
-    options = _parser().parse_args(arguments)
 
     def predict() -> int:
+        options = _parser().parse_args(arguments)
         if problem := _problem(options):
             raise InputError(f"gmbench.predict: {problem} (--help shows how)")
         from gmbench.serving.predictor import load  # torch: not for --help

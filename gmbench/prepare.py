@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from gmbench.config import compose, friendly, parse
-from gmbench.core.command_line import CommandLine, console
+from gmbench.config import check_data, compose, friendly, parse
+from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, InputError
 from gmbench.data.examples import Split
 from gmbench.data.regions import RegionSource
@@ -128,12 +128,17 @@ def _notes(summary: Summary, splits: Sequence[Split], *, drop_leaked: bool) -> I
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb with ``arguments``, by default the command line's."""
+    return exit_code(lambda: _prepare(arguments))
+
+
+def _prepare(arguments: Sequence[str] | None) -> int:
     parser = CommandLine("python -m gmbench.prepare", __doc__)
     parser.add_argument("--config-dir", type=Path, help="folder of your own configuration")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for gmbench.run")
     options = parser.parse_intermixed_args(arguments)
     try:
         settings = parse(compose(options.overrides, options.config_dir))
+        check_data(settings)
         source = build_source(settings)
         return prepare(source, build_regions(settings, source), console())
     except Exception as error:

@@ -16,7 +16,7 @@ from pathlib import Path
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from gmbench.core.command_line import CommandLine, console
+from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
@@ -30,7 +30,10 @@ from gmbench.scoring.counting import TASKS
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb with the command line's arguments."""
-    options = _parser().parse_args(arguments)
+    return exit_code(lambda: _report(_parser().parse_args(arguments)))
+
+
+def _report(options: argparse.Namespace) -> int:
     try:
         board = _board(options)
         if options.wandb:

@@ -3,7 +3,7 @@
 ``mode=check`` looks at data, weights and one batch without training; ``mode=test ckpt=...`` scores
 a checkpoint; ``-m`` makes a grid, one process per run. Exit codes: 0 done, 2 bad configuration or
 input or a grid in which some runs failed, 3 a loss or gradient that is not finite, 1 any other
-failure in the run itself, 130 interrupted.
+failure in the run itself, 128 + n ended by signal n (130: Ctrl-C).
 """
 
 import logging
@@ -22,7 +22,8 @@ from gmbench.config import check_parts, conf_dir, friendly, parse, shadowed_mode
 from gmbench.config.check import secret_arguments
 from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
-from gmbench.core.command_line import console, discard_output
+from gmbench.core.command_line import console, exit_code, unbroken_output
+from gmbench.core.errors import InputError
 from gmbench.core.provenance import print_redacted
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gmbench")
 
-SHOW = frozenset({"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i"})
-"""Flags that print something in place of a run."""
 PATHS = ("ckpt", "resume", "data.root", "runs", "cache")
 
 
@@ -81,37 +80,31 @@ def _finished(settings: Settings, folder: Path) -> "RunResult | None":
 
 def main() -> int:
     """Run the verb with the command line's arguments."""
+    return exit_code(_run)
+
+
+def _run() -> int:
     if (shadow := shadowed_models()) is not None:
-        print(shadow, file=sys.stderr)
-        return 2
+        raise InputError(shadow)
     sys.excepthook = print_redacted
     if secrets := list(secret_arguments(sys.argv[1:])):
-        print("\n".join(secrets), file=sys.stderr)
-        return 2
+        raise InputError(secrets)
     # Hydra would print its own traceback and leave; with this it hands the exception to us. What
     # the user asked for is kept under a name of our own.
     os.environ.setdefault("GMBENCH_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
     try:
-        _task()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        if SHOW.isdisjoint(sys.argv):  # a connection of the run itself
-            raise
-        discard_output()
+        with unbroken_output():
+            _task()
     except Exception as error:
         line = friendly(error, sys.argv[1:])
         if line is not None and not _tracebacks_wanted():
-            print(line, file=sys.stderr)
-            return 2
+            raise InputError(line) from None
         if line is None and (code := _own_exit_code(error)) is not None:
             traceback.print_exception(error)
             return code
         raise
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     return 0
 
 

@@ -81,9 +81,9 @@ MODES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the verb; ``arguments`` are the command line's by default."""
-    options = _options(arguments)
 
     def work() -> int:
+        options = _options(arguments)
         if options.verify is not None:
             return verify_run(options)
         if options.compare is not None:

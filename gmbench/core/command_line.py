@@ -1,11 +1,20 @@
 """Command lines: one line for what is wrong, with the nearest option or choice."""
 
+import codecs
+import io
+import json
+import logging
 import os
 import re
+import signal
 import sys
+import threading
+import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from gmbench.core.errors import InputError, did_you_mean
 
@@ -22,29 +31,167 @@ def console(width: int = 120) -> "Console":
     return terminal if terminal.is_terminal else Console(width=width)
 
 
-def exit_code(work: Callable[[], int]) -> int:
-    """The exit code of ``work``; bad input and missing files become one line and exit code 2."""
+PATIENCE = 2.0
+"""Seconds after a signal in which more of them do not disturb the clean-up."""
+
+
+class Stopped(BaseException):
+    """Ctrl-C, SIGTERM or SIGHUP has asked this process to end.
+
+    Not a KeyboardInterrupt, which Lightning turns into exit code 1.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
+
+
+def stopped_by(error: BaseException | None) -> Stopped | None:
+    """The signal behind an error; torch wraps one that arrives during a save in a RuntimeError."""
+    while error is not None and not isinstance(error, Stopped):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+@contextmanager
+def handling_signals(handle: Callable[[int], None]) -> Iterator[None]:
+    """Hand Ctrl-C, SIGTERM and SIGHUP to ``handle``, unless they are ignored (``nohup``, ``&``)."""
+    owner = os.getpid()
+
+    def received(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a forked worker of a loader, which expects this
+            raise KeyboardInterrupt
+        handle(number)
+
+    previous: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # no other may handle signals
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, received)
     try:
-        code = work()
-        sys.stdout.flush()
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def exit_code(work: Callable[[], int]) -> int:
+    """The exit code of ``work``; bad input and missing files become one line and exit code 2.
+
+    A signal raises :class:`Stopped`, and becomes one line and 128 + its number. Where the reader of
+    standard output leaves early (``| head``), the work ends there, without an error. Characters
+    that the terminal's encoding lacks are escaped.
+    """
+    last = -PATIENCE
+
+    def stop(number: int) -> None:
+        nonlocal last
+        if time.monotonic() > last + PATIENCE:
+            last = time.monotonic()
+            raise Stopped(number)
+
+    _make_printable()
+    code, message = 2, ""
+    try:
+        with handling_signals(stop):
+            code = work()
+            sys.stdout.flush()
     except BrokenPipeError:
-        discard_output()
-        return 0
+        code = 0
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except InputError as error:
-        print(error, file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    else:
-        return code
-    return 2
+        message = str(error)
+    except SystemExit:  # after --help
+        lost_output()
+        raise
+    except BaseException as error:
+        if (stopped := stopped_by(error)) is None:
+            raise
+        code = 128 + stopped.number
+        message = "; ".join([str(stopped), *getattr(stopped, "__notes__", ())])
+    if lost := lost_output():
+        code, message = code or 2, f"standard output: {lost}"
+    if message:
+        print(message, file=sys.stderr)
+    return code
 
 
-def discard_output() -> None:
-    """Discard what is still to be printed: the reader of standard output has closed the pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _make_printable() -> None:
+    """Let any character be printed: what the encoding lacks appears as JSON escapes it."""
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    codecs.register_error("json", _as_json)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="json")
+
+
+def _as_json(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def lost_output() -> str | None:
+    """Discard what standard output does not take (any more); why, unless its reader has left."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return _discard(sys.stdout, error)
+    return None
+
+
+def _discard(stream: TextIO, error: OSError) -> str | None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return None if isinstance(error, BrokenPipeError) else error.strerror
+
+
+@contextmanager
+def unbroken_output() -> Iterator[None]:
+    """Let the work go on where standard output or error takes no more text.
+
+    What cannot be printed is discarded. Unless its reader has left (``| head``), standard error
+    says so in the end.
+    """
+    logging.raiseExceptions = False
+    streams = sys.stdout, sys.stderr
+    kept = [_Unbroken(stream) for stream in streams]
+    sys.stdout, sys.stderr = (cast(TextIO, stream) for stream in kept)
+    try:
+        yield
+    finally:
+        for stream in kept:
+            stream.flush()
+        sys.stdout, sys.stderr = streams
+        if kept[0].lost:
+            print(f"standard output: {kept[0].lost}; the work went on without", file=sys.stderr)
+
+
+class _Unbroken:
+    """A stream whose file is replaced by the null device when it cannot be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost: str | None = None
+
+    def write(self, text: str) -> int:
+        self._without_error(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._without_error(self._stream.flush)
+
+    def _without_error(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except OSError as error:
+            self.lost = _discard(self._stream, error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class CommandLine(ArgumentParser):
@@ -64,12 +211,9 @@ class CommandLine(ArgumentParser):
         )
 
     def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
-        """Print the help; no traceback if the reader (``| head``) leaves early."""
-        try:
-            super().print_help(file)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            discard_output()
+        """Print the help; :func:`exit_code` handles a reader that leaves early."""
+        print(self.format_help(), end="", file=file)  # argparse's own hides a full disk
+        sys.stdout.flush()
 
     def error(self, message: str) -> NoReturn:
         """Print the message on one line and exit with code 2."""
