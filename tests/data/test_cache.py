@@ -62,14 +62,18 @@ def test_a_disk_without_room_is_one_line_before_any_vector_is_computed(examples,
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert len(str(refused.value).splitlines()) == 1
     assert not list(tmp_path.glob("regions-*"))
-    assert len(features_of(examples, tmp_path).values) == 9
+    assert len(features_of(examples, tmp_path).values) == 6
 
 
-@pytest.mark.parametrize("caching", ["features", "boxes"])
-def test_a_file_in_place_of_the_folder_is_one_line(examples, tmp_path, caching):
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda folder, examples: features_of(examples, folder),
+        lambda folder, _: kept(folder / "a.npy", lambda: np.zeros(3)),
+    ],
+    ids=["features", "boxes"],
+)
+def test_a_file_in_place_of_the_folder_is_one_line(examples, tmp_path, use):
     (tmp_path / "cache").write_text("")
     with pytest.raises(InputError, match=f"cache: {tmp_path / 'cache'}: "):
-        if caching == "features":
-            features_of(examples, tmp_path / "cache")
-        else:
-            kept(tmp_path / "cache" / "a.npy", lambda: np.zeros(3))
+        use(tmp_path / "cache", examples)
