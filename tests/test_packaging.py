@@ -116,4 +116,43 @@ def test_the_wheel_holds_code_configuration_and_weights(tmp_path: Path) -> None:
     expected |= {str(file.relative_to(REPOSITORY)) for file in weights}
     expected.add("hydra_plugins/gmbench_launcher.py")
     assert expected <= inside, sorted(expected - inside)
-    assert not [name for name in inside if name.startswith(("tests/", "conf/", ".ci/"))]
+    assert {"gmbench/py.typed", "models/py.typed"} <= inside
+    outside = ("tests/", "conf/", ".ci/", "experiments/results/")
+    assert not [name for name in inside if name.startswith(outside)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("github-workflows", ".github/workflows/*.yml"),
+        ("github-issue-forms", ".github/ISSUE_TEMPLATE/[!c]*.yml"),
+        ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+        ("citation-file-format", "CITATION.cff"),
+    ],
+)
+def test_hosted_files_keep_to_their_schema(schema: str, files: str) -> None:
+    pytest.importorskip("check_jsonschema", reason="the schemas come with the extra dev")
+    named = sorted(REPOSITORY.glob(files))
+    assert named
+    command = ["-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, named)]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_pythons_promised_are_those_that_are_tested() -> None:
+    workflow = yaml.safe_load((REPOSITORY / ".github/workflows/tests.yml").read_text("utf-8"))
+    tested = workflow["jobs"]["pytest"]["strategy"]["matrix"]["python"]
+    said = [name.rsplit(" ", 1)[1] for name in PROJECT["classifiers"] if ":: 3." in name]
+    assert said == tested
+    assert PROJECT["requires-python"] == f">={tested[0]}"
+
+
+def test_every_folder_of_the_container_is_sent_to_its_builder() -> None:
+    docker = (REPOSITORY / "Dockerfile").read_text(encoding="utf-8")
+    lines = re.findall(r"^COPY (.+) \S+$", docker, re.MULTILINE)
+    copied = {name for line in lines for name in line.split()}
+    sent = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8")
+    allowed = {line[1:].partition("/")[0] for line in sent.splitlines() if line.startswith("!")}
+    assert copied == allowed
+    packages = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert {*packages, "README.md", "LICENSE", "pyproject.toml"} <= copied
