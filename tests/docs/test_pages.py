@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.docs.commands import PAGES
 
-DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+DOCS = sorted(page for page in (REPOSITORY / "docs").glob("*.md") if page.name != "index.md")
 LINK = re.compile(r"(?:\]\(|src=\")([^)\s\"]+)[)\"]")
 
 
@@ -40,11 +40,12 @@ def test_a_page_opens_with_what_it_answers(page):
     assert re.fullmatch(r"\*[A-Z].*\?\*", question)
 
 
-def test_readme_lists_every_page():
-    listed = {
-        link.partition("#")[0] for link in LINK.findall((REPOSITORY / "README.md").read_text())
-    }
-    assert {f"docs/{page.name}" for page in DOCS} <= listed
+def test_the_documentation_lists_every_page():
+    nav = (REPOSITORY / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    pages = (REPOSITORY / "docs").rglob("*.md")
+    assert sorted(re.findall(r": (\S+\.md)$", nav, re.MULTILINE)) == sorted(
+        page.relative_to(REPOSITORY / "docs").as_posix() for page in pages
+    )
 
 
 def test_every_picture_is_shown_somewhere():
