@@ -18,16 +18,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from gmbench.config.schema import (
-    Count,
-    Settings,
-    Share,
-    Unresolved,
-    is_target,
-    problems,
-    unknown_keys,
-)
+from gmbench.config.schema import Settings, Unresolved, is_target, problems, unknown_keys
 from gmbench.core.errors import InputError, did_you_mean, first_line
+from gmbench.core.limits import Count, Share
 from gmbench.core.provenance import is_secret, redact
 
 
@@ -70,6 +63,17 @@ def check_parts(settings: Settings) -> None:
         InputError: with every problem found.
     """
     if found := list(dict.fromkeys(part_problems(settings.tree))):
+        raise InputError(found)
+
+
+def check_data(settings: Settings) -> None:
+    """Refuse a data set or a source of candidates that cannot be built; no file is looked at.
+
+    Raises:
+        InputError: with every problem found.
+    """
+    parts = {name: settings.tree.get(name) for name in ("data", "regions")}
+    if found := list(target_problems(parts, {})):
         raise InputError(found)
 
 

@@ -5,8 +5,10 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from gmbench.core.errors import InputError
 
-def construct(node: Any, **parts: Any) -> Any:
+
+def construct(node: Any, key: str = "", /, **parts: Any) -> Any:
     """The object that a node describes: ``_target_`` called with the other keys, innermost first.
 
     Hydra's own ``instantiate`` puts built parts back into the tree, which refuses dataclasses
@@ -14,13 +16,29 @@ def construct(node: Any, **parts: Any) -> Any:
 
     Args:
         node: a node of the tree, or plain containers.
+        key: of the node, for errors.
         parts: further arguments of the outermost constructor.
+
+    Raises:
+        InputError: a constructor refuses its arguments with a ``ValueError``.
     """
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node, resolve=True)
     if isinstance(node, list):
-        return [construct(item) for item in node]
+        return [construct(item, f"{key}[{index}]") for index, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    arguments = {key: construct(value) for key, value in node.items() if key != "_target_"}
-    return get_object(node["_target_"])(**arguments, **parts) if "_target_" in node else arguments
+    arguments = {
+        name: construct(value, f"{key}.{name}" if key else str(name))
+        for name, value in node.items()
+        if name != "_target_"
+    }
+    if "_target_" not in node:
+        return arguments
+    try:
+        return get_object(node["_target_"])(**arguments, **parts)
+    except InputError:
+        raise
+    except ValueError as error:
+        what = " ".join(str(error).split())
+        raise InputError(f"{key or node['_target_']}: {what}") from error

@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from gmbench.core.errors import did_you_mean
+from gmbench.core.limits import Count, NotNegative, Share
 
 
 class Counts(Flag):
@@ -58,9 +59,6 @@ def _needs_target(value: object) -> object:
 
 Node = Annotated[dict[str, Any], BeforeValidator(_needs_target)]
 """A part of the run in plain containers: ``_target_`` and its arguments."""
-Count = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Group(BaseModel):
@@ -124,7 +122,7 @@ class Trainer(_Group):
     """conf/trainer: how long, how much at once, on what.
 
     ``may_miss_saves``: number of checkpoints that a full disk may cost before the run ends.
-    ``peer_timeout``: seconds that a process waits for the others in a step.
+    ``peer_timeout``: seconds that a process waits for the others in a step, or for a loading process.
     """
 
     epochs: Count
@@ -322,6 +320,8 @@ def _message(error: ErrorDetails, value: object) -> str:
     if kind == "literal_error":
         choices = re.findall(r"'(.*?)'", context["expected"]) or [context["expected"]]
         return f"{value!r} is not one of {', '.join(choices)}{did_you_mean(str(value), choices)}"
+    if kind == "too_short" and context["min_length"] == 1:
+        return "is empty"
     if kind == "too_long":
         return f"{context['actual_length']} values where {context['max_length']} belong"
     for name, words in _LIMITS.items():

@@ -56,6 +56,7 @@ def tokenise(
         add_special_tokens=False,
         truncation=False,
         padding=False,
+        verbose=False,  # too long a text is refused by its name
     )
     result = []
     for row, words in enumerate(sentences):

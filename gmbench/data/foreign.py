@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from gmbench.core.entities import Example
+from gmbench.core.limits import Share
 from gmbench.data.images import Pictures, open_image, picture_of
 
 CELLS = 8
@@ -32,20 +33,15 @@ class ForeignPatches:
         share: of the free cells, 0 to 1.
         splits: whose images are changed.
         seed: of the cells, not of the run.
-
-    Raises:
-        ValueError: the share is not in 0..1.
     """
 
-    share: float
+    share: Share
     splits: Sequence[str] = ("train", "dev", "test")
     seed: int = 1
 
     def __post_init__(self) -> None:
         # Configuration files give their own kind of list.
         object.__setattr__(self, "splits", tuple(self.splits))
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"data.foreign.share must lie in 0..1, not {self.share}")
 
     def pictures(self, split: str, examples: Sequence[Example]) -> Pictures:
         """Where the images of these examples of a split come from."""

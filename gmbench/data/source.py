@@ -1,15 +1,18 @@
 """A data set on disk: where its parts are, what its tags mean, what to do about faults."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import TEXT_ORIGIN, InputError, fault, located
+from gmbench.core.limits import Count
 from gmbench.data.bio import READER_VERSION, Block, read_blocks
 from gmbench.data.examples import Split, assemble
 from gmbench.data.images import Pictures, picture_of
@@ -23,8 +26,12 @@ NOT_WORD = re.compile(r"[\W_]+")
 class World(Protocol):
     """A data set that is generated."""
 
+    def place(self, root: Path) -> Path:
+        """The folder below ``root`` that holds the data once it is generated."""
+        ...
+
     def ensure(self, root: Path) -> Path:
-        """Return the folder below ``root`` that holds the data, generating it if necessary."""
+        """Return that folder, generating the data if necessary."""
         ...
 
 
@@ -55,9 +62,6 @@ class DataSource:
         limit: maximum number of examples per split; the first ones are read.
         world: generates the data of a built-in world.
         foreign: pastes pieces of other images in (foreign.py); None = images as they are.
-
-    Raises:
-        ValueError: an attribute has an invalid value.
     """
 
     name: str
@@ -65,12 +69,12 @@ class DataSource:
     text_dir: str
     xml_dir: str
     image_dir: str
-    tag_column: int
-    types: Mapping[str, str]
+    tag_column: Count
+    types: Annotated[Mapping[str, str], Field(min_length=1)]
     missing_image: Literal["error", "blank"] = "error"
     bad_input: Literal["error", "mask"] = "error"
     drop_leaked: bool = False
-    limit: int | None = None
+    limit: Count | None = None
     world: World | None = None
     foreign: Foreign | None = None
 
@@ -78,23 +82,16 @@ class DataSource:
         # Configuration files give strings and their own kind of mapping.
         object.__setattr__(self, "root", Path(self.root))
         object.__setattr__(self, "types", {str(tag): str(name) for tag, name in self.types.items()})
-        for key, value, allowed in (
-            ("missing_image", self.missing_image, ("error", "blank")),
-            ("bad_input", self.bad_input, ("error", "mask")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"data.{key} must be {' or '.join(allowed)}, not {value!r}")
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"data.limit must be at least 1 or null, not {self.limit}")
-        if self.tag_column < 1:
-            raise ValueError(f"data.tag_column must be at least 1, not {self.tag_column}")
-        if not self.types:
-            raise ValueError("data.types is empty: name at least one type")
 
     @property
     def synthetic(self) -> bool:
         """Whether this is a built-in world, which is never ranked with real data."""
         return self.world is not None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether this is a built-in world that has yet to be generated."""
+        return self.world is not None and not self.world.place(self.root).is_dir()
 
     @cached_property
     def folder(self) -> Path:
@@ -179,22 +176,30 @@ class DataSource:
         Raises:
             InputError: a text file is missing or has a fault.
         """
-        files: list[tuple[str, Path]] = []
-        for split in SPLITS:
-            self._demand(split)
-            files.append((f"txt/{split}.txt", self._text(split)))
-            for block in self.blocks(split):
-                files.append((f"xml/{block.id}.xml", self.xmls / f"{block.id}.xml"))
-                files.append((f"images/{block.id}.jpg", self.images / f"{block.id}.jpg"))
         tags = ",".join(self.types)
         salt = f"{READER_VERSION}|{self.tag_column}|{tags}{'|no leaks' * self.drop_leaked}"
         digest = sha256((salt if self.foreign is None else f"{salt}|{self.foreign}").encode())
-        for name, path in sorted(files):
+        for name, path in sorted(self.files()):
             if path.is_file():
                 with path.open("rb") as stream:
                     content = file_digest(stream, "sha256").hexdigest()
                     digest.update(f"\n{name}|{stream.tell()}|{content}".encode())
         return digest.hexdigest()
+
+    def files(self) -> Iterator[tuple[str, Path]]:
+        """Yield the texts, and each example's xml and image, whether they are there or not.
+
+        Each with its name in the fingerprint, which knows no folders.
+
+        Raises:
+            InputError: a text file is missing or has a fault.
+        """
+        for split in SPLITS:
+            self._demand(split)
+            yield f"txt/{split}.txt", self._text(split)
+            for block in self.blocks(split):
+                yield f"xml/{block.id}.xml", self.xmls / f"{block.id}.xml"
+                yield f"images/{block.id}.jpg", self.images / f"{block.id}.jpg"
 
     def _text(self, split: str) -> Path:
         return self.texts / f"{split}.txt"

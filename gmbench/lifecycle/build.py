@@ -13,10 +13,12 @@ from transformers import PreTrainedTokenizerFast
 from gmbench.config import schema
 from gmbench.config.check import check_queries
 from gmbench.config.instantiate import construct
+from gmbench.core.errors import fault
 from gmbench.data.datamodule import GroundedData, LoaderSettings
 from gmbench.data.dataset import Input
 from gmbench.data.examples import Split
 from gmbench.data.features import Encode, RegionFeatures, region_features
+from gmbench.data.fingerprint import Fingerprint, fingerprint
 from gmbench.data.pixels import PixelSettings
 from gmbench.data.source import SPLITS, DataSource
 from gmbench.lifecycle.build_data import build_regions, build_source
@@ -48,14 +50,14 @@ class Run:
 
     Attributes:
         source: where the data comes from.
-        fingerprint: of the data.
+        fingerprint: of the data and its candidates.
         data: loaders over the read splits.
         module: model, loss, decoder and metrics.
         saw_pixels: whether any example of any split has a picture.
     """
 
     source: DataSource
-    fingerprint: str
+    fingerprint: Fingerprint
     data: GroundedData
     module: GroundedModule
     saw_pixels: bool
@@ -63,7 +65,7 @@ class Run:
 
 def build_encoders(encoders: schema.Encoders, regions: schema.Regions) -> Encoders:
     """Tokenizer and both encoders, weights loaded."""
-    vision = construct(encoders.vision)
+    vision = construct(encoders.vision, "encoders.vision")
     pixels = PixelSettings(
         image_size=encoders.image_size,
         crop_size=encoders.crop_size,
@@ -73,8 +75,8 @@ def build_encoders(encoders: schema.Encoders, regions: schema.Regions) -> Encode
         crop=regions.crop,
     )
     return Encoders(
-        text_encoder=construct(encoders.text),
-        tokenizer=construct(encoders.tokenizer),
+        text_encoder=construct(encoders.text, "encoders.text"),
+        tokenizer=construct(encoders.tokenizer, "encoders.tokenizer"),
         vision_encoder=vision,
         pixels=pixels,
     )
@@ -90,7 +92,7 @@ def build_model(node: schema.Node, encoders: Encoders, types: Mapping[str, str])
     }
     wanted = inspect.signature(get_object(node["_target_"])).parameters
     parts = {name: part for name, part in offered.items() if name in wanted}
-    model = construct(node, **parts)
+    model = construct(node, "model.network", **parts)
     assert isinstance(model, nn.Module)
     return model
 
@@ -99,8 +101,8 @@ def build_run(settings: schema.Settings) -> Run:
     """Read the data and build everything that trains.
 
     Raises:
-        InputError: the data or the weights cannot be read, or the model has fewer queries than
-            some example has entities.
+        InputError: the data or the weights cannot be read, the model has fewer queries than some
+            example has entities, or a text is too long for the encoder.
     """
     torch.manual_seed(settings.seed)
     source = build_source(settings)
@@ -108,7 +110,7 @@ def build_run(settings: schema.Settings) -> Run:
     regions = build_regions(settings, source)
     splits = {name: source.read(name, regions) for name in SPLITS}
     check_queries(settings, max(len(e.entities) for s in splits.values() for e in s.examples))
-    fingerprint = source.fingerprint()
+    found = fingerprint(source, splits, with_candidates=regions is not None)
     encoders = build_encoders(settings.encoders, settings.regions)
     model = build_model(settings.model.network, encoders, source.types)
     loader = LoaderSettings(
@@ -119,12 +121,8 @@ def build_run(settings: schema.Settings) -> Run:
         num_regions=settings.regions.num,
         eval_num_regions=settings.regions.eval_num,
         iou_threshold=settings.regions.iou_threshold,
+        timeout=settings.trainer.peer_timeout,
     )
-    features = None
-    if "regions" in inputs and not learns(encoders.vision_encoder):
-        features = _cached_features(
-            splits, encoders, loader, source, fingerprint, Path(settings.cache)
-        )
     types = tuple(source.types)
     data = GroundedData(
         splits=splits,
@@ -133,21 +131,50 @@ def build_run(settings: schema.Settings) -> Run:
         inputs=inputs,
         pixels=encoders.pixels,
         loader=loader,
-        features=features,
         pictures={name: source.pictures(split) for name, split in splits.items()},
     )
+    check_lengths(source, data, encoders.text_encoder.max_tokens(encoders.tokenizer))
+    if "regions" in inputs and not learns(encoders.vision_encoder):
+        data.features = _cached_features(
+            splits, encoders, loader, source, found.data, Path(settings.cache)
+        )
     saw_pixels = any(e.image is not None for split in splits.values() for e in split.examples)
     module = GroundedModule(
         model=model,
-        loss=construct(settings.model.loss, matcher=construct(settings.model.matcher)),
-        decoder=construct(settings.model.decode, types=types),
+        loss=construct(
+            settings.model.loss,
+            "model.loss",
+            matcher=construct(settings.model.matcher, "model.matcher"),
+        ),
+        decoder=construct(settings.model.decode, "model.decode", types=types),
         optim=settings.optim,
         metrics={name: GroundedF1(gold=data.gold(name), types=types) for name in ("dev", "test")},
         select="gmner" if saw_pixels else "mner",
     )
-    return Run(
-        source=source, fingerprint=fingerprint, data=data, module=module, saw_pixels=saw_pixels
-    )
+    return Run(source=source, fingerprint=found, data=data, module=module, saw_pixels=saw_pixels)
+
+
+def check_lengths(source: DataSource, data: GroundedData, limit: int) -> None:
+    """Refuse texts of more than ``limit`` sub-words.
+
+    Raises:
+        InputError: naming the first of them.
+    """
+    too_long = [
+        (split, example.id, len(row.ids))
+        for split, rows in data.tokens.items()
+        for example, row in zip(data.splits[split].examples, rows, strict=True)
+        if len(row.ids) > limit
+    ]
+    if too_long:
+        split, id_, size = too_long[0]
+        rest = f" (and {len(too_long) - 1} more)" if too_long[1:] else ""
+        raise fault(
+            source.texts / f"{split}.txt",
+            f"example {id_!r} has {size} sub-words, but the text encoder reads at most "
+            f"{limit}{rest}",
+            "shorten it, or set encoders=...",
+        )
 
 
 def learns(module: nn.Module) -> bool:

@@ -10,7 +10,7 @@ from gmbench.data.source import DataSource
 
 def build_source(settings: Settings) -> DataSource:
     """The data set."""
-    source = construct(settings.data)
+    source = construct(settings.data, "data")
     assert isinstance(source, DataSource)
     return source
 
@@ -25,5 +25,5 @@ def build_regions(settings: Settings, source: DataSource) -> RegionSource | None
         return None
     if source.world is not None and "folder" in node:
         node = {**node, "folder": str(source.folder / Path(node["folder"]).name)}
-    regions: RegionSource = construct(node)
+    regions: RegionSource = construct(node, "regions.source")
     return regions

@@ -38,6 +38,14 @@ class TextEncoder(nn.Module):
         self.width: int = config.hidden_size
         self.depth: int = config.num_hidden_layers
 
+    def max_tokens(self, tokenizer: PreTrainedTokenizerFast) -> int:
+        """Sub-words for which there are positions; RoBERTa's begin behind its padding index."""
+        config: Any = self.model.config
+        positions = int(getattr(config, "max_position_embeddings", 0) or 1_000_000)
+        offset = getattr(getattr(self.model, "embeddings", None), "padding_idx", None)
+        positions -= 0 if offset is None else int(offset) + 1
+        return min(positions, int(tokenizer.model_max_length))
+
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """Sub-words ``[B, T]`` and their mask ``[B, T]`` (True = real) -> ``[B, T, D]``."""
         states: Tensor = self.model(input_ids=input_ids, attention_mask=mask).last_hidden_state

@@ -25,7 +25,6 @@ from gmbench.core.records import parse_record, to_plain
 from gmbench.data.dataset import Input
 from gmbench.data.pixels import PixelSettings
 from gmbench.lifecycle.build import Encoders, build_encoders, build_model, learns
-from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import VisionEncoder
 from gmbench.nn.weights import digest, load
 from gmbench.objective.decode import Decodes
@@ -188,7 +187,7 @@ def _of_run(folder: Path, trust: Collection[str]) -> TrainedModel:
             inputs=tuple(settings.model.inputs),
             num_regions=settings.regions.eval_num,
             stored_vectors=False,  # known once the model is built
-            max_tokens=_max_tokens(encoders.text_encoder, encoders.tokenizer),
+            max_tokens=encoders.text_encoder.max_tokens(encoders.tokenizer),
             precision=settings.trainer.precision,
             accelerator=settings.trainer.accelerator,
         ),
@@ -303,15 +302,6 @@ def _checkpoint_tensors(checkpoint: Path) -> dict[str, Tensor]:
         raise InputError(f"{checkpoint}: no checkpoint of tensors alone ({line})") from None
     prefix = "model."
     return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-
-
-def _max_tokens(encoder: TextEncoder, tokenizer: PreTrainedTokenizerFast) -> int:
-    """Sub-words for which the encoder has positions; RoBERTa's begin behind its padding index."""
-    model: Any = encoder.model
-    positions = int(getattr(model.config, "max_position_embeddings", 0) or 1_000_000)
-    offset = getattr(getattr(model, "embeddings", None), "padding_idx", None)
-    positions -= 0 if offset is None else int(offset) + 1
-    return min(positions, int(tokenizer.model_max_length))
 
 
 def _what_is_wrong(folder: Path) -> str:

@@ -56,7 +56,8 @@ class TypeQueries(nn.Module):
         if without:
             raise ValueError(
                 f"type_queries: no text for {', '.join(without)} (there is one for "
-                f"{', '.join(texts) or 'none'}); add one to conf/model/type_queries"
+                f"{', '.join(texts) or 'none'}); add it, as in "
+                f"'+model.network.type_queries={{{without[0]}: what to look for}}'"
             )
         pieces = tokenizer(
             [texts[name] for name in type_names],

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from hydra.utils import get_class
 
-from gmbench.config import check, compose, conf_dir
+from gmbench.config import check, check_data, compose, conf_dir, parse
 from gmbench.config.instantiate import construct
+from gmbench.core.errors import InputError
 
 # A sweeper needs its extra and -m: tests/grid/test_launchers.py runs it.
 FILES = sorted(path for path in conf_dir().rglob("*.yaml") if path.parent.name != "sweeper")
@@ -82,3 +83,28 @@ def test_every_target_is_there_and_settings_build(path):
     construct(cfg.model.loss.terms)
     assert construct(cfg.model.decode, types=("A",)).types == ("A",)
     assert construct(cfg.data).types
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (["data.missing_image=none"], "data.missing_image: 'none' is not one of error, blank"),
+        (["data.bad_input=skip"], "data.bad_input: 'skip' is not one of error, mask"),
+        (["data.limit=0"], "data.limit: 0 is not at least 1"),
+        (["data.tag_column=0"], "data.tag_column: 0 is not at least 1"),
+        (["data.types=null"], "data.types: null is not a mapping"),
+        (["~data.name"], "data.name: missing; gmbench.data.source.DataSource needs it"),
+        (["+foreign=patches", "data.foreign.share=1.5"], "data.foreign.share: 1.5 is not at most"),
+        (["regions.source.k=0"], "regions.source.k: 0 is not at least 1"),
+        (["regions=jsonl", "regions.source.k=0"], "regions.source.k: 0 is not at least 1"),
+        (["regions.source.missing=maybe"], "regions.source.missing: 'maybe' is not one of error"),
+        (["regions=noisy", "regions.source.share=-1"], "regions.source.share: -1 is not at least"),
+        (["regions=grid", "regions.source.levels=[]"], "regions.source.levels: is empty"),
+        (["regions=grid", "regions.source.levels=[[1.5,0]]"], "levels[0][0]: 1.5 is not at most"),
+        (["regions=selective_search", "regions.source.max_side=31"], "31 is not at least 32"),
+    ],
+)
+def test_arguments_of_data_and_regions_have_limits(overrides: list[str], problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_data(parse(compose(overrides)))
+    assert problem in caught.value.problems[0]

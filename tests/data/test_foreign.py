@@ -81,8 +81,3 @@ def test_a_run_sees_them_in_the_splits_named_and_its_data_is_other_data():
         assert changed is not None
         assert seen.equal(changed) == same
     assert plain.data.gold("test") == noisy.data.gold("test")
-
-
-def test_a_share_beyond_one_is_told():
-    with pytest.raises(ValueError, match=r"share must lie in 0\.\.1, not 1\.5"):
-        ForeignPatches(share=1.5)

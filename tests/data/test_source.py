@@ -103,16 +103,6 @@ def test_limit_and_leaks(tmp_path):
     assert dropping.fingerprint() != lenient.fingerprint()
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"missing_image": "none"}, {"bad_input": "skip"}, {"limit": 0}, {"tag_column": 0},
-     {"types": {}}],
-)  # fmt: skip
-def test_settings_are_checked(tmp_path, wrong):
-    with pytest.raises(ValueError, match=rf"data\.{next(iter(wrong))}"):
-        source(tmp_path, **wrong)
-
-
 def test_candidates(tmp_path):
     root = dataset(tmp_path)
     for example in source(root).read("train", Pyramid(levels=[(1.0, 1), (0.5, 2)])).examples:

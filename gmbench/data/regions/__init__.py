@@ -15,6 +15,11 @@ class RegionSource(Protocol):
     """Anything that knows the candidate regions of an image.
 
     A source is called once per image, never for an image that a lenient policy goes without.
+
+    The boxes are part of what makes two runs the same run. To notice quickly that they cannot have
+    changed, a source declares what they depend on: its settings by its ``repr`` (as any dataclass
+    does) and the files it reads besides the image by a method ``files(id) -> Iterable[Path]``
+    (boxes, weights). Without that method all images are asked for their candidates again.
     """
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
@@ -24,14 +29,6 @@ class RegionSource(Protocol):
             InputError: what the source has on the image is missing or damaged.
         """
         ...
-
-
-def check_settings(k: int, missing: str) -> None:
-    """Raise a ValueError for settings that a source read from files cannot have."""
-    if k < 1:
-        raise ValueError(f"regions.k must be at least 1, not {k}")
-    if missing not in {"error", "none"}:
-        raise ValueError(f"regions.missing must be error or none, not {missing!r}")
 
 
 def clipped(found: Candidates, size: Size | None) -> Candidates:

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from gmbench.core.entities import Candidates
+from gmbench.core.limits import Count
 from gmbench.data.regions import Size
 
 LEVELS = ((1.0, 1), (2 / 3, 2), (1 / 2, 3))
@@ -20,21 +23,15 @@ class Pyramid:
     Attributes:
         levels: per level, the share of a window's sides in the image's (0..1) and the number of
             windows in each direction, evenly spaced from edge to edge.
-
-    Raises:
-        ValueError: a share is not in 0..1, a count is below 1, or there is no level.
     """
 
-    levels: Sequence[tuple[float, int]] = LEVELS
+    levels: Annotated[
+        Sequence[tuple[Annotated[float, Field(gt=0, le=1)], Count]], Field(min_length=1)
+    ] = LEVELS
 
-    def __post_init__(self) -> None:
-        if not self.levels:
-            raise ValueError("regions.source.levels is empty: give at least one [share, count]")
-        for share, count in self.levels:
-            if not 0 < share <= 1 or count < 1:
-                raise ValueError(
-                    f"regions.source.levels: [{share}, {count}] is not [share in 0..1, count >= 1]"
-                )
+    def files(self, id: str) -> tuple[Path, ...]:
+        """None."""
+        return ()
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
         """The windows on an image of ``size``; None if the size is unknown."""

@@ -9,7 +9,9 @@ import numpy as np
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import MissingRegions, fault, located
-from gmbench.data.regions import Missing, Size, check_settings, clipped
+from gmbench.core.files import read_lines
+from gmbench.core.limits import Count
+from gmbench.data.regions import Missing, Size, clipped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +28,16 @@ class JsonLines:
     """
 
     path: Path
-    k: int = 16
+    k: Count = 16
     missing: Missing = "error"
 
     def __post_init__(self) -> None:
         # Configuration files give strings.
         object.__setattr__(self, "path", Path(self.path))
-        check_settings(self.k, self.missing)
+
+    def files(self, id: str) -> tuple[Path, ...]:
+        """The file of all lines."""
+        return (self.path,)
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
         """The line's first ``k`` boxes."""
@@ -48,10 +53,10 @@ class JsonLines:
     def _lines(self) -> dict[str, Candidates]:
         lines: dict[str, Candidates] = {}
         try:
-            text = self.path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+            rows = list(read_lines(self.path))
+        except OSError as error:
             raise fault(self.path, f"cannot be read ({error})", "set regions.path") from None
-        for number, line in enumerate(text.split("\n"), start=1):
+        for number, line in rows:
             if line.strip():
                 name, candidates = self._line(number, line)
                 if name in lines:

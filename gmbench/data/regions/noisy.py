@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
 from gmbench.core.iou import pairwise_iou
+from gmbench.core.limits import Count, NotNegative
 from gmbench.data.regions import Size
 from gmbench.data.regions.vinvl import VinVL
 
@@ -28,19 +29,11 @@ class NoisyRegions(VinVL):
     Attributes:
         share: injected boxes per kept detection, rounded; 0 = none.
         seed: of the boxes, not of the run.
-
-    Raises:
-        ValueError: a negative share.
     """
 
-    k: int = 10
-    share: float = 1.0
+    k: Count = 10
+    share: NotNegative = 1.0
     seed: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.share < 0:
-            raise ValueError(f"regions.source.share must not be negative, not {self.share}")
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
         """Detections and noise of one image; None if there are no detections."""

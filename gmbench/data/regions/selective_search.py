@@ -7,14 +7,16 @@ returns is reproducible, its order is not: they are sorted here.
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError
 from gmbench.core.iou import pairwise_iou
+from gmbench.core.limits import Count
 from gmbench.data.cache import kept
 from gmbench.data.images import open_image
 from gmbench.data.regions import Size
@@ -39,16 +41,18 @@ class SelectiveSearch:
         InputError: OpenCV with its contributed modules is not installed.
     """
 
-    k: int = 50
-    max_side: int = 512
+    k: Count = 50
+    max_side: Annotated[int, Field(ge=2 * LEAST_SIDE)] = 512
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.max_side < 2 * LEAST_SIDE:
-            raise ValueError(f"regions.source: k >= 1 and max_side >= {2 * LEAST_SIDE} are needed")
         if self.cache is not None:
             object.__setattr__(self, "cache", Path(self.cache))
         _opencv()
+
+    def files(self, id: str) -> tuple[Path, ...]:
+        """None besides the image."""
+        return ()
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
         """Boxes of an image in its pixels, largest first; None without an image."""

@@ -3,12 +3,12 @@
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
@@ -20,13 +20,16 @@ from gmbench.core.errors import (
     first_line,
     located,
 )
-from gmbench.data.regions import Missing, Size, check_settings, clipped
+from gmbench.core.limits import Count
+from gmbench.data.regions import Missing, Size, clipped
 
 UNREADABLE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError),
     *(RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 """All that numpy and zipfile raise on a damaged or hostile file."""
+MAX_BYTES = 64_000_000
+"""Of one array, unpacked; 100 vectors of 2,048 numbers are 0.8 MB."""
 AGAIN = "fetch the file again"
 
 
@@ -47,18 +50,21 @@ class VinVL:
     """
 
     folder: Path
-    k: int = 16
+    k: Count = 16
     missing: Missing = "error"
     features: bool = False
 
     def __post_init__(self) -> None:
         # Configuration files give strings.
         object.__setattr__(self, "folder", Path(self.folder))
-        check_settings(self.k, self.missing)
+
+    def files(self, id: str) -> tuple[Path, ...]:
+        """The image's file of candidates."""
+        return (self.folder / f"{id}.jpg.npz",)
 
     def __call__(self, *, id: str, image: Path | None, size: Size | None) -> Candidates | None:
         """The file's first ``k`` boxes."""
-        path = self.folder / f"{id}.jpg.npz"
+        (path,) = self.files(id)
         if not path.is_file():
             if self.missing == "none":
                 return None
@@ -73,7 +79,7 @@ class VinVL:
         except UNREADABLE as error:
             raise fault(path, f"not an npz file ({first_line(error)})", AGAIN) from None
 
-    def _read(self, path: Path, arrays: Mapping[str, Any], size: Size | None) -> Candidates:
+    def _read(self, path: Path, arrays: NpzFile, size: Size | None) -> Candidates:
         boxes = _numbers(path, arrays, "bounding_boxes", width=4)
         count = _whole_number(path, arrays, "num_boxes")
         if count is not None and not 0 <= count <= len(boxes):
@@ -98,13 +104,13 @@ class VinVL:
 
 
 def _numbers(
-    path: Path, arrays: Mapping[str, Any], name: str, *, width: int | None = None, rows: int = -1
+    path: Path, arrays: NpzFile, name: str, *, width: int | None = None, rows: int = -1
 ) -> NDArray[Any]:
     """A finite array of numbers ``[N, width]``, or ``[rows, ...]`` where no width is given."""
     if name not in arrays:
         raise fault(path, f"no {name!r}", f"it has {_keys(arrays)}")
     try:
-        array: NDArray[Any] = arrays[name]
+        array = _array(path, arrays, name)
     except UNREADABLE as error:
         raise fault(path, f"{name!r} cannot be read ({first_line(error)})", AGAIN) from None
     wanted = f"[N, {width}]" if width else f"[{rows}, ...] as 'bounding_boxes' has rows"
@@ -117,15 +123,22 @@ def _numbers(
     return array
 
 
-def _whole_number(path: Path, arrays: Mapping[str, Any], name: str) -> int | None:
+def _array(path: Path, arrays: NpzFile, name: str) -> NDArray[Any]:
+    """An array of the archive, unless it is too large to be candidates."""
+    if arrays.zip.getinfo(f"{name}.npy").file_size > MAX_BYTES:
+        raise fault(path, f"{name!r} unpacks to more than {MAX_BYTES // 10**6} MB", AGAIN)
+    return np.asarray(arrays[name])
+
+
+def _whole_number(path: Path, arrays: NpzFile, name: str) -> int | None:
     """The single number under ``name``; None if the file has no such key."""
     if name not in arrays:
         return None
-    array = np.asarray(arrays[name])
+    array = _array(path, arrays, name)
     if array.size != 1 or array.dtype.kind not in "iuf":
         raise fault(path, f"{name!r} is not one number", AGAIN)
     return int(array.item())
 
 
-def _keys(arrays: Mapping[str, Any]) -> str:
+def _keys(arrays: NpzFile) -> str:
     return ", ".join(sorted(arrays)) or "nothing"

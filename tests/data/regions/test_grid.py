@@ -31,9 +31,3 @@ def test_a_level_of_one_window_lies_in_the_middle():
 
 def test_without_size_there_is_none():
     assert Pyramid()(id="1", image=None, size=None) is None
-
-
-@pytest.mark.parametrize("levels", [(), ((0.0, 1),), ((1.5, 1),), ((0.5, 0),)])
-def test_levels_that_cannot_be_are_refused(levels):
-    with pytest.raises(ValueError, match=r"regions\.source\.levels"):
-        Pyramid(levels=levels)

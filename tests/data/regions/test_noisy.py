@@ -38,8 +38,3 @@ def test_more_noise_keeps_the_boxes_of_less_and_seeds_differ(folder):
     less, more = (ask(folder, k=3, share=share) for share in (1, 2))
     np.testing.assert_array_equal(more[: len(less)], less)
     assert not np.array_equal(ask(folder, k=3, share=1, seed=2), less)
-
-
-def test_a_negative_share_is_refused(folder):
-    with pytest.raises(ValueError, match="must not be negative"):
-        NoisyRegions(folder=folder, share=-1)

@@ -131,14 +131,6 @@ def test_missing_candidates(tmp_path):
         ask(VinVL(folder=tmp_path))
 
 
-@pytest.mark.parametrize("wrong", [{"k": 0}, {"missing": "maybe"}])
-def test_settings_are_checked(tmp_path, wrong):
-    with pytest.raises(ValueError, match=r"regions\."):
-        VinVL(folder=tmp_path, **wrong)
-    with pytest.raises(ValueError, match=r"regions\."):
-        JsonLines(path=tmp_path, **wrong)
-
-
 def lines(folder, *rows):
     path = folder / "boxes.jsonl"
     path.write_text(
