@@ -6,7 +6,6 @@ input or a grid in which some runs failed, 3 a loss or gradient that is not fini
 failure in the run itself, 128 + n ended by signal n (130: Ctrl-C).
 """
 
-import logging
 import os
 import sys
 import traceback
@@ -20,7 +19,6 @@ from omegaconf import DictConfig
 
 from gmbench.config import check_parts, conf_dir, friendly, parse, shadowed_models
 from gmbench.config.check import secret_arguments
-from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
 from gmbench.core.command_line import console, exit_code, unbroken_output
 from gmbench.core.errors import InputError
@@ -29,7 +27,6 @@ from gmbench.core.provenance import print_redacted
 if TYPE_CHECKING:
     from gmbench.reporting.record import RunResult
 
-log = logging.getLogger("gmbench")
 
 PATHS = ("ckpt", "resume", "data.root", "runs", "cache")
 
@@ -66,16 +63,12 @@ def _task(cfg: DictConfig) -> float | None:
 
 
 def _finished(settings: Settings, folder: Path) -> "RunResult | None":
-    """The valid result of the same configuration in ``folder``, if there is one."""
-    if not (folder / "result.json").is_file() or settings.force or settings.mode != "train":
+    """The valid result of the same run in ``folder``, if there is one."""
+    if not (folder / "result.json").is_file():
         return None
-    from gmbench.lifecycle.attempts import finished
+    from gmbench.lifecycle.lookup import Lookup
 
-    try:
-        return finished(folder, run_sha(settings.tree))
-    except ValueError as fault:
-        log.warning("%s; the run is computed again", fault)
-        return None
+    return Lookup()(folder, settings.tree)
 
 
 def main() -> int:

@@ -2,9 +2,11 @@
 
 import json
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gmbench.core.provenance import redact
 from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT, Status, finished, record_failure
@@ -20,12 +22,15 @@ class Job:
         folder: its run folder.
         command: starts it.
         sha: hash of its resolved configuration; only a result with this hash counts.
+        tree: that configuration in plain containers; None = a stored result is not looked for data
+            that have changed since.
     """
 
     label: str
     folder: Path
     command: tuple[str, ...]
     sha: str
+    tree: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,7 @@ def judge(job: Job, code: int, kill_cause: str | None, seconds: float) -> Outcom
     except ValueError as fault:
         damage = str(fault)
     cause = kill_cause or _recorded_cause(job.folder) or damage or _exit_cause(code, job.folder)
-    if not (job.folder / FAILURE).is_file():
+    if kill_cause or not (job.folder / FAILURE).is_file():
         with suppress(OSError):  # a full disk, say, must not end the other jobs
             record_failure(job.folder, cause.partition(":")[0], cause)
     return Outcome(job=job, status=Status.FAILED, cause=cause, seconds=seconds)

@@ -12,8 +12,9 @@ from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from gmbench.config.identity import run_sha
+from gmbench.config.identity import plain_config, run_sha
 from gmbench.core.command_line import console
+from gmbench.core.errors import InputError
 from gmbench.grid.jobs import Job, Outcome
 from gmbench.grid.runner import Limits, line_of, run_jobs
 from gmbench.lifecycle.attempts import Status
@@ -75,6 +76,9 @@ def launch(
         first: number of the first job.
         workers: maximum number of jobs at a time.
         limits: when a job or the grid is given up.
+
+    Raises:
+        InputError: different runs would share a folder.
     """
     setup_globals()
     shared = set.intersection(*(set(overrides) for overrides in batch)) if len(batch) > 1 else set()
@@ -87,6 +91,7 @@ def launch(
         configs.append(composed)
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
         jobs.append(_job(composed, overrides, label))
+    _apart(jobs)
     outcomes = run_jobs(
         jobs,
         workers=workers,
@@ -113,7 +118,25 @@ def _job(composed: DictConfig, overrides: Sequence[str], label: str) -> Job:
         if source.provider == "command-line":
             command += ["--config-dir", source.path]
     command += [*overrides, *passed, f"hydra.run.dir='{quoted}'"]
-    return Job(label=label, folder=folder, command=tuple(command), sha=run_sha(composed))
+    tree = plain_config(composed)
+    return Job(label=label, folder=folder, command=tuple(command), sha=run_sha(tree), tree=tree)
+
+
+def _apart(jobs: Sequence[Job]) -> None:
+    """Refuse different runs in one folder.
+
+    Raises:
+        InputError: two jobs share one, but not their configuration or their data.
+    """
+    first: dict[Path, tuple[Job, tuple[object, ...]]] = {}
+    for job in jobs:
+        identity = (job.sha, job.tree and job.tree["data"].get("root"))
+        other, its_identity = first.setdefault(job.folder, (job, identity))
+        if identity != its_identity:
+            raise InputError(
+                f"{other.label} and {job.label} would share the folder {job.folder}: run them one "
+                "by one, each with a name (name=NAME)"
+            )
 
 
 def _program() -> list[str]:

@@ -8,20 +8,24 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
+from gmbench.core.command_line import Stopped, handling_signals
+from gmbench.core.errors import InputError
 from gmbench.grid.jobs import Job, Outcome, judge
 from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT, Status, finished
+from gmbench.lifecycle.lookup import Lookup
 from gmbench.reporting.record import RunResult
 
 Report = Callable[[Outcome, int, int], None]
 """Called with each outcome, its number in order of arrival, and the number of jobs."""
 
 PR_SET_PDEATHSIG = 1
+MAX_OUTPUT = 16 * 2**20
+"""Bytes of a job's output that are kept while it runs."""
 OWN_CGROUP = Path("/proc/self/cgroup")
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -49,7 +53,8 @@ def run_jobs(
 ) -> tuple[Outcome, ...]:
     """Return one outcome per job, in job order, even if some jobs crash.
 
-    A job whose folder holds a valid result of its configuration is skipped. Whatever ends this
+    A job whose folder holds a valid result of its configuration is skipped; one whose result is of
+    other data fails, and keeps it. Whatever ends this
     call (Ctrl-C and SIGTERM included) leaves no process of a job behind.
 
     Args:
@@ -59,7 +64,7 @@ def run_jobs(
         report: called with each outcome as it arrives.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP ended it.
+        Stopped: Ctrl-C, SIGTERM or SIGHUP ended it.
     """
     limits = limits or Limits()
     outcomes: dict[int, Outcome] = {}
@@ -69,8 +74,13 @@ def run_jobs(
         report(outcome, len(outcomes), len(jobs))
 
     waiting: deque[int] = deque()
+    lookup = Lookup()
     for index, job in enumerate(jobs):
-        result = _stored_result(job)
+        try:
+            result = _stored_result(job, lookup)
+        except InputError as fault:  # its result stays where it is
+            note(index, Outcome(job=job, status=Status.FAILED, cause=str(fault)))
+            continue
         if result is None:
             waiting.append(index)
         else:
@@ -79,11 +89,13 @@ def run_jobs(
             )
             note(index, skipped)
     running: list[_Running] = []
-    with _signals_noted() as received:
+    # Noted, not raised: an exception that arrives inside a callback would be printed and ignored.
+    received: list[int] = []
+    with handling_signals(received.append):
         try:
             while waiting or running:
                 if received:
-                    raise KeyboardInterrupt
+                    raise Stopped(received[0])
                 while waiting and len(running) < workers:
                     index = waiting.popleft()
                     try:
@@ -108,8 +120,14 @@ def run_jobs(
     return tuple(outcomes[index] for index in range(len(jobs)))
 
 
-def _stored_result(job: Job) -> RunResult | None:
-    """The valid result of the job's configuration in its folder, if there is one."""
+def _stored_result(job: Job, lookup: Lookup) -> RunResult | None:
+    """The valid result of the job's configuration in its folder, if there is one.
+
+    Raises:
+        InputError: it is of other data, or the data cannot be read.
+    """
+    if job.tree is not None:
+        return lookup(job.folder, job.tree)
     try:
         return finished(job.folder, job.sha)
     except ValueError:  # damaged: the run is made again
@@ -120,31 +138,6 @@ def _common_cause(made: Sequence[Outcome], limit: int | None) -> str | None:
     """The cause that all made jobs share, once there are ``limit`` of them."""
     causes = {outcome.cause for outcome in made}
     return causes.pop() if limit is not None and len(made) >= limit and len(causes) == 1 else None
-
-
-@contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Collect Ctrl-C, SIGTERM and SIGHUP in a list instead of raising.
-
-    An exception that arrives inside a callback, while a process is started say, would be printed
-    and ignored.
-    """
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    try:
-        previous = {number: signal.signal(number, note) for number in signals}
-    except ValueError:  # only the main thread may handle signals
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 # ---------------------------------------------------------------- one process
@@ -187,6 +180,8 @@ class _Running:
     process: "subprocess.Popen[bytes]"
     output: BinaryIO
     started: float = field(default_factory=time.monotonic)
+    newest: int = 0
+    changed: float = field(default_factory=time.monotonic)
     oom_kills: int = field(default_factory=oom_kills)
 
 
@@ -194,7 +189,8 @@ def _start(index: int, job: Job) -> _Running:
     job.folder.mkdir(parents=True, exist_ok=True)
     for old in (RESULT, FAILURE):
         (job.folder / old).unlink(missing_ok=True)
-    output = (job.folder / OUTPUT).open("wb")
+    (job.folder / OUTPUT).unlink(missing_ok=True)
+    output = (job.folder / OUTPUT).open("ab")  # at its end wherever that is: it may be shortened
     process = subprocess.Popen(
         job.command,
         stdin=subprocess.DEVNULL,
@@ -216,9 +212,10 @@ def _look(one: _Running, limits: Limits) -> Outcome | None:
     seconds = time.monotonic() - one.started
     kill_cause = None
     if one.process.poll() is None:
+        _shorten(one.job.folder / OUTPUT)
         if limits.timeout is not None and seconds > limits.timeout:
             kill_cause = f"timeout: longer than {limits.timeout:g} s"
-        elif limits.silence is not None and min(seconds, _silence(one.job)) > limits.silence:
+        elif limits.silence is not None and _silence(one) > limits.silence:
             kill_cause = f"hang: nothing written for {limits.silence:g} s"
         else:
             return None
@@ -228,14 +225,29 @@ def _look(one: _Running, limits: Limits) -> Outcome | None:
     return judge(one.job, code, kill_cause, seconds)
 
 
-def _silence(job: Job) -> float:
-    """Seconds since anything in the run folder changed."""
-    newest = 0.0
+def _silence(one: _Running) -> float:
+    """Seconds since anything in the run folder changed, whatever the clock on the wall says."""
+    newest = 0
     with suppress(OSError):
-        for name in os.listdir(job.folder):
+        for name in os.listdir(one.job.folder):
             with suppress(OSError):  # a temporary file that was renamed meanwhile
-                newest = max(newest, (job.folder / name).stat().st_mtime)
-    return time.time() - newest
+                newest = max(newest, (one.job.folder / name).stat().st_mtime_ns)
+    if newest != one.newest:
+        one.newest, one.changed = newest, time.monotonic()
+    return time.monotonic() - one.changed
+
+
+def _shorten(path: Path) -> None:
+    """Cut the middle out of an output that is longer than ``MAX_OUTPUT``."""
+    with suppress(OSError), path.open("r+b") as file:
+        if (size := file.seek(0, os.SEEK_END)) > MAX_OUTPUT:
+            file.seek(size - MAX_OUTPUT // 4)
+            end = file.read()
+            file.truncate(MAX_OUTPUT // 4)
+            file.seek(0, os.SEEK_END)
+            file.write(
+                b"\n[gmbench: the middle of this output was too long and is left out]\n" + end
+            )
 
 
 def _end(one: _Running, grace: float) -> int:

@@ -56,7 +56,7 @@ def dry_run(settings: Settings, console: Console) -> None:
 
 
 def _splits(run: Run) -> Table:
-    table = Table(title=f"{run.source.name}, fingerprint {run.fingerprint[:12]}")
+    table = Table(title=f"{run.source.name}, fingerprint {run.fingerprint.data[:12]}")
     for column in ("split", "tweets", "entities", "without picture", "longest (sub-words)"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for name, split in run.data.splits.items():

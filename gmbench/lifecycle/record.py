@@ -16,7 +16,7 @@ from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import git_state, library_versions
-from gmbench.lifecycle.attempts import ended_attempt
+from gmbench.lifecycle.attempts import ended_attempt, write_attempt
 from gmbench.lifecycle.build import Run
 from gmbench.lifecycle.start import forget_previous
 from gmbench.reporting.index import TWEETS
@@ -135,7 +135,8 @@ def record(
         data=DataUsed(
             name=run.source.name,
             synthetic=run.source.synthetic,
-            fingerprint=run.fingerprint,
+            fingerprint=run.fingerprint.data,
+            candidates=run.fingerprint.candidates,
             split="test",
             n=len(test.examples),
             limit=run.source.limit,
@@ -177,6 +178,8 @@ def record(
     if settings.mode == "train":
         _draw_curves(folder, saw_pixels=run.saw_pixels)
     write_result(folder / "result.json", result)
+    if result.attempt is not None:
+        write_attempt(folder, result.attempt)
     forget_previous(folder / "checkpoints")
     return result
 

@@ -58,7 +58,8 @@ def identity_of(settings: Settings, run: Run, processes: int, device: torch.devi
     on_gpu = device.type == "cuda"
     return Identity(
         config=run_sha(settings.tree, Counts.RESUME),
-        data=run.fingerprint,
+        data=run.fingerprint.data,
+        candidates=run.fingerprint.candidates,
         code=sources_of(type(run.module.model).__module__.split(".")[0]),
         torch=str(torch.__version__),
         device=torch.cuda.get_device_name(device) if on_gpu else device.type,

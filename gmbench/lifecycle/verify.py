@@ -10,6 +10,7 @@ from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.records import differences, to_plain
 from gmbench.data.examples import Split
+from gmbench.data.fingerprint import Fingerprint, fingerprint
 from gmbench.data.source import SPLITS, DataSource
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.reporting.index import TWEETS
@@ -58,7 +59,8 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
         source = replace(source, root=root)
     regions = build_regions(settings, source)
     splits = {name: source.read(name, regions) for name in SPLITS}
-    wrong = _protocol(result) + _data(result, source, splits[result.data.split])
+    now = fingerprint(source, splits, with_candidates=regions is not None)
+    wrong = _protocol(result) + _data(result, source, splits[result.data.split], now)
     examples = splits[result.data.split].examples
     wrong += _stored(folder, result.checkpoint, may_be_gone=True)
     wrong += _stored(folder, result.predictions)
@@ -96,20 +98,21 @@ def _protocol(result: RunResult) -> list[str]:
     return differences(to_plain(result.protocol), to_plain(ours), "protocol")
 
 
-def _data(result: RunResult, source: DataSource, split: Split) -> list[str]:
-    fingerprint = source.fingerprint()
+def _data(result: RunResult, source: DataSource, split: Split, now: Fingerprint) -> list[str]:
     found = replace(
         result.data,
         name=source.name,
         synthetic=source.synthetic,
-        fingerprint=fingerprint,
+        fingerprint=now.data,
+        candidates=now.candidates if result.data.candidates else None,
         n=len(split.examples),
         limit=source.limit,
         blanked=sum(example.image is None for example in split.examples),
     )
     wrong = differences(to_plain(result.data), to_plain(found), "data")
-    if fingerprint != result.data.fingerprint:
-        wrong.insert(0, f"the data set in {source.folder} is not the one that was scored")
+    then = Fingerprint(result.data.fingerprint, result.data.candidates)
+    if others := " and ".join(then.differences(now)):
+        wrong.insert(0, f"the data set in {source.folder} is not the one that was scored: {others}")
     return wrong
 
 

@@ -39,6 +39,7 @@ class DataUsed:
     name: str
     synthetic: bool  # the built-in world: never ranked with real data
     fingerprint: str  # sha256 over the files and settings that make the data set
+    candidates: str | None = None  # sha256 of the boxes that were read; None: none, or not recorded
     split: str
     n: int  # examples scored
     limit: int | None  # the run was told to use at most so many; None = the whole split

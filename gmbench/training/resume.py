@@ -17,6 +17,7 @@ from torch import Tensor
 from gmbench.core.distributed import gather_bytes
 from gmbench.core.tensors import Batch
 from gmbench.data.datamodule import draw
+from gmbench.data.fingerprint import Fingerprint
 from gmbench.training.loggers import MetricsFile
 
 KEY = "gmbench"
@@ -57,6 +58,7 @@ class Identity:
     Attributes:
         config: sha256 of the configuration without its volatile keys.
         data: fingerprint of the data set.
+        candidates: of the candidate regions; None if there are none, or nobody noted it.
         code: sha256 of the sources.
         torch: version.
         device: ``cpu``, or the name of the GPU.
@@ -71,13 +73,14 @@ class Identity:
     device: str
     processes: int
     threads: int
+    candidates: str | None = None
 
     def another_run(self, other: "Identity") -> Iterator[str]:
         """Yield what makes ``other`` a different run."""
         if self.config != other.config:
             yield "another configuration"
-        if self.data != other.data:
-            yield "other data"
+        then = Fingerprint(self.data, self.candidates)
+        yield from then.differences(Fingerprint(other.data, other.candidates))
 
     def other_digits(self, other: "Identity") -> Iterator[str]:
         """Yield what would change the last digits: ``name (then, now)``."""

@@ -1,10 +1,7 @@
 """The built-in world on disk, in the layout of the real data, built once for given settings."""
 
-import contextlib
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +10,10 @@ from random import Random
 from xml.sax.saxutils import escape
 
 import numpy as np
-from filelock import FileLock
 from rich.progress import Progress
 
+from gmbench.core.files import replacing, sweep
+from gmbench.core.locks import held
 from gmbench.data.synthetic.candidates import choose_covered, detect
 from gmbench.data.synthetic.cast import draw_cast
 from gmbench.data.synthetic.dials import Dials
@@ -41,6 +39,10 @@ class World(Dials):
         text = json.dumps([GENERATOR_VERSION, self.settings()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
+    def place(self, root: Path) -> Path:
+        """``root/world-<digest>``."""
+        return root / f"world-{self.digest}"
+
     def ensure(self, root: Path) -> Path:
         """Return the folder that holds this world, building it if it does not exist.
 
@@ -54,23 +56,14 @@ class World(Dials):
             ``root/world-<digest>`` with ``txt``, ``txt_fine``, ``xml``, ``images``, ``vinvl``
             and ``world.json`` (the settings).
         """
-        folder = root / f"world-{self.digest}"
+        folder = self.place(root)
         if folder.is_dir():
             return folder
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{folder.name}.lock"):
-            if folder.is_dir():
-                return folder
-            building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=root))
-            try:
-                self._build(building)
-                building.chmod(0o755)
-                with contextlib.suppress(OSError):  # another process was first: keep its copy
-                    building.replace(folder)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-        if not folder.is_dir():
-            raise OSError(f"could not move the built world to {folder}; is the folder writable?")
+        with held(root / f".{folder.name}.lock", folder, wait=True):
+            if not folder.is_dir():
+                sweep(root, folder.name)
+                with replacing(folder) as building:
+                    self._build(building)
         return folder
 
     @cached_property
@@ -101,7 +94,7 @@ class World(Dials):
 
     def _build(self, folder: Path) -> None:
         for name in ("txt", "txt_fine", "xml", "images", "vinvl"):
-            (folder / name).mkdir()
+            (folder / name).mkdir(parents=True)
         with Progress(transient=True) as progress:
             total = sum(getattr(self, split) for split in SPLITS)
             task = progress.add_task("Building the world", total=total)
