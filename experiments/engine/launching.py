@@ -9,6 +9,7 @@ from pathlib import Path
 from experiments.engine.collect import find
 from experiments.engine.measures import Finished
 from experiments.engine.plan import Planned
+from gmbench.core.command_line import Stopped
 from gmbench.grid import Job, Limits, Status, run_jobs
 from gmbench.grid.runner import line_of
 from gmbench.reporting.index import read_index
@@ -67,9 +68,9 @@ def launch(planned: Sequence[Planned], *, rows: Sequence[str] | None, how: How) 
                 limits=Limits(timeout=how.timeout),
                 report=lambda *event: print(line_of(*event), flush=True),
             )
-        except KeyboardInterrupt:
-            print("interrupted: no run is left; the same command goes on", file=sys.stderr)
-            return 130
+        except Stopped as stopped:
+            print(f"{stopped}: no run is left; the same command goes on", file=sys.stderr)
+            return 128 + stopped.number
         code = 2 if any(outcome.status is Status.FAILED for outcome in outcomes) else code
     return code
 

@@ -122,7 +122,7 @@ class Trainer(_Group):
     """conf/trainer: how long, how much at once, on what.
 
     ``may_miss_saves``: number of checkpoints that a full disk may cost before the run ends.
-    ``peer_timeout``: seconds that a process waits for the others in a step, or for a loading process.
+    ``peer_timeout``: seconds that a process waits for the others in a step, or for the next batch.
     """
 
     epochs: Count

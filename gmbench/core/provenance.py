@@ -63,7 +63,8 @@ def git_state(folder: Path) -> GitState:
     """
 
     def git(*arguments: str) -> str | None:
-        command = ["git", "-C", str(folder), *arguments]
+        # No optional locks: killed, it would leave .git/index.lock.
+        command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
         except (OSError, subprocess.SubprocessError):

@@ -130,8 +130,14 @@ class SteadyLoader(DataLoader[Item]):
     would depend on their number. Here the seeds of workers come from a separate generator.
     """
 
-    def __init__(self, items: GroundedDataset, **settings: Any) -> None:
-        super().__init__(items, generator=torch.Generator(), **settings)
+    def __init__(self, items: GroundedDataset, loader: "LoaderSettings", **settings: Any) -> None:
+        super().__init__(
+            items,
+            generator=torch.Generator(),
+            num_workers=loader.num_workers,
+            timeout=loader.timeout if loader.num_workers else 0,
+            **settings,
+        )
 
     def __iter__(self) -> Any:
         draw()
@@ -154,6 +160,7 @@ class LoaderSettings:
         seed: of the order of training batches.
         num_regions, eval_num_regions: number of candidates kept in training and in evaluation.
         iou_threshold: least IoU at which a candidate shows an entity.
+        timeout: seconds that the next batch of a loading process is waited for.
     """
 
     batch_size: int
@@ -163,6 +170,7 @@ class LoaderSettings:
     num_regions: int
     eval_num_regions: int
     iou_threshold: float = 0.5
+    timeout: float = 120.0
 
 
 class GroundedData(lightning.LightningDataModule):
@@ -253,8 +261,8 @@ class GroundedData(lightning.LightningDataModule):
         order.set_epoch(self._first_epoch)  # workers fetch before the trainer sets the epoch
         return SteadyLoader(
             self.dataset("train"),
+            self.loader,
             batch_sampler=order,
-            num_workers=self.loader.num_workers,
             collate_fn=self._collate(),
             persistent_workers=self.loader.num_workers > 0,
         )
@@ -270,9 +278,9 @@ class GroundedData(lightning.LightningDataModule):
     def _eval_loader(self, split: str) -> DataLoader[Item]:
         return SteadyLoader(
             self.dataset(split),
+            self.loader,
             sampler=EveryNth(len(self.splits[split].examples), self._share()),
             batch_size=self.loader.eval_batch_size,
-            num_workers=self.loader.num_workers,
             collate_fn=self._collate(),
         )
 

@@ -9,6 +9,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from gmbench.core.command_line import stopped_by
 from gmbench.core.distributed import NonFinite
 from gmbench.core.tensors import Batch
 from gmbench.training.durable_files import is_full
@@ -18,12 +19,17 @@ EXIT_NONFINITE = 3
 PEER = "peer"
 """Cause of a failure if another process ended or did not answer in time."""
 
+LOADER = "loader"
+"""Cause of a failure if a loading process was killed or did not answer in time."""
+
 
 def cause_of(error: BaseException) -> str:
-    """Return ``nan``, ``oom``, ``disk``, ``peer``, or the name of the exception.
+    """Return interrupted, nan, oom, disk, peer, loader, or the name of the exception.
 
     What the error was raised from counts too: torch raises a plain RuntimeError on a full disk.
     """
+    if stopped_by(error):
+        return "interrupted"
     if isinstance(error, NonFinite):
         return "nan"
     link: BaseException | None = error
@@ -34,6 +40,8 @@ def cause_of(error: BaseException) -> str:
             return "disk"
         if _is_broken_connection(link):
             return PEER
+        if isinstance(link, RuntimeError) and str(link).startswith("DataLoader"):
+            return LOADER
         link = link.__cause__ or link.__context__
     return type(error).__name__
 
@@ -75,6 +83,11 @@ class StepNotes(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
         """Add the note."""
+        if cause_of(exception) == LOADER:
+            exception.add_note(
+                "a loading process is stopped, was killed or reads too slowly; "
+                "trainer.num_workers=0 does without, +trainer.peer_timeout=SECONDS waits longer"
+            )
         if self._batch is None:
             return
         if isinstance(exception, NonFinite):
