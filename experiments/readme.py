@@ -5,8 +5,9 @@
   python -m experiments.readme --add world/qgn RUN    keep the results of finished runs first
 
 A table stands between ``<!-- results: KIND NAME -->`` and ``<!-- end -->``. ``runs NAME`` is made
-of ``experiments/results/runs/NAME/*/seed=N.json``, a folder a method; ``table NAME`` is the first
-table of ``experiments/results/NAME.md``. No number in it is typed. Exit codes: 0 done, 1 a page
+of ``experiments/results/runs/NAME/*/seed=N.json``, a folder a method; ``overview NAME/TASK,...``
+has a row of mean F1 for each of several such folders; ``table NAME`` is the first table of
+``experiments/results/NAME.md``. No number in it is typed. Exit codes: 0 done, 1 a page
 differs (--check), 2 a marker or a file that cannot be read.
 """
 
@@ -45,10 +46,12 @@ def filled(text: str) -> str:
         kind, name = found[2], found[3]
         if kind == "runs":
             lines = runs_table(name)
+        elif kind == "overview":
+            lines = overview(name.split(","))
         elif kind == "table":
             lines = first_table((RESULTS / f"{name}.md").read_text())
         else:
-            raise ValueError(f"{found[1].strip()}: KIND is runs or table")
+            raise ValueError(f"{found[1].strip()}: KIND is runs, overview or table")
         return found[1] + "\n".join(lines) + "\n" + found[5]
 
     return MARKED.sub(table, text)
@@ -69,17 +72,9 @@ def runs_table(name: str) -> list[str]:
     Raises:
         ValueError: no such runs, or runs that may not share a table.
     """
-    methods = {
-        folder.name: [read_result(file) for file in sorted(folder.glob("seed=*.json"))]
-        for folder in sorted((RESULTS / "runs" / name).glob("*/"))
-    }
+    methods = kept_runs(name)
     runs = [run for method in methods.values() for run in method]
-    if not runs:
-        raise ValueError(f"results: runs {name}: no seed=N.json in {RESULTS / 'runs' / name}/*/")
     first = runs[0]
-    for run in runs:
-        if (run.protocol, run.data) != (first.protocol, first.data):
-            raise ValueError(f"results: runs {name}: of different data, split or protocol")
     shown = [task for task in TASKS if getattr(first.metrics, task) is not None]
     entities = first.metrics.mner.gold
     kind = "built-in world" if first.data.synthetic else first.data.name
@@ -94,6 +89,52 @@ def runs_table(name: str) -> list[str]:
     commands = [f"- {label}: `{_command(method)}`" for label, method in methods.items()]
     table = Table(heads=heads, sections=[rows], left=len(heads)).markdown()
     return [*table, "", *commands, "", _origin(runs)]
+
+
+def kept_runs(name: str) -> dict[str, list[RunResult]]:
+    """The kept runs of each method, in order of their seeds.
+
+    Raises:
+        ValueError: there are none, or they may not share a table.
+    """
+    methods = {
+        folder.name: [read_result(file) for file in sorted(folder.glob("seed=*.json"))]
+        for folder in sorted((RESULTS / "runs" / name).glob("*/"))
+    }
+    runs = [run for method in methods.values() for run in method]
+    if not runs:
+        raise ValueError(f"results: runs {name}: no seed=N.json in {RESULTS / 'runs' / name}/*/")
+    if len({(run.protocol, run.data) for run in runs}) > 1:
+        raise ValueError(f"results: runs {name}: of different data, split or protocol")
+    return methods
+
+
+def overview(names: Sequence[str]) -> list[str]:
+    """A row for each ``NAME/TASK``: mean F1 ± sd over seeds of every method, the best baseline.
+
+    Raises:
+        ValueError: no such runs, or runs that may not share a table.
+    """
+    tables = [(kept_runs(name), task) for name, _, task in (one.partition("/") for one in names)]
+    methods = sorted({method for kept, _ in tables for method in kept})
+    rows = []
+    for kept, task in tables:
+        first = next(iter(kept.values()))[0]
+        kind = "built-in world" if first.data.synthetic else first.data.name
+        blind = "" if first.data.saw_pixels else ", text alone"
+        cells = [f"{kind}{blind}: {task.upper()} F1"]
+        for method in methods:
+            values = [100 * getattr(run.metrics, task).f1 for run in kept.get(method, ())]
+            found = summarise(values) if values else None
+            spread = "" if found is None or found.sd is None else f" ± {found.sd:.1f}"
+            cells.append("" if found is None else f"**{found.mean:.1f}**{spread} ({len(values)})")
+        # Baselines that are given the gold text are no systems.
+        systems = [floor for floor in first.floors if floor.mner is not None]
+        best = max(systems, key=lambda floor: getattr(floor, task).f1)
+        rows.append([*cells, f"{100 * getattr(best, task).f1:.1f} ({best.name})"])
+    heads = ["test split", *methods, "best without learning"]
+    caption = "Mean F1 ± sd over seeds in %, in brackets how many seeds."
+    return [*Table(heads=heads, sections=[rows], left=1).markdown(), "", caption]
 
 
 def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[list[str]]:

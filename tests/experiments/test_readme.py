@@ -86,3 +86,20 @@ def test_an_edited_result_is_refused(elsewhere):
     path.write_text(path.read_text().replace('"f1": 0.', '"f1": 0.9', 1))
     with pytest.raises(InputError):
         add("here/mine", [run])
+
+
+def test_an_overview_has_a_row_a_task_and_the_best_baseline_without_gold(elsewhere):
+    _, page, run = elsewhere
+    for seed, name in enumerate(("one/a", "one/b"), 1):
+        result = sample()
+        write_result(run / "result.json", replace(result, config=replace(result.config, seed=seed)))
+        add(name, [run])
+    page.write_text("<!-- results: overview one/gmner,one/mner -->\n<!-- end -->\n")
+    assert main([]) == 0
+    rows = [line.split("|")[1:-1] for line in page.read_text().splitlines() if "F1 |" in line]
+    metrics, floors = sample().metrics, sample().floors
+    for row, task in zip(rows, ("gmner", "mner"), strict=True):
+        mean = f"**{100 * getattr(metrics, task).f1:.1f}** (1)"
+        assert [cell.strip() for cell in row[1:3]] == [mean, mean]
+        best = max(getattr(floor, task).f1 for floor in floors if floor.mner is not None)
+        assert row[3].strip().startswith(f"{100 * best:.1f} (")
