@@ -5,7 +5,7 @@ share a table. Everything here is a function of the runs: equal runs give equal 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -266,11 +266,11 @@ def _overrides(result: RunResult) -> list[str]:
 
 
 def _groups(
-    runs: Iterable[Entry], by: Sequence[str], shared: Sequence[str], lines: list[str]
+    runs: Sequence[Entry], by: Sequence[str], shared: Sequence[str], lines: list[str]
 ) -> dict[str, list[Entry]]:
     groups: dict[str, list[Entry]] = {}
-    for entry in runs:
-        group = groups.setdefault(_label(entry.result, by, shared), [])
+    for label, entry in _labelled(runs, by, shared):
+        group = groups.setdefault(label, [])
         seed, sha = entry.result.config.seed, entry.result.config.sha
         twin = next((e for e in group if e.result.config.seed == seed), None)
         if twin is None or by:
@@ -283,6 +283,22 @@ def _groups(
                 "another configuration: defaults have changed between them"
             )
     return groups
+
+
+def _labelled(
+    runs: Sequence[Entry], by: Sequence[str], shared: Sequence[str]
+) -> Iterator[tuple[str, Entry]]:
+    """Yield each run with its row's label, which names the candidates where runs differ in them."""
+    labels = [_label(entry.result, by, shared) for entry in runs]
+    known: dict[str, set[str]] = {}
+    for label, entry in zip(labels, runs, strict=True):
+        known.setdefault(label, set()).update(filter(None, [entry.result.data.candidates]))
+    for label, entry in zip(labels, runs, strict=True):
+        if by or len(known[label]) < 2:
+            yield label, entry
+        else:
+            candidates = entry.result.data.candidates
+            yield f"{label} candidates={candidates[:8] if candidates else 'not recorded'}", entry
 
 
 def _row(label: str, entries: Sequence[Entry]) -> BoardRow:

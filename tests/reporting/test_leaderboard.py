@@ -117,6 +117,29 @@ def test_what_cannot_be_compared_stands_apart_with_the_reason(data, reason, tmp_
     assert reason in told or opposite.get(reason, reason) in told
 
 
+@pytest.mark.parametrize(
+    ("candidates", "rows"),
+    [
+        (("a" * 64, "a" * 64, None), {"mqspn": [1, 2, 3]}),
+        (
+            ("a" * 64, "b" * 64, None),
+            {
+                "mqspn candidates=aaaaaaaa": [1],
+                "mqspn candidates=bbbbbbbb": [2],
+                "mqspn candidates=not recorded": [3],
+            },
+        ),
+    ],
+    ids=["as recorded before", "two detectors"],
+)
+def test_seeds_on_other_candidates_are_another_row_of_the_same_table(candidates, rows, tmp_path):
+    for seed, digest in enumerate(candidates, start=1):
+        store(tmp_path, changed(seed=seed, candidates=digest), f"{seed}")
+    (league,) = leaderboard(read_index(tmp_path)).leagues
+    found = {row.label: [e.result.config.seed for e in row.entries] for row in league.rows}
+    assert found == rows
+
+
 def test_another_protocol_stands_apart(tmp_path):
     store(tmp_path, changed(), "a")
     other = changed(seed=2)
