@@ -25,7 +25,7 @@ from gmbench.reporting.record import RunResult, TaskFigures, read_result, write_
 from gmbench.reporting.tables import Table
 from gmbench.scoring.baselines import UPPER_BOUND_OF_ONE_REGION
 from gmbench.scoring.counting import TASKS
-from gmbench.scoring.significance import summarise
+from gmbench.scoring.methods import summarise
 
 RESULTS = Path(__file__).parent / "results"
 ROOT = RESULTS.parent.parent

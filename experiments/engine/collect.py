@@ -21,13 +21,7 @@ from gmbench.reporting.index import Indexed
 from gmbench.reporting.record import RunResult, read_result
 from gmbench.scoring.files import read_predictions
 from gmbench.scoring.intervals import Ints, TweetTable, tweet_table
-from gmbench.scoring.significance import (
-    SeedDifference,
-    SeedSummary,
-    check_pair,
-    compare_seeds,
-    summarise,
-)
+from gmbench.scoring.methods import MethodDifference, SeedSummary, compare_methods, summarise
 
 log = logging.getLogger("experiments")
 
@@ -84,7 +78,7 @@ def compared(
     other: Answered,
     reference: Sequence[Finished],
     task: str,
-) -> SeedDifference | None:
+) -> MethodDifference | None:
     """Mean F1 of some runs minus that of others, where both answer for the same tweets."""
     if not runs or not reference:
         return None
@@ -94,9 +88,7 @@ def compared(
     first, second = mine.tables(runs, task), other.tables(reference, task)
     if not first or not second:
         return None
-    for table in (*first, *second):
-        check_pair(table, first[0])
-    return compare_seeds(first, second)
+    return compare_methods(first, second)
 
 
 def asked_of(examples: Sequence[Example]) -> dict[str, tuple[tuple[str, ...], tuple[Entity, ...]]]:
@@ -123,7 +115,7 @@ class OurCell:
     wanted: int
     runs: tuple[Finished, ...]
     summary: SeedSummary | None
-    difference: SeedDifference | None
+    difference: MethodDifference | None
     paper: Cell | None
     value: float | None
     delta: float | None

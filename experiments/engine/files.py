@@ -148,8 +148,9 @@ def _provenance(block: Block) -> Iterator[str]:
     )
     if any(cell.difference is not None for row in block.cells for cell in row):
         yield (
-            "Intervals: hierarchical bootstrap over seeds and tweets, 95 %; **bold** where 0 lies "
-            "outside. Not corrected for the number of rows."
+            "Intervals, 95 %: noise of seeds and of tweets; **bold** where 0 lies outside. Not "
+            "corrected for the number of rows. None where a row has one seed, which compares runs, "
+            "not methods."
         )
     if not block.setting.real and any(cell.paper for row in block.cells for cell in row):
         yield (

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from experiments.engine.collect import Block, OurCell
 from experiments.engine.plan import Experiment
 from gmbench.reporting.plots import BLUE, GREEN, GREY, STYLE, VERMILION
-from gmbench.scoring.significance import SeedSummary
+from gmbench.scoring.methods import SeedSummary
 
 OURS = (BLUE, VERMILION, GREEN)
 PAPER = GREY

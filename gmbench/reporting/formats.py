@@ -6,20 +6,20 @@ objects.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
-from gmbench.reporting.leaderboard import EVERY_ROW, Board, BoardRow, League
+from gmbench.reporting.leaderboard import EVERY_ROW, Board, BoardRow, League, Versus
 from gmbench.reporting.pairs import Pair, every_pair
 from gmbench.reporting.record import RunResult, TaskFigures
 from gmbench.reporting.tables import Row, Table, difference
 from gmbench.scoring.counting import PROTOCOL_VERSION, TASKS, Counts, Scores
 from gmbench.scoring.intervals import FigureIntervals, Interval
+from gmbench.scoring.methods import SeedSummary
 from gmbench.scoring.protocols import Scored
-from gmbench.scoring.significance import SeedSummary
 from gmbench.scoring.strata import Strata
 
 FORMATS = ("md", "csv", "latex", "json")
@@ -27,17 +27,18 @@ FORMATS = ("md", "csv", "latex", "json")
 ABSENT = "-"
 MARK = "\u2020"
 """Marks a row with a run that was interrupted or lost something; a note below says what."""
+TEST_MEANING = (
+    "p: two-sided, by the test that gives the interval and holds the noise of seeds and of tweets; "
+    "* = at most 5 % after Holm. One seed compares runs, not methods: it has neither interval nor p."
+)
 BOARD_MEANING = (
     "F1 in %, mean ± sample deviation over n seeds; 95 %: of the mean when tweets are drawn again; "
-    "Δ: to the first row, interval over seeds and tweets; p: approximate randomisation by tweet, "
-    "Holm over the rows; * = differs from the first row at 5 %."
+    f"Δ: to the first row. {TEST_MEANING} Holm over the rows."
 )
 PAIRS_MEANING = (
-    "Δ: mean F1 over seeds of the first minus that of the second, in points, with the interval of "
-    "a hierarchical bootstrap over seeds and tweets; seeds ahead: pairs of a seed of the first and "
-    "one of the second in which the first has the greater F1; p: approximate randomisation by "
-    "tweet on the counts summed over as many seeds as both have, two-sided; Holm over all tests of "
-    "a table; * = at most 5 % with 0 outside the interval: neither tweets nor seeds explain it."
+    "Δ: mean F1 over seeds of the first minus that of the second, in points; seeds ahead: pairs of "
+    "a seed of the first and one of the second in which the first has the greater F1. "
+    f"{TEST_MEANING} Holm over all tests of a table."
 )
 
 
@@ -173,8 +174,7 @@ def _board_cells(league: League, row: BoardRow) -> Row:
     delta, p = ABSENT, ABSENT
     if versus is not None:
         delta = difference(versus.delta, digits=1)
-        p = "<0.001" if versus.p_holm < 0.0005 else f"{versus.p_holm:.3f}"
-        p += "*" if versus.differs else ""
+        p = p_value(versus, digits=3)
     return [
         f"{row.label} {MARK}" if row.marks else row.label,
         len(row.entries),
@@ -186,6 +186,15 @@ def _board_cells(league: League, row: BoardRow) -> Row:
         *(ABSENT if x is None else f"{x:,.0f}" for x in (row.samples_per_second, row.memory_mib)),
         f"{row.minutes:.1f}",
     ]
+
+
+def p_value(test: Versus, digits: int) -> str:
+    """The adjusted p of a test with its star, or what stands where one seed allows none."""
+    if test.p_holm is None:
+        return ABSENT
+    least = 10**-digits
+    shown = f"<{least:.{digits}f}" if test.p_holm < least / 2 else f"{test.p_holm:.{digits}f}"
+    return shown + ("*" if test.differs else "")
 
 
 def _mean(summary: SeedSummary | None) -> str:
@@ -250,12 +259,13 @@ def _pair_cells(pair: Pair) -> Row:
     return (
         *(pair.task.upper(), pair.first, pair.second, difference(pair.delta, digits=1)),
         f"{pair.ahead} of {pair.of}",
-        *(f"{pair.p:.4f}", f"{pair.p_holm:.4f}{'*' if pair.differs else ''}"),
+        *(ABSENT if pair.p is None else f"{pair.p:.4f}", p_value(pair, digits=4)),
     )
 
 
 def _pair_record(league: League, pair: Pair) -> dict[str, object]:
-    plain = {f.name: getattr(pair, f.name) for f in fields(Pair) if f.name != "delta"}
+    columns = ("task", "first", "second", "ahead", "of", "p", "p_holm")
+    plain = {name: getattr(pair, name) for name in columns}
     return {"league": league.title, **plain, **_delta_record(pair.delta)}
 
 

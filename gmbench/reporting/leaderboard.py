@@ -14,13 +14,8 @@ from gmbench.reporting.index import Entry, Indexed, read_scored_run
 from gmbench.reporting.record import RunResult
 from gmbench.scoring.counting import TASKS, Task
 from gmbench.scoring.intervals import LEVEL, RESAMPLES, Interval, Ints, f1, resampled_sums
-from gmbench.scoring.significance import (
-    SeedSummary,
-    compare_seeds,
-    holm,
-    randomisation_p,
-    summarise,
-)
+from gmbench.scoring.methods import MethodDifference, SeedSummary, compare_methods, summarise
+from gmbench.scoring.significance import holm
 
 EVERY_ROW = "every row"
 GIVEN_TEXT = "model.decode.given_text=true"
@@ -29,22 +24,31 @@ GIVEN_TEXT = "model.decode.given_text=true"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versus:
-    """A row against the best row of its league.
+    """A row against another, over all seeds of both.
 
     Attributes:
-        delta: its mean F1 minus the best's, with the interval over seeds and tweets.
-        p: two-sided, approximate randomisation by tweet on the counts summed over seeds.
-        p_holm: adjusted for the rows of the table.
+        delta: the difference of mean F1; its interval holds the noise of seeds and of tweets.
+        p: two-sided, of the same test; None where a row has one seed, which compares runs alone.
+        p_holm: adjusted for the other comparisons of the table.
     """
 
     delta: Interval
-    p: float
-    p_holm: float
+    p: float | None
+    p_holm: float | None
 
     @property
     def differs(self) -> bool:
         """Whether the difference is significant at 5 % after Holm's correction."""
-        return self.p_holm < 1 - LEVEL + 1e-12
+        return self.p_holm is not None and self.p_holm <= 1 - LEVEL + 1e-12
+
+
+def versus(differences: Sequence[MethodDifference]) -> list[Versus]:
+    """A family of comparisons with Holm's correction for those that have a p-value."""
+    adjusted = iter(holm([found.p for found in differences if found.p is not None]))
+    return [
+        Versus(delta=found.delta, p=found.p, p_holm=None if found.p is None else next(adjusted))
+        for found in differences
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,20 +328,13 @@ def _tested(rows: Sequence[BoardRow], task: Task) -> list[BoardRow]:
     """The rows with intervals and tests against the best, where runs kept counts per tweet."""
     tables = [tables_of(row.entries, task) for row in rows]
     best = tables[0] if tables else []
-    tests = [
-        (compare_seeds(mine, best).delta, p_over_seeds(best, mine))
-        if best and mine and place
-        else None
-        for place, mine in enumerate(tables)
-    ]
-    adjusted = iter(holm([test[1] for test in tests if test is not None]))
+    compared = [bool(best and mine and place) for place, mine in enumerate(tables)]
+    tests = iter(
+        versus([compare_methods(t, best) for t, is_ in zip(tables, compared, strict=True) if is_])
+    )
     return [
-        replace(
-            row,
-            interval=_interval(counts),
-            versus=Versus(delta=test[0], p=test[1], p_holm=next(adjusted)) if test else None,
-        )
-        for row, counts, test in zip(rows, tables, tests, strict=True)
+        replace(row, interval=_interval(counts), versus=next(tests) if is_ else None)
+        for row, counts, is_ in zip(rows, tables, compared, strict=True)
     ]
 
 
@@ -348,13 +345,6 @@ def tables_of(entries: Sequence[Entry], task: Task) -> list[Ints]:
         return [getattr(read_scored_run(entry.folder).table, task) for entry in entries]
     except (ValueError, OSError):
         return []
-
-
-def p_over_seeds(first: Sequence[Ints], second: Sequence[Ints]) -> float:
-    """Randomisation p by tweet, on the counts summed over as many seeds as both methods have."""
-    seeds = min(len(first), len(second))
-    one, two = (np.sum(np.stack(tables[:seeds]), axis=0) for tables in (first, second))
-    return randomisation_p(one, two)
 
 
 def _interval(tables: Sequence[Ints]) -> Interval | None:

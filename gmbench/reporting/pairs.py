@@ -8,14 +8,16 @@ from gmbench.reporting.index import ScoredRun
 from gmbench.reporting.leaderboard import (
     BoardRow,
     League,
+    Versus,
     conditions,
-    p_over_seeds,
     tables_of,
+    versus,
 )
 from gmbench.reporting.record import RunResult
 from gmbench.scoring.counting import TASKS, Task
-from gmbench.scoring.intervals import LEVEL, RESAMPLES, Interval
-from gmbench.scoring.significance import Comparison, compare, compare_seeds, holm
+from gmbench.scoring.intervals import RESAMPLES
+from gmbench.scoring.methods import compare_methods
+from gmbench.scoring.significance import Comparison, compare
 
 
 def check_comparable(first: RunResult, second: RunResult) -> None:
@@ -48,60 +50,44 @@ def compare_runs(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Versus):
     """Two rows of a leaderboard in one task.
 
     Attributes:
         first, second: labels of the rows, the better one of the leaderboard first.
-        delta: mean F1 of the first minus the second's.
         ahead: pairs of seeds with the first in front.
         of: all pairs of seeds.
-        p: of the randomisation; ``p_holm`` is adjusted for the league's other tests.
     """
 
     task: Task
     first: str
     second: str
-    delta: Interval
     ahead: int
     of: int
-    p: float
-    p_holm: float
-
-    @property
-    def differs(self) -> bool:
-        """Whether neither tweets nor seeds explain the difference.
-
-        The p value covers the choice of tweets alone; the interval covers tweets and seeds.
-        """
-        low, high = self.delta.low, self.delta.high
-        outside = low is not None and high is not None and (low > 0 or high < 0)
-        return outside and self.p_holm <= 1 - LEVEL + 1e-12
 
 
 def every_pair(league: League, rows: int) -> tuple[Pair, ...]:
     """All pairs of the first ``rows`` rows, by task; rows without counts per tweet are left out."""
-    tested: list[tuple[Task, BoardRow, BoardRow, Interval, float]] = []
+    pairs: list[tuple[Task, BoardRow, BoardRow]] = []
+    differences = []
     top = league.rows[:rows]
     for task in league.tasks:
         counts = {row.label: tables_of(row.entries, task) for row in top if row.figures[task]}
         for one, other in combinations([row for row in top if counts.get(row.label)], 2):
-            first, second = counts[one.label], counts[other.label]
-            delta = compare_seeds(first, second).delta
-            tested.append((task, one, other, delta, p_over_seeds(first, second)))
-    adjusted = holm([p for *_, p in tested])
+            pairs.append((task, one, other))
+            differences.append(compare_methods(counts[one.label], counts[other.label]))
     return tuple(
         Pair(
+            delta=found.delta,
+            p=found.p,
+            p_holm=found.p_holm,
             task=task,
             first=one.label,
             second=other.label,
-            delta=delta,
             ahead=_ahead(one, other, task),
             of=len(one.entries) * len(other.entries),
-            p=p,
-            p_holm=p_holm,
         )
-        for (task, one, other, delta, p), p_holm in zip(tested, adjusted, strict=True)
+        for (task, one, other), found in zip(pairs, versus(differences), strict=True)
     )
 
 

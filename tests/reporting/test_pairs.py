@@ -11,11 +11,13 @@ from gmbench.core.errors import InputError
 from gmbench.report import main
 from gmbench.reporting.formats import FORMATS, pairs_report
 from gmbench.reporting.index import TWEETS, read_scored_run
-from gmbench.reporting.pairs import Pair, check_comparable, compare_runs, every_pair
+from gmbench.reporting.leaderboard import versus
+from gmbench.reporting.pairs import check_comparable, compare_runs, every_pair
 from gmbench.reporting.record import write_result
 from gmbench.reporting.tables import comparison_table, rule_of
 from gmbench.scoring.files import write_tweet_table
 from gmbench.scoring.intervals import Interval, tweet_table
+from gmbench.scoring.methods import MethodDifference
 from tests.reporting.sample import GOLD, PREDICTIONS, sample
 from tests.reporting.two_models import two_models
 
@@ -77,7 +79,8 @@ def test_counts_must_be_those_of_the_result(folder):
         read_scored_run(folder)
 
 
-def test_with_one_seed_each_the_tests_are_those_of_two_runs(made):
+def test_one_seed_each_compares_runs_not_methods(made):
+    """The difference is told; interval, p and star are not."""
     folder, board = made
     pairs = every_pair(board.leagues[0], 12)
     better, worse = (row.label for row in board.leagues[0].rows)
@@ -85,10 +88,11 @@ def test_with_one_seed_each_the_tests_are_those_of_two_runs(made):
     runs = [read_scored_run(row.entries[0].folder) for row in board.leagues[0].rows]
     known = {row.task: row for row in compare_runs(*runs).tasks}
     for pair in pairs:
-        assert pair.p == known[pair.task].difference.p
-        assert pair.p_holm == known[pair.task].p_holm
+        assert (pair.p, pair.p_holm, pair.delta.low, pair.differs) == (None, None, None, False)
         assert pair.delta.value == pytest.approx(known[pair.task].difference.delta.value)
         assert (pair.ahead, pair.of) == (pair.delta.value > 0, 1)
+    assert "| 1 of 1 | - | - |" in pairs_report(board, 12).text("md")
+    assert "One seed compares runs, not methods" in pairs_report(board, 12).text("md")
     assert main([str(folder / "runs"), "--pairs"]) == 0
 
 
@@ -99,14 +103,14 @@ def test_rows_beyond_those_asked_for_and_tasks_without_scores_are_left_out(made,
     assert [pair.task for pair in every_pair(blind.leagues[0], 12)] == ["mner"]
 
 
-def test_a_difference_needs_the_p_value_and_the_interval():
-    names = {"task": "mner", "first": "a", "second": "b"}
-    sure = Pair(**names, delta=Interval(0.02, 0.01, 0.03), ahead=25, of=25, p=0.001, p_holm=0.01)
-    assert sure.differs
-    assert replace(sure, delta=Interval(-0.02, -0.03, -0.01)).differs
-    assert not replace(sure, p_holm=0.06).differs
-    assert not replace(sure, delta=Interval(0.02, -0.01, 0.05)).differs
-    assert not replace(sure, delta=Interval(0.02, None, None)).differs
+def test_a_star_is_given_after_holm_alone():
+    def found(*p_values):
+        differences = [MethodDifference(Interval(0.1, None, None), p) for p in p_values]
+        return [(test.p_holm, test.differs) for test in versus(differences)]
+
+    assert found(0.02, None, 0.03) == [(0.04, True), (None, False), (0.04, True)]
+    assert found(0.03, 0.04) == [(0.06, False), (0.06, False)]
+    assert found(0.05) == [(0.05, True)]
 
 
 def test_files_hold_what_was_tested(made, tmp_path):
@@ -114,7 +118,9 @@ def test_files_hold_what_was_tested(made, tmp_path):
     pairs, report = every_pair(board.leagues[0], 12), pairs_report(board, 12)
     rows = list(csv.DictReader(io.StringIO(report.text("csv"))))
     assert [float(row["delta"]) for row in rows] == [pair.delta.value for pair in pairs]
-    assert [float(row["p_holm"]) for row in rows] == [pair.p_holm for pair in pairs]
+    assert [row["p_holm"] for row in rows] == [
+        "" if p.p_holm is None else str(p.p_holm) for p in pairs
+    ]
     assert report.text("md").count("| GMNER |") == 1
     out = tmp_path / "pairs"
     for form in FORMATS:

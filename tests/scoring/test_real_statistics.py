@@ -11,7 +11,8 @@ from gmbench.scoring.calibration import calibration
 from gmbench.scoring.error_types import decompose
 from gmbench.scoring.grounding import region_upper_bound
 from gmbench.scoring.intervals import intervals, tweet_table
-from gmbench.scoring.significance import compare_seeds, paired_bootstrap
+from gmbench.scoring.methods import compare_methods
+from gmbench.scoring.significance import paired_bootstrap
 from tests.data.files import real
 
 pytestmark = pytest.mark.real_data
@@ -86,6 +87,6 @@ def test_five_seconds_of_cpu_for_everything(gold):
     first = tables[0]
     intervals(first.gmner, first.mner, first.eeg)
     spent = time.process_time() - began
-    compare_seeds([t.gmner for t in tables[:3]], [t.gmner for t in tables[3:]])
+    compare_methods([t.gmner for t in tables[:3]], [t.gmner for t in tables[3:]])
     assert np.all(first.gmner[:, 2] == tables[1].gmner[:, 2])
     assert spent < 5

@@ -1,4 +1,4 @@
-"""Two systems: against full enumeration, under the null, and against textbook values."""
+"""Two runs: against full enumeration, under the null, and against textbook values."""
 
 from itertools import product
 
@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from gmbench.scoring.intervals import f1
-from gmbench.scoring.significance import (
-    compare_f1,
-    compare_seeds,
-    holm,
-    paired_bootstrap,
-    randomisation_p,
-    summarise,
-)
+from gmbench.scoring.significance import compare_f1, holm, paired_bootstrap, randomisation_p
 from tests.scoring.test_intervals import simulated
 
 
@@ -92,55 +85,3 @@ def test_holm():
     assert holm([]) == ()
     with pytest.raises(ValueError, match=r"0\.\.1"):
         holm([1.5])
-
-
-def test_summary_of_seeds():
-    found = summarise([0.5, 0.6, 0.55])
-    assert found.mean == pytest.approx(0.55)
-    assert found.sd == pytest.approx(0.05)
-    assert (found.low, found.high) == (0.5, 0.6)
-    assert summarise([0.5]).sd is None
-    with pytest.raises(ValueError, match="no seeds"):
-        summarise([])
-
-
-def test_seeds_alone_against_all_draws():
-    """Where every tweet has the same row, only the seeds vary: 4 x 4 means of two drawn seeds."""
-    first = [np.array([[tp, 10, 10]] * 20) for tp in (4, 6)]
-    second = [np.array([[tp, 10, 10]] * 20) for tp in (3, 5)]
-    found = compare_seeds(first, second, resamples=4_000)
-    means = [(a + b - c - d) / 20 for a, b, c, d in product((4, 6), (4, 6), (3, 5), (3, 5))]
-    assert found.delta.value == pytest.approx(0.1)
-    assert found.not_better == pytest.approx(np.mean(np.array(means) <= 1e-12), abs=0.03)
-    assert (found.delta.low, found.delta.high) == pytest.approx((-0.1, 0.3))
-
-
-def test_one_seed_each_is_the_paired_bootstrap():
-    first, second = pair(300, np.random.default_rng(4), worse=0.1)
-    seeds, (pairs, _) = compare_seeds([first], [second]), paired_bootstrap(first, second)
-    assert seeds.delta.value == pairs.value
-    assert seeds.delta.low == pytest.approx(pairs.low, abs=0.004)
-    assert seeds.delta.high == pytest.approx(pairs.high, abs=0.004)
-    with pytest.raises(ValueError, match="table 1 differs"):
-        compare_seeds([first], [second[:-1]])
-    with pytest.raises(ValueError, match="at least one seed"):
-        compare_seeds([], [second])
-
-
-def test_coverage_of_the_hierarchical_interval():
-    """Equal methods whose seeds differ by two points; it errs towards being too wide."""
-    rng = np.random.default_rng(13)
-
-    def method(gold):
-        tables = []
-        for right in rng.normal(0.6, 0.02, size=3):
-            tp = rng.binomial(gold, right)
-            tables.append(np.stack([tp, tp + rng.poisson(0.6, len(gold)), gold], axis=1))
-        return tables
-
-    inside = 0
-    for _ in range(80):
-        gold = rng.poisson(1.7, 200)
-        delta = compare_seeds(method(gold), method(gold), resamples=299).delta
-        inside += delta.low <= 0 <= delta.high
-    assert inside / 80 >= 0.9

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.core.entities import Example
-from gmbench.reporting.formats import BOARD_MEANING, PAIRS_MEANING, league_table
+from gmbench.reporting.formats import BOARD_MEANING, PAIRS_MEANING, league_table, p_value
 from gmbench.reporting.leaderboard import Board, League, method_overrides
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.pairs import every_pair
@@ -168,6 +168,7 @@ class _Site:
                 one=one,
                 other=other,
                 pairs_meaning=PAIRS_MEANING,
+                p_value=p_value,
                 comparison=compared(one, other),
                 seeds=[pair for pair in over_seeds if (pair.first, pair.second) == labels],
                 splits=split_by(judged[one], judged[other], gold) if both else (),
