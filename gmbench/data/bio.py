@@ -11,9 +11,12 @@ from pathlib import Path
 
 from gmbench.core.entities import Entity
 from gmbench.core.errors import did_you_mean, fault
+from gmbench.core.files import read_lines
 
 READER_VERSION = 1
 HEAD = "IMGID:"
+MAX_ID = 240
+"""Bytes: file systems allow 255, of which ``.jpg.npz`` takes 8."""
 
 Line = tuple[int, str]
 """Number, from 1, and text of a line."""
@@ -61,6 +64,9 @@ def read_blocks(path: Path, *, tag_column: int, types: Collection[str]) -> tuple
         if not id_ or id_ in {".", ".."} or any(c in id_ for c in "/\\:\0"):
             todo = "the id is the stem of the image's file: no empty id, no slash, no colon"
             raise wrong(f"{id_!r} cannot be an id", todo)
+        if len(id_.encode()) > MAX_ID:
+            todo = "the id is the stem of file names, which end there"
+            raise wrong(f"an id of more than {MAX_ID} bytes, {id_[:40]!r} ...", todo)
         if id_ in blocks:
             todo = "ids name images and must be unique: remove or rename one of the two tweets"
             raise wrong(f"id {id_!r} was used before, in line {blocks[id_].line}", todo)
@@ -97,7 +103,7 @@ def _paragraphs(path: Path) -> Iterator[tuple[Line, list[Line]]]:
     """Head line and word lines of every block."""
     head: Line | None = None
     rows: list[Line] = []
-    for number, text in enumerate(_lines(path), start=1):
+    for number, text in _lines(path):
         wrong = partial(fault, path, line=number)
         if text.startswith(HEAD) and "\t" not in text:
             if head is not None:
@@ -117,19 +123,11 @@ def _paragraphs(path: Path) -> Iterator[tuple[Line, list[Line]]]:
         yield head, rows
 
 
-def _lines(path: Path) -> list[str]:
-    # str.splitlines would also cut at the invisible separators that real tweets contain.
+def _lines(path: Path) -> list[Line]:
     try:
-        data = path.read_bytes()
+        return list(read_lines(path))
     except OSError as error:
         raise fault(path, f"cannot be read ({error.strerror})", "check the path") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        what = f"byte {error.start} is not UTF-8"
-        raise fault(path, what, "save the file as UTF-8", line=line) from None
-    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def _columns(

@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError, SizeMismatch, fault, located
+from gmbench.core.files import check_file
 
 MAX_PIXELS = 40_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # none that runs another program
@@ -124,6 +125,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     large = f"more than {MAX_PIXELS // 1_000_000} million pixels"
     scale_down = "scale the image down (and its boxes with it)"
     try:
+        check_file(path)
         with warnings.catch_warnings():  # Pillow only warns up to twice its own limit
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(path, formats=FORMATS)

@@ -1,7 +1,8 @@
 """Pascal-VOC xml -> named boxes: which entity is where in the image.
 
 A document type is refused, files are capped at 1 MB and elements at 20 levels, so no hostile file
-costs time or memory. Coordinates are kept as they stand: 1-based integer pixels, xyxy.
+costs time or memory. Coordinates are kept as they stand: 1-based pixels, xyxy, whole or (as CVAT
+and VOC2012 write them) with a fraction.
 """
 
 import re
@@ -17,10 +18,12 @@ from defusedxml.sax import parseString
 
 from gmbench.core.entities import Box
 from gmbench.core.errors import InputError, did_you_mean, fault
+from gmbench.core.files import read_file
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
-INTEGER = re.compile(r"[+-]?\d{1,9}")
+INTEGER = re.compile(r"\d{1,9}")
+NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,20})?")
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -57,12 +60,9 @@ def read_voc(path: Path) -> Annotation:
     """
     handler = _Collector()
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = read_file(path, MAX_BYTES)
         if not data:
             raise fault(path, "0 bytes", "fetch the file again")
-        if len(data) > MAX_BYTES:
-            raise fault(path, "more than 1 MB", "no annotation is that large: fetch it again")
         parseString(data, handler, forbid_dtd=True)
     except OSError as error:
         raise fault(path, f"cannot be read ({error.strerror})") from None
@@ -135,8 +135,8 @@ def _object(path: Path, raw: "_Raw") -> VocObject:
         raise wrong(f"has {raw.bndboxes} <bndbox>", "give it one")
     texts = {side: raw.sides.get(side, "").strip() for side in SIDES}
     for side, text in texts.items():
-        if not INTEGER.fullmatch(text):
-            raise wrong(f"has <{side}> {text!r}", "boxes are whole pixels")
+        if not NUMBER.fullmatch(text):
+            raise wrong(f"has <{side}> {text[:40]!r}", "boxes are numbers of pixels")
     x1, y1, x2, y2 = (float(texts[side]) for side in SIDES)
     if x2 <= x1 or y2 <= y1:
         what = f"has no area: xmin {x1:g}, ymin {y1:g}, xmax {x2:g}, ymax {y2:g}"

@@ -73,7 +73,7 @@ BAD_XML = {
     "nobox": voc("<object><name>Ada</name></object>"),
     "turned": voc(thing("Ada", (50, 1, 10, 9))),
     "outside": voc(thing("Ada", (1, 1, 101, 9))),
-    "float": voc(thing("Ada", (1.5, 1, 10, 9))),
+    "words": voc(thing("Ada", ("one", 1, 10, 9))),
     "absent": voc(thing("Eve")),
     "twice": voc(thing("Ada", (1, 1, 5, 5)) * 2),
 }

@@ -21,6 +21,12 @@ def test_boxes_are_kept_as_they_stand(tmp_path):
     assert found.faults == ()
 
 
+def test_fractions_of_a_pixel_are_kept_as_cvat_and_voc2012_write_them(tmp_path):
+    found = read(tmp_path, voc(thing("Ada", ("1.5", "45.70000076293945", "50.0", "+60"))))
+    assert [item.box for item in found.objects] == [(1.5, 45.70000076293945, 50, 60)]
+    assert found.faults == ()
+
+
 def test_no_size_and_no_object_are_allowed(tmp_path):
     assert read(tmp_path, voc(size=None)) == read(tmp_path, "<annotation/>")
 
@@ -65,9 +71,11 @@ def test_files_that_cannot_be_read(tmp_path, text, why):
         (thing("Ada", (10, 10, 10, 40)), "no area"),
         (thing("Ada", (10, 10, 101, 40)), "leaves the image of 100x80"),
         (thing("Ada", (-1, 10, 50, 40)), "leaves the image"),
-        (thing("Ada", (1.5, 10, 50, 40)), "<xmin> '1.5'"),
-        (thing("Ada", ("ten", 10, 50, 40)), "whole pixels"),
-        (thing("Ada", ("9" * 5000, 10, 50, 40)), "whole pixels"),
+        (thing("Ada", ("1,5", 10, 50, 40)), "<xmin> '1,5'; boxes are numbers of pixels"),
+        (thing("Ada", ("nan", 10, 50, 40)), "<xmin> 'nan'"),
+        (thing("Ada", ("9" * 5000, 10, 50, 40)), "<xmin> '9999"),
+        (thing("Ada", (10.5, 10, 10.5, 40)), "no area: xmin 10.5"),
+        (thing("Ada", (10, 10, 100.01, 40)), "leaves the image of 100x80"),
         (thing("Ada", (10, 10, 50, "")), "<ymax> ''"),
         (thing("Ada", (1, 2, 3, 4)) + thing("Ada", (1, 2, 3, 4)), "twice"),
         (thing(""), "no <name>"),
