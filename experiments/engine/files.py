@@ -7,9 +7,14 @@ from experiments.engine.measures import Measure
 from experiments.engine.plan import Experiment, Preset
 from experiments.papers.footnotes import Footnotes
 from gmbench.reporting.tables import Table
+from gmbench.scoring.intervals import Interval
 
 NOT_RUN = "*not run*"
 ABSENT = "-"
+INTERVALS = (
+    "Intervals, 95 %: noise of seeds and of tweets; **bold** where 0 lies outside. Not corrected "
+    "for the number of rows. None where a row has one seed, which compares runs, not methods."
+)
 FOLDERS = ("data.root", "cache")
 """Keys of overrides whose values are folders; they change nothing of what is computed."""
 
@@ -84,7 +89,9 @@ def _table(
         cells = [line[0].measure.title if downwards else line[0].row.label]
         for cell, (mine, delta, paper, minus) in zip(line, shown, strict=True):
             cells += [ours(cell, notes)] if mine else []
-            cells += [_delta(cell)] if delta else []
+            cells += (
+                [delta_cell(cell.difference.delta) if cell.difference else ABSENT] if delta else []
+            )
             cells += [_paper(cell, notes)] if paper else []
             cells += [_number(cell.delta, "+.2f")] if paper and delta else []
             cells += [_number(cell.off, "+.2f")] if minus else []
@@ -111,10 +118,8 @@ def ours(cell: OurCell, notes: Footnotes | None = None) -> str:
     return f"{cell.summary.mean:.2f}{spread} ({n}{missing}){marks}"
 
 
-def _delta(cell: OurCell) -> str:
-    if cell.difference is None:
-        return ABSENT
-    delta = cell.difference.delta
+def delta_cell(delta: Interval) -> str:
+    """A difference in points with its interval, bold where 0 lies outside."""
     if delta.low is None or delta.high is None:
         return f"{100 * delta.value:+.2f}"
     sure = "**" if delta.low > 0 or delta.high < 0 else ""
@@ -147,11 +152,7 @@ def _provenance(block: Block) -> Iterator[str]:
         "(number of seeds)."
     )
     if any(cell.difference is not None for row in block.cells for cell in row):
-        yield (
-            "Intervals, 95 %: noise of seeds and of tweets; **bold** where 0 lies outside. Not "
-            "corrected for the number of rows. None where a row has one seed, which compares runs, "
-            "not methods."
-        )
+        yield INTERVALS
     if not block.setting.real and any(cell.paper for row in block.cells for cell in row):
         yield (
             "The paper's numbers are of real tweets with BERT and CLIP. Ours here are of the "

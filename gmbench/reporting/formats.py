@@ -29,7 +29,7 @@ MARK = "\u2020"
 """Marks a row with a run that was interrupted or lost something; a note below says what."""
 TEST_MEANING = (
     "p: two-sided, by the test that gives the interval and holds the noise of seeds and of tweets; "
-    "* = at most 5 % after Holm. One seed compares runs, not methods: it has neither interval nor p."
+    "* = at most 5 % after Holm. One seed compares runs, not methods: no interval, no p."
 )
 BOARD_MEANING = (
     "F1 in %, mean ± sample deviation over n seeds; 95 %: of the mean when tweets are drawn again; "
