@@ -15,7 +15,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from gmbench.data.synthetic import phrases
+from gmbench.data.synthetic.phrases import WORLD
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOWELS = "aeiouy"
@@ -25,12 +25,12 @@ EXTRA = "\u2026\u2019\u201c\u201d\u2013\u00a3\u20ac\u00e9"
 
 def plain_texts() -> Iterable[str]:
     """Every phrase of the built-in world."""
-    for group in (*phrases.PLAIN.values(), *phrases.PAIRED.values()):
+    for group in (*WORLD.plain.values(), *WORLD.paired.values()):
         yield from group
-    for group in (phrases.VAGUE, phrases.EMPTY, phrases.JOINERS, phrases.OPENERS):
+    for group in (WORLD.vague, WORLD.empty, WORLD.joiners, WORLD.openers):
         yield from group
-    yield from phrases.CLOSERS
-    yield from phrases.HASHTAGS
+    yield from WORLD.closers
+    yield from WORLD.hashtags
     yield "RT http in with the colours"
 
 

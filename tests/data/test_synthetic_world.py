@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from gmbench.core.iou import iou
+from gmbench.data.layout import gold_box
 from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.synthetic import world as world_module
 from gmbench.data.synthetic.cast import PARENTS
 from gmbench.data.synthetic.dials import Dials
 from gmbench.data.synthetic.scenes import CROWDED
-from gmbench.data.synthetic.tweets import gold_box, shown_shares
+from gmbench.data.synthetic.tweets import shown_shares
 from gmbench.data.synthetic.world import World
 from tests.data.files import COARSE, FINE, source
 

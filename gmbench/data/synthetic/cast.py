@@ -5,10 +5,11 @@ word of one pool can be a word of the other. The pool ``bench`` names the worlds
 compared on, the pool ``pretrain`` the one world that the tiny encoders were pretrained on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
+from typing import Generic, TypeVar
 
 from gmbench.data.synthetic.looks import COLOURS, Look, draw_look
 
@@ -184,22 +185,21 @@ def initials(surfaces: tuple[Surface, ...]) -> str:
     return "".join(word[0] for word in words if word != "The")[:2].upper()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Named:
     """One invented entity.
 
     Attributes:
         root: the invented word of its name; shared with ``namesake``, where there is one.
         held_out: never named in the training split.
         weight: how often it is named, among its parent type.
-        namesake: index of the subject that it is named after, or None.
+        namesake: index of the entity that it is named after, or None.
     """
 
     index: int
     parent: str
     subtype: str
     surfaces: tuple[Surface, ...]
-    look: Look
     root: str
     held_out: bool
     weight: float
@@ -209,6 +209,18 @@ class Subject:
     def type(self) -> str:
         """The coarse type."""
         return PARENTS[self.parent].type
+
+    @property
+    def topic(self) -> str:
+        """What phrases know it by."""
+        return self.parent
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Subject(Named):
+    """An invented entity that is drawn in pictures."""
+
+    look: Look
 
 
 def draw_cast(
@@ -237,8 +249,8 @@ def draw_cast(
         for rank in range(max(4, round(size * kind.share))):
             named = None
             while named is None:  # a patron's names are used up: draw another, or nobody
-                patron = _draw_patron(cast, parent, ambiguity, rng)
-                named = _draw_names(names, parent, patron, firsts, taken, rng)
+                patron = draw_patron(cast, parent, ambiguity, rng)
+                named = draw_names(names, parent, patron, firsts, taken, rng)
                 exhausted += named is None
                 if exhausted > LIMIT:
                     raise ValueError(
@@ -264,31 +276,34 @@ def draw_cast(
     return tuple(cast)
 
 
-class Lottery:
-    """Draws subjects of a parent type by their weight."""
+N = TypeVar("N", bound=Named)
 
-    def __init__(self, subjects: Sequence[Subject]) -> None:
-        self._groups: dict[str, list[Subject]] = {}
+
+class Lottery(Generic[N]):
+    """Draws entities of a kind, by default a parent type, by their weight."""
+
+    def __init__(
+        self, subjects: Sequence[N], kind: Callable[[N], str] = lambda n: n.parent
+    ) -> None:
+        self._groups: dict[str, list[N]] = {}
         for subject in subjects:
-            self._groups.setdefault(subject.parent, []).append(subject)
+            self._groups.setdefault(kind(subject), []).append(subject)
         self._sums = {
-            parent: list(accumulate(subject.weight for subject in group))
-            for parent, group in self._groups.items()
+            kind: list(accumulate(subject.weight for subject in group))
+            for kind, group in self._groups.items()
         }
 
-    def draw(self, parent: str, rng: Random) -> Subject:
-        """One subject of ``parent``."""
-        return rng.choices(self._groups[parent], cum_weights=self._sums[parent])[0]
+    def draw(self, kind: str, rng: Random) -> N:
+        """One entity of ``kind``."""
+        return rng.choices(self._groups[kind], cum_weights=self._sums[kind])[0]
 
-    def has(self, parent: str) -> bool:
-        """Whether there is any subject of ``parent``."""
-        return parent in self._groups
+    def has(self, kind: str) -> bool:
+        """Whether there is any entity of ``kind``."""
+        return kind in self._groups
 
 
-def _draw_patron(
-    cast: Sequence[Subject], parent: str, ambiguity: float, rng: Random
-) -> Subject | None:
-    """Whose name the next subject bears: a person's or, for what is no place, a place's."""
+def draw_patron(cast: Sequence[N], parent: str, ambiguity: float, rng: Random) -> N | None:
+    """Whose name the next entity bears: a person's or, for what is no place, a place's."""
     if parent == "person" or rng.random() >= ambiguity:
         return None
     donors = [s for s in cast if s.parent == "person" or (s.parent == "location" != parent)]
@@ -296,10 +311,10 @@ def _draw_patron(
     return rng.choices(donors, weights=[s.weight for s in donors])[0]
 
 
-def _draw_names(
+def draw_names(
     pool: NamePool,
-    parent: str,
-    patron: Subject | None,
+    kind: str,
+    patron: Named | None,
     firsts: Sequence[str],
     taken: set[Words],
     rng: Random,
@@ -311,10 +326,10 @@ def _draw_names(
     """
     for _ in range(TRIES if patron else 100_000):
         root = patron.root if patron else invent(pool, rng)
-        if parent == "person":
+        if kind == "person":
             surfaces = name_person(rng.choice(firsts), root, rng)
         else:
-            surfaces = name_thing(pool, parent, root, rng)
+            surfaces = name_thing(pool, kind, root, rng)
         surfaces = tuple({surface.words: surface for surface in surfaces}.values())
         free = {surface.words for surface in surfaces} - ({(root,)} if patron else set())
         if free and not free & taken:

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from gmbench.data.synthetic import phrases
-from gmbench.data.synthetic.cast import POOLS, Subject, Surface, Words, invent
+from gmbench.data.synthetic.cast import POOLS, Named, Surface, Words, invent
+from gmbench.data.synthetic.phrases import WORLD, Phrases
 
-BEHIND = {"person": "in {}", "location": "with {} colours", "organization": "with {} colours"}
-"""Words for a look that follow the name; for other parent types they precede it."""
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Words before and behind a name that tell what or where in the picture it is."""
+
+    before: str = ""
+    behind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class Mention:
 
     start: int
     end: int
-    subject: Subject
+    subject: Named
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,15 @@ class Sentence:
 
 
 def write_sentence(
-    subjects: Sequence[Subject],
+    subjects: Sequence[Named],
     *,
     pool: str,
     roots: Sequence[str],
     vague: float,
-    cues: Sequence[bool],
+    cues: Sequence[Cue],
     max_words: int,
     rng: Random,
+    tables: Phrases = WORLD,
 ) -> Sentence:
     """Name every subject once, in order.
 
@@ -45,31 +51,32 @@ def write_sentence(
         pool: where invented words come from.
         roots: invented words of names, which user names borrow.
         vague: share of the phrases that do not reveal the type.
-        cues: for each subject, whether the words describe its look.
+        cues: for each subject, the words that tell what it shows.
         max_words: upper bound; ornaments (RT, hashtags, URL) are left out to keep it.
         rng: the tweet's generator.
+        tables: phrases by topic.
 
     Raises:
         ValueError: the names alone need more words.
     """
     named = [
-        _Named(subject, surface, cue)
+        _Spoken(subject, surface, cue)
         for subject, surface, cue in zip(subjects, _pick_surfaces(subjects, rng), cues, strict=True)
     ]
     users = (invent(POOLS[pool], rng), rng.choice(roots))
-    writer = _Writer(users, max_words, rng)
+    writer = _Writer(users, max_words, rng, tables)
     if rng.random() < 0.25:
         writer.say(f"RT @ {writer.user()} :")
     elif rng.random() < 0.2:
-        writer.say(rng.choice(phrases.OPENERS))
+        writer.say(rng.choice(tables.openers))
     if not subjects:
-        writer.say(rng.choice(phrases.EMPTY).replace("{noise}", invent(POOLS[pool], rng)))
+        writer.say(rng.choice(tables.empty).replace("{noise}", invent(POOLS[pool], rng)))
     index = 0
     while index < len(named):
         room = max_words - len(writer.words)
         is_tight = room < sum(len(one.surface.words) + 9 for one in named[index:])
         if index:
-            writer.say("," if is_tight else rng.choice(phrases.JOINERS))
+            writer.say("," if is_tight else rng.choice(tables.joiners))
         if is_tight:
             writer.name(named[index])
             index += 1
@@ -82,68 +89,64 @@ def write_sentence(
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    """A subject, how the sentence names it, and whether it describes its look."""
+class _Spoken:
+    """A subject, how the sentence names it, and what else it says of it."""
 
-    subject: Subject
+    subject: Named
     surface: Surface
-    cue: bool
+    cue: Cue
 
 
 class _Writer:
     """Collects the words of a sentence and remembers where the names stand."""
 
-    def __init__(self, users: Sequence[str], max_words: int, rng: Random) -> None:
-        self.users, self.max_words, self.rng = users, max_words, rng
+    def __init__(self, users: Sequence[str], max_words: int, rng: Random, tables: Phrases) -> None:
+        self.users, self.max_words, self.rng, self.tables = users, max_words, rng, tables
         self.words: list[str] = []
         self.mentions: list[Mention] = []
 
     def say(self, text: str) -> None:
         self.words.extend(text.split())
 
-    def name(self, one: _Named) -> None:
+    def name(self, one: _Spoken) -> None:
         if one.surface.hashtag:
             self.words.append("#")
         start = len(self.words)
         self.words.extend(one.surface.words)
         self.mentions.append(Mention(start, len(self.words) - 1, one.subject))
 
-    def clause(self, named: Sequence[_Named], vague: float) -> int:
+    def clause(self, named: Sequence[_Spoken], vague: float) -> int:
         """Write a clause about the first or both; return how many it named."""
-        parents = tuple(one.subject.parent for one in named)
+        topics = tuple(one.subject.topic for one in named)
         if len(named) == 2:
-            pairs = phrases.PAIRED.get((parents[0], parents[1]))
+            pairs = self.tables.paired.get(topics)
             if pairs and self.rng.random() < 0.6:
                 before, rest = self.rng.choice(pairs).split("{a}")
                 between, after = rest.split("{b}")
                 self.name_between(before, named[0], between)
                 self.name_between("", named[1], after)
                 return 2
-        choices = phrases.VAGUE if self.rng.random() < vague else phrases.PLAIN[parents[0]]
-        before, after = self.rng.choice(choices).split("{a}")
+        phrase = self.rng.choice(self.tables.about(topics[0], self.rng.random() < vague))
+        before, after = phrase.split("{a}")
         self.name_between(before, named[0], after)
         return 1
 
-    def name_between(self, before: str, one: _Named, after: str) -> None:
-        """``before NAME after``, with the words for its look where there is a cue."""
+    def name_between(self, before: str, one: _Spoken, after: str) -> None:
+        """``before NAME after``, with the words of its cue."""
         self.say(before)
-        adjectives = " ".join(one.subject.look.adjectives)
-        behind = BEHIND.get(one.subject.parent)
-        if one.cue and behind is None:
-            self.say(adjectives)
+        self.say(one.cue.before)
         self.name(one)
-        if one.cue and behind is not None:
-            self.say(behind.format(adjectives))
+        self.say(one.cue.behind)
         self.say(after)
 
     def decorate(self) -> None:
         """Hashtags, closing words and a cut URL at the end, as far as there is room."""
         rng = self.rng
         if rng.random() < 0.3 and self.has_room(5):
-            self.say(rng.choice(phrases.CLOSERS))
+            self.say(rng.choice(self.tables.closers))
         for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
             if self.has_room(2):
-                self.say(f"# {rng.choice(phrases.HASHTAGS)}")
+                self.say(f"# {rng.choice(self.tables.hashtags)}")
         if rng.random() < 0.1 and self.has_room(2):
             self.say(f"@ {self.user()}")
         if rng.random() < 0.3 and self.has_room(2):
@@ -160,7 +163,7 @@ class _Writer:
         return self.rng.choice(forms)
 
 
-def _pick_surfaces(subjects: Sequence[Subject], rng: Random) -> list[Surface]:
+def _pick_surfaces(subjects: Sequence[Named], rng: Random) -> list[Surface]:
     """A surface for each subject; no two equal, since boxes are told apart by name only."""
     picked: dict[int, Surface] = {}
     used: set[Words] = set()

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from random import Random
 
+from gmbench.data.layout import Annotated
 from gmbench.data.synthetic.cast import PARENTS, Lottery, Subject
-from gmbench.data.synthetic.dials import Dials
-from gmbench.data.synthetic.scenes import IntBox, Order, Scene, Thing, arrange, draw_size
-from gmbench.data.synthetic.sentences import Sentence, write_sentence
+from gmbench.data.synthetic.dials import Dials, PostDials
+from gmbench.data.synthetic.scenes import Order, Scene, Thing, arrange, draw_size
+from gmbench.data.synthetic.sentences import Cue, Sentence, write_sentence
+
+BEHIND = {"person": "in {}", "location": "with {} colours", "organization": "with {} colours"}
+"""Words for a look that follow the name; for other parent types they precede it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +32,14 @@ class Tweet:
         return tuple(thing for things in self.shown for thing in things)
 
     @property
+    def annotated(self) -> tuple[Annotated, ...]:
+        """The mentions as they are written to disk."""
+        return tuple(
+            Annotated(m.start, m.end, m.subject, tuple(thing.box for thing in things))
+            for m, things in zip(self.sentence.mentions, self.shown, strict=True)
+        )
+
+    @property
     def others(self) -> tuple[Thing, ...]:
         """Every thing that no word names."""
         gold = set(map(id, self.gold))
@@ -38,9 +50,9 @@ class Tweet:
 class Lotteries:
     """Who can be named in a split, and who can stand around."""
 
-    seen: Lottery
-    held_out: Lottery
-    everyone: Lottery
+    seen: Lottery[Subject]
+    held_out: Lottery[Subject]
+    everyone: Lottery[Subject]
     namesakes: tuple[tuple[Subject, Subject], ...]
     unseen_namesakes: tuple[tuple[Subject, Subject], ...]
     roots: tuple[str, ...]
@@ -107,30 +119,36 @@ def plan_sentence(*, dials: Dials, lotteries: Lotteries, unseen: float, rng: Ran
     return _speak(_draw_subjects(dials, lotteries, unseen, rng), dials, lotteries, rng)
 
 
-def gold_box(box: IntBox) -> IntBox:
-    """As annotated: integer pixels counted from 1, both corners inside the thing."""
-    x0, y0, x1, y1 = box
-    return x0 + 1, y0 + 1, x1, y1
-
-
 def _speak(subjects: list[Subject], dials: Dials, lotteries: Lotteries, rng: Random) -> Sentence:
     return write_sentence(
         subjects,
         pool=dials.pool,
         roots=lotteries.roots,
         vague=dials.vague,
-        cues=[rng.random() < dials.cues for _ in subjects],
+        cues=[_look_cue(subject) if rng.random() < dials.cues else Cue() for subject in subjects],
         max_words=dials.words_max,
         rng=rng,
     )
 
 
-def _draw_subjects(dials: Dials, lotteries: Lotteries, unseen: float, rng: Random) -> list[Subject]:
-    """Distinct subjects; a pair that shares a name stands side by side."""
+def _look_cue(subject: Subject) -> Cue:
+    """Words for a look: behind the name of a person, place or organisation, else before it."""
+    adjectives = " ".join(subject.look.adjectives)
+    behind = BEHIND.get(subject.parent)
+    return Cue(before=adjectives) if behind is None else Cue(behind=behind.format(adjectives))
+
+
+def count_mentions(dials: PostDials, rng: Random) -> int:
+    """How many entities a post names."""
     wanted = 0
     if rng.random() >= dials.empty or dials.entities_min:
         wanted = 1 + _poisson(max(0.0, dials.entities / (1 - dials.empty) - 1), rng)
-    wanted = min(max(wanted, dials.entities_min), dials.entities_max)
+    return min(max(wanted, dials.entities_min), dials.entities_max)
+
+
+def _draw_subjects(dials: Dials, lotteries: Lotteries, unseen: float, rng: Random) -> list[Subject]:
+    """Distinct subjects; a pair that shares a name stands side by side."""
+    wanted = count_mentions(dials, rng)
     weights = [kind.share for kind in PARENTS.values()]
     subjects: list[Subject] = []
     if wanted >= 2 and rng.random() < dials.pairs:
@@ -151,7 +169,7 @@ def _draw_subjects(dials: Dials, lotteries: Lotteries, unseen: float, rng: Rando
 
 
 def _draw_distractors(
-    dials: Dials, lottery: Lottery, subjects: list[Subject], rng: Random
+    dials: Dials, lottery: Lottery[Subject], subjects: list[Subject], rng: Random
 ) -> list[Order]:
     """Things that no word names: mostly of other kinds, never in a mentioned one's colour."""
     named = {subject.parent for subject in subjects}
