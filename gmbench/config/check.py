@@ -338,6 +338,14 @@ def _run_files(get: Callable[[str], Any]) -> Iterator[str]:
 
 def _data_files(get: Callable[[str], Any]) -> Iterator[str]:
     root, folder = get("data.root"), get("regions.source.folder")
+    coco = get("data.coco")
+    if isinstance(coco, str):
+        if not Path(coco).is_dir():
+            yield (
+                f"data.coco: no folder {coco}; set data.coco=FOLDER with COCO's "
+                f"instances_*.json and pictures"
+            )
+        return
     if get("data.world") is not None or not isinstance(root, str):
         return
     if not Path(root).is_dir():

@@ -1,21 +1,23 @@
 """Where conf/ is, how it is composed and read back, and whether another package hides ours."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from gmbench.config.overrides import folder_name, quote, quoted
 from gmbench.config.renames import current
 from gmbench.config.schema import Counts, Settings, keys_without, problems
+from gmbench.config.trust import refuse_foreign
 from gmbench.core.errors import InputError
+from gmbench.core.files import read_file
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LOCK = threading.Lock()
@@ -24,6 +26,7 @@ _LOCK = threading.Lock()
 OmegaConf.register_new_resolver(
     "gmbench.not_in_folder_name", lambda: list(keys_without(Counts.FOLDER)), replace=True
 )
+OmegaConf.register_new_resolver("gmbench.folder_name", folder_name, replace=True)
 
 
 def conf_dir() -> Path:
@@ -58,7 +61,7 @@ def compose(
     """
     further = [] if config_dir is None else [_search_path(config_dir)]
     with _own_hydra(Path(main_dir) if main_dir else conf_dir()):
-        return hydra.compose("config", overrides=[*overrides, *further])
+        return hydra.compose("config", overrides=[*map(quoted, overrides), *further])
 
 
 def shadowed_models() -> str | None:
@@ -93,24 +96,57 @@ def _own_hydra(folder: Path) -> Iterator[None]:
 def _search_path(folder: str | Path) -> str:
     if not Path(folder).is_dir():
         raise InputError([f"--config-dir: no folder {folder}"])
-    quoted = str(Path(folder).resolve()).replace("'", r"\'")
-    return f"hydra.searchpath=['file://{quoted}']"
+    return f"hydra.searchpath=[{quote(f'file://{Path(folder).resolve()}')}]"
 
 
-def stored_settings(path: Path) -> Settings:
+DATA = ("data", "regions.source")
+"""Nodes of a configuration from which its data set and candidate regions are built."""
+STORED_BYTES, STORED_DEPTH = 2**20, 50
+"""What a stored configuration may hold; ours have 5 kB and nine levels."""
+
+
+def stored_settings(
+    path: Path, trust: Collection[str] = (), built: Sequence[str] = DATA
+) -> Settings:
     """The settings in the ``config.yaml`` of a run folder, under today's names.
+
+    Args:
+        path: the file.
+        trust: prefixes of further packages whose classes may be built.
+        built: dotted keys of the nodes that the caller builds.
 
     Raises:
         InputError: no such file, or not the configuration of a run.
+        UntrustedTarget: what will be built is not gmbench's, models' or trusted.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; it says which data set was used")
+    tree = read_stored(path)
+    refuse_foreign(tree, trust, str(path), built)
+    return settings_of(tree, path)
+
+
+def read_stored(path: Path) -> dict[str, Any]:
+    """A ``config.yaml`` as plain data under today's names: nothing in it is resolved or built.
+
+    Raises:
+        InputError: not YAML, no mapping, or nested or repeated beyond what a run stores.
+        OSError: the file cannot be read.
+    """
+    data, depth = read_file(path, STORED_BYTES), 0
     try:
-        tree = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    # OSError: so OmegaConf says that a file holds a lone number
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError, OSError) as fault:
-        raise InputError(f"{path}: not a configuration ({fault})".replace("\n", " ")) from None
-    return settings_of(current(tree), path)
+        for event in yaml.parse(data, Loader=yaml.CSafeLoader):  # flat: before anything is nested
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > STORED_DEPTH:
+                raise ValueError("an alias" if depth <= STORED_DEPTH else "nested too deeply")
+        tree = current(yaml.load(data, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError) as fault:
+        what = " ".join(str(fault).split())
+        raise InputError(f"{path}: not a configuration ({what})") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: not a configuration (no mapping)")
+    return tree
 
 
 def settings_of(tree: Any, path: Path) -> Settings:

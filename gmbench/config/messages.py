@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     CompactHydraException,
     ConfigCompositionException,
@@ -19,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gmbench.config.check import check
 from gmbench.config.compose import compose
+from gmbench.config.overrides import parsed, quoted
 from gmbench.config.renames import current_key
 from gmbench.core.errors import InputError, did_you_mean, first_line, nearest
 
@@ -70,17 +70,11 @@ def _parse(argv: Sequence[str]) -> tuple[list[str], str | None]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-dir", "-cd")
     known, rest = parser.parse_known_args(list(argv))
-    overrides = [word for word in rest if not word.startswith("-")]
-    if {"-m", "--multirun"} & set(rest):
-        overrides = [word for word in overrides if not _sweeps(word)]
+    sweep = not {"-m", "--multirun"}.isdisjoint(rest)
+    overrides = [quoted(word, sweep=sweep) for word in rest if not word.startswith("-")]
+    if sweep:
+        overrides = [o for o in overrides if not ((p := parsed(o)) and p.is_sweep_override())]
     return overrides, known.config_dir
-
-
-def _sweeps(override: str) -> bool:
-    try:
-        return OverridesParser.create().parse_override(override).is_sweep_override()
-    except CompactHydraException:
-        return False
 
 
 def _instantiation(error: InstantiationException) -> str | None:
@@ -95,7 +89,7 @@ def _line(error: BaseException) -> str:
     """One line for one error."""
     cause = error.__cause__ or error
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read; write key=value, with quotes around spaces"
+        return f"{error.override}: cannot be read; write key=value, or key=\"'text'\" for any text"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         return (
@@ -154,10 +148,8 @@ def _culprit(error: BaseException, overrides: Sequence[str]) -> str | None:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         text = f"'{error.missing_cfg_file.rpartition('/')[0]}'"
     for override in overrides:
-        try:
-            key = OverridesParser.create().parse_override(override).key_or_group
-        except CompactHydraException:
-            continue
-        if override in text or re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", text):
+        read = parsed(override)
+        key = read and re.escape(read.key_or_group)
+        if read and (override in text or re.search(rf"(?<![\w.]){key}(?![\w.])", text)):
             return override
     return None

@@ -171,7 +171,7 @@ class Settings(_Group):
     cache: Annotated[str, Counts.EXECUTION]
     force: Annotated[bool, Counts.EXECUTION]
     model: Annotated[Model, Counts.NAMED]
-    data: Annotated[Node, Counts.NAMED, {"root": Counts.EXECUTION}]
+    data: Annotated[Node, Counts.NAMED, {"root": Counts.EXECUTION, "coco": Counts.EXECUTION}]
     encoders: Encoders
     regions: Annotated[
         Regions, BeforeValidator(lambda v: {"name": "none", "source": None} if v is None else v)

@@ -13,6 +13,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gmbench.config.identity import plain_config, run_sha
+from gmbench.config.overrides import quote
 from gmbench.core.command_line import console
 from gmbench.core.errors import InputError
 from gmbench.grid.jobs import Job, Outcome
@@ -111,13 +112,12 @@ def _job(composed: DictConfig, overrides: Sequence[str], label: str) -> Job:
     hydra = composed.hydra
     HydraConfig.instance().set_config(composed)  # the folder's name reads ${hydra:...} from there
     folder = Path(str(hydra.sweep.dir)) / str(hydra.sweep.subdir)
-    quoted = str(folder).replace("'", r"\'")
     passed = [o for o in hydra.overrides.hydra if not o.lstrip("+~").startswith(SWEEP_KEYS)]
     command = [sys.executable, *_program(), "--config-name", hydra.job.config_name]
     for source in hydra.runtime.config_sources:
         if source.provider == "command-line":
             command += ["--config-dir", source.path]
-    command += [*overrides, *passed, f"hydra.run.dir='{quoted}'"]
+    command += [*overrides, *passed, f"hydra.run.dir={quote(str(folder))}"]
     tree = plain_config(composed)
     return Job(label=label, folder=folder, command=tuple(command), sha=run_sha(tree), tree=tree)
 
