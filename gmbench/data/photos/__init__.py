@@ -1,0 +1,1 @@
+"""Invented posts about the photographs of any folder in COCO's format."""
