@@ -10,10 +10,9 @@ Exit codes: 0 done, 2 bad arguments or no finished run.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from gmbench.core.command_line import CommandLine, console, exit_code
@@ -91,8 +90,8 @@ def _site(board: Board, options: argparse.Namespace) -> Path:
 
     def gold_of(member: Member) -> Sequence[Example] | None:
         try:
-            return scored_examples(member)
-        except (InputError, OmegaConfBaseException) as fault:
+            return scored_examples(member, options.trust)
+        except (InputError, OSError) as fault:
             screen.print(f"no examples: {fault}", soft_wrap=True, markup=False)
             return None
 
@@ -107,7 +106,7 @@ def _site(board: Board, options: argparse.Namespace) -> Path:
         )
 
 
-def scored_examples(member: Member) -> tuple[Example, ...]:
+def scored_examples(member: Member, trust: Collection[str] = ()) -> tuple[Example, ...]:
     """The examples that a run was scored on.
 
     Raises:
@@ -115,11 +114,10 @@ def scored_examples(member: Member) -> tuple[Example, ...]:
             no longer the one that was scored.
     """
     # Only here, since the configuration's schema takes as long to import as all the rest.
-    from gmbench.config.compose import stored_settings
-    from gmbench.lifecycle.build_data import build_source
+    from gmbench.lifecycle.build_data import stored_data
 
     result = member.entry.result
-    source = build_source(stored_settings(member.entry.folder / "config.yaml"))
+    _, source = stored_data(member.entry.folder, trust=trust)
     examples = source.read(result.data.split).examples
     if source.fingerprint() != result.data.fingerprint:
         raise InputError(
@@ -157,6 +155,13 @@ def _parser() -> argparse.ArgumentParser:
         "--no-tweets",
         action="store_true",
         help="with --html: neither pictures nor sentences of tweets, only what was counted",
+    )
+    add(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="with --html: a package, beside gmbench, that a run's data set may come from",
     )
     add("--wandb", action="store_true", help="also log it to W&B, as a table and an artifact")
     add("--wandb-mode", choices=("offline", "online"), default="offline")

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gmbench.config.compose import stored_settings
+from gmbench.config.compose import DATA, stored_settings
 from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.tensors import Batch, Outputs
 from gmbench.data.images import open_image
@@ -278,7 +278,7 @@ def looks_of(folder: Path) -> Looks | None:
     checkpoint = folder / "checkpoints" / "best.ckpt"
     if not checkpoint.is_file():
         return None
-    settings = stored_settings(folder / "config.yaml")
+    settings = stored_settings(folder / "config.yaml", built=(*DATA, "model", "encoders"))
     run = build_run(settings)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     run.module.load_state_dict(state["state_dict"], strict=False)

@@ -1,18 +1,17 @@
 """Is a stored result true? Score its predictions again and compare every figure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
 
-from gmbench.config.compose import stored_settings
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.records import differences, to_plain
 from gmbench.data.examples import Split
 from gmbench.data.fingerprint import Fingerprint, fingerprint
 from gmbench.data.source import SPLITS, DataSource
-from gmbench.lifecycle.build_data import build_regions, build_source
+from gmbench.lifecycle.build_data import build_regions, stored_data
 from gmbench.reporting.index import TWEETS
 from gmbench.reporting.record import (
     ANALYSIS,
@@ -31,7 +30,7 @@ from gmbench.scoring.files import read_predictions, read_tweet_table
 from gmbench.scoring.intervals import TweetTable, tweet_table
 
 
-def verify(folder: Path, root: Path | None = None) -> list[str]:
+def verify(folder: Path, root: Path | None = None, trust: Collection[str] = ()) -> list[str]:
     """What is not true in a run folder, one line each; nothing if every figure stands.
 
     Compared are: protocol; name, fingerprint, size and pictures of the data set; the sha256 of
@@ -41,6 +40,7 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     Args:
         folder: of a finished run.
         root: where its data set lies now; None = where ``config.yaml`` says.
+        trust: prefixes of packages, beside gmbench, whose data sets and regions may be built.
 
     Raises:
         InputError: ``result.json`` or ``config.yaml`` is missing, a file is malformed, or figures
@@ -53,10 +53,7 @@ def verify(folder: Path, root: Path | None = None) -> list[str]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; a run without it did not finish")
     result = read_result(path)
-    settings = stored_settings(folder / "config.yaml")
-    source = build_source(settings)
-    if root is not None:
-        source = replace(source, root=root)
+    settings, source = stored_data(folder, root, trust)
     regions = build_regions(settings, source)
     splits = {name: source.read(name, regions) for name in SPLITS}
     now = fingerprint(source, splits, with_candidates=regions is not None)

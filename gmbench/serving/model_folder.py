@@ -8,7 +8,6 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -16,9 +15,9 @@ from transformers import PreTrainedTokenizerFast
 
 from gmbench.config import BUILD_ARGUMENTS, shadowed_models
 from gmbench.config.check import target_problems
-from gmbench.config.compose import settings_of
+from gmbench.config.compose import read_stored, settings_of
 from gmbench.config.instantiate import construct
-from gmbench.config.renames import current
+from gmbench.config.trust import refuse_foreign, value_at
 from gmbench.core.errors import InputError, did_you_mean
 from gmbench.core.provenance import library_versions
 from gmbench.core.records import parse_record, to_plain
@@ -39,7 +38,6 @@ from gmbench.serving.encoders import (
     describe_text,
     describe_vision,
 )
-from gmbench.serving.trust import refuse_foreign, value_at
 from gmbench.training.trainer import Precision
 
 FORMAT = 1
@@ -265,12 +263,9 @@ def _read_config(path: Path, trust: Collection[str], *encoders: str) -> dict[str
         encoders: dotted keys of the encoders that will be built from the configuration.
     """
     try:
-        config = current(yaml.safe_load(path.read_bytes()))
+        groups = read_stored(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
-    groups = dict(config) if isinstance(config, dict) else {}
     wanted = ("model", "data", "encoders", "trainer")
     if absent := [name for name in wanted if not isinstance(groups.get(name), dict)]:
         raise InputError(f"{path}: no {', '.join(absent)}; it is no configuration of a run")

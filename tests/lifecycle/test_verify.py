@@ -1,6 +1,7 @@
 """A stored result is checked figure by figure: an edited digit and a changed data set are named."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,17 +13,21 @@ import pytest
 
 from gmbench.config import compose, parse
 from gmbench.config.compose import stored_settings
+from gmbench.core.errors import InputError
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.lifecycle.verify import verify
-from gmbench.reporting.index import TWEETS
+from gmbench.report import scored_examples
+from gmbench.reporting.index import TWEETS, Entry
 from gmbench.reporting.record import (
     ANALYSIS,
     BaselineFigures,
     Metrics,
     StoredFile,
+    read_result,
     write_analysis,
     write_result,
 )
+from gmbench.reporting.site.runs import Member
 from gmbench.score import main
 from gmbench.scoring.analysis import analyse
 from gmbench.scoring.baselines import (
@@ -214,3 +219,50 @@ def test_a_folder_that_is_no_finished_run(run: Path, capsys: pytest.CaptureFixtu
     (run / "config.yaml").unlink()
     assert main(["--verify", str(run)]) == 2
     assert "config.yaml: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"data": {"root": {"_target_": "os.system", "command": "touch MARK"}}}, "os.system"),
+        ({"data": {"_target_": "gmbench.reporting.wandb.WandbMirror"}}, "neither gmbench's"),
+        ({"data": {"root": "${oc.env:HOME}"}}, "interpolation"),
+        ({"regions": {"source": {"_target_": "os.system", "command": "touch MARK"}}}, "os.system"),
+        ("a: &a [x]\nb: [*a, *a]\n", "an alias"),
+        ("[" * 2000, "not a configuration"),
+        ("a:" + " {a:" * 200 + "}" * 200, "nested too deeply"),
+    ],
+)
+def test_a_strangers_configuration_is_data(
+    run: Path,
+    config: Any,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(run)
+    text = config
+    if not isinstance(config, str):
+        tree = json.loads((run / "config.yaml").read_text())
+        for key, change in config.items():
+            tree[key] |= change
+        text = json.dumps(tree)
+    (run / "config.yaml").write_text(text)
+    assert main(["--verify", str(run)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    entry = Entry(folder=run, result=read_result(run / "result.json"))
+    with pytest.raises(InputError, match=re.escape(message)):
+        scored_examples(Member(entry=entry, name="a", page="a.html"))
+    assert not (run / "MARK").exists()
+
+
+def test_a_stored_configuration_draws_no_world(run: Path, tmp_path: Path) -> None:
+    tree = json.loads((run / "config.yaml").read_text())
+    tree["data"]["root"] = str(tmp_path / "elsewhere")
+    (run / "config.yaml").write_text(json.dumps(tree))
+    with pytest.raises(InputError, match="its built-in world is not in"):
+        verify(run)
+    assert not (tmp_path / "elsewhere").exists()
+    assert verify(run, tmp_path / "named") == []  # by the user

@@ -1,11 +1,13 @@
 """The comparison site as files: what stands in it, what it escapes, where its links lead."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,17 +170,98 @@ def test_without_sentences_the_counts_are_there_and_no_word_of_a_tweet(tmp_path)
     assert counts[0].replace(" Numbers lead to the tweets.", "") == counts[1]
 
 
-def test_only_a_site_of_ours_is_replaced(tmp_path):
+def files_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_site_removes_only_what_its_manifest_lists(tmp_path):
     board, gold = two_models(tmp_path, 3)
     site = tmp_path / "site"
     write_site(board, site, gold_of=lambda member: gold, images=True)
-    first = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
-    (site / "runs" / "old.html").write_text("of an earlier board")
-    write_site(board, site, gold_of=lambda member: gold, images=True)
-    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == first
+    first = files_of(site)
+    listed = (site / MARK).read_text().splitlines()[1:]
+    assert {site / path for path in listed} | {site / MARK} == set(first)
+    run = site / "runs" / "default" / "result.json"  # a training in the folder of the site
+    run.parent.mkdir()
+    run.write_text("of the user")
+    (tmp_path / "outside").write_text("of the user")
+    for path in ("../outside", str(tmp_path / "outside"), "runs/default/res"):  # the last: torn
+        (site / MARK).write_text("\n".join([(site / MARK).read_text().rstrip(), path, ""])[:-1])
+        write_site(board, site, gold_of=lambda member: gold, images=True)
+    assert files_of(site) == first | {run: b"of the user"}
+    assert (tmp_path / "outside").exists()
+    write_site(board, site, gold_of=lambda member: None, images=False)
+    assert not (site / "examples").exists()
     (site / MARK).unlink()
     with pytest.raises(InputError, match="no site of ours"):
         write_site(board, site, gold_of=lambda member: gold, images=True)
+
+
+def test_a_file_of_the_users_is_not_overwritten(tmp_path):
+    board, _ = two_models(tmp_path, 3)
+    site = tmp_path / "site"
+    (site / "runs").mkdir(parents=True)
+    (site / MARK).write_text("")  # killed when nothing was listed yet
+    (site / "index.html").write_text("of the user")
+    with pytest.raises(InputError, match=r"index\.html is no file of this site"):
+        write_site(board, site, gold_of=lambda member: None, images=False)
+    assert (site / "index.html").read_text() == "of the user"
+
+
+@pytest.mark.parametrize("rename", [0, 1, 7])
+def test_killed_at_a_rename_the_same_command_writes_the_site(tmp_path, monkeypatch, rename):
+    board, gold = two_models(tmp_path, 3)
+    write_site(board, tmp_path / "whole", gold_of=lambda member: gold, images=True)
+    left = iter(range(100))
+
+    def killed(self, target):
+        if next(left) == rename:
+            os._exit(9)  # as SIGKILL: nothing is cleaned up
+        return os.replace(self, target)
+
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(Path, "replace", killed)
+        write_site(board, tmp_path / "site", gold_of=lambda member: gold, images=True)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert list((tmp_path / "site").rglob(".*.tmp"))
+    write_site(board, tmp_path / "site", gold_of=lambda member: gold, images=True)
+    whole, again = (
+        {path.relative_to(site): data for path, data in files_of(site).items()}
+        for site in (tmp_path / "whole", tmp_path / "site")
+    )
+    assert again == whole
+
+
+@pytest.mark.parametrize("name", ["examples", "sweep"])
+def test_a_picture_that_is_a_link_or_no_picture_is_left_out(tmp_path, name):
+    board, _ = two_models(tmp_path, 3)
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "private.png")
+    (tmp_path / "secret").write_bytes(b"private")
+    for model, target in (("mqspn", "private.png"), ("qgn", "secret")):
+        pictures = tmp_path / "runs" / model / "pictures"
+        pictures.mkdir()
+        if target == "secret":
+            (pictures / f"{name}.png").write_bytes((tmp_path / target).read_bytes())
+        else:
+            (pictures / f"{name}.png").symlink_to(tmp_path / target)
+    write_site(board, tmp_path / "site", gold_of=lambda member: None, images=True)
+    assert not list((tmp_path / "site").rglob(f"{name}.png"))
+
+
+def test_a_damaged_file_costs_its_own_part(tmp_path):
+    board, gold = two_models(tmp_path, 3)
+    run = tmp_path / "runs" / "qgn"
+    deep = b"[" * 100_000
+    (run / "analysis.json").write_bytes(deep)
+    (run / "predictions.test.jsonl").write_bytes(b'{"id": "t0", "entities": ' + deep + b"}\n")
+    (run / "metrics.csv").write_text(f'step,train/loss\n1,"{"x" * 200_000}"\n')
+    (run / "pictures").mkdir()
+    (run / "pictures" / "errors.png").symlink_to("errors.png")
+    write_site(board, tmp_path / "site", gold_of=lambda member: gold, images=True)
+    data = read_data(tmp_path / "site" / "examples" / "league-1.js")
+    assert len(data["runs"]) == 1
 
 
 def test_from_the_command_line_without_the_data(tmp_path, capsys):
@@ -214,15 +297,16 @@ def test_a_chart_takes_few_bytes_and_looks_the_same(tmp_path):
     log.write_text("epoch,step,train/loss,dev/gmner_f1\n0,9,3.5,\n0,19,2.5,0.4\n1,29,2.0,0.5\n")
     drawn = curves_png(log, saw_pixels=True)
     writer = Writer(folder=tmp_path / "site")
-    writer.chart("chart.png", drawn)
-    writer.chart("broken.png", b"no picture")
+    writer.prepare()
+    assert writer.image("chart.png", drawn)
+    assert not writer.image("broken.png", b"no picture")
     kept = tmp_path / "site" / "chart.png"
     assert kept.stat().st_size < len(drawn) / 2
     before, after = (
         np.asarray(Image.open(file).convert("RGB"), dtype=int) for file in (BytesIO(drawn), kept)
     )
     assert np.abs(before - after).max() < 32
-    assert (tmp_path / "site" / "broken.png").read_bytes() == b"no picture"
+    assert not (tmp_path / "site" / "broken.png").exists()
 
 
 def test_curves_are_what_was_logged(tmp_path):

@@ -23,7 +23,7 @@ from gmbench.scoring.files import read_predictions, write_predictions
 from gmbench.serving.export import export_run
 from gmbench.serving.model_folder import ExportRecord
 from gmbench.serving.posts import post
-from gmbench.serving.trust import UntrustedTarget
+from gmbench.config.trust import UntrustedTarget
 
 PREDICTIONS = "predictions.test.jsonl"
 

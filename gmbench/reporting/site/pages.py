@@ -21,8 +21,9 @@ from gmbench.reporting.site.runs import (
     curves_of,
     firsts,
     members,
+    picture_of,
 )
-from gmbench.reporting.site.writer import Writer
+from gmbench.reporting.site.writer import COLOURS, Writer
 from gmbench.reporting.tables import Row
 from gmbench.reporting.verdicts import Judged
 
@@ -183,14 +184,13 @@ class _Site:
         stem = member.page[:-5]
         pictures = []
         for name in (*PICTURES, Path(EXAMPLES).stem) if self.images else PICTURES:
-            file = folder / "pictures" / f"{name}.png"
-            if file.is_file():
-                write = self.writer.chart if name in PICTURES else self.writer.raw
-                write(f"runs/{stem}/{name}.png", file.read_bytes())
+            png = picture_of(folder, name)
+            colours = COLOURS if name in PICTURES else None
+            if png and self.writer.image(f"runs/{stem}/{name}.png", png, colours):
                 pictures.append(name)
         curves = curves_of(folder, saw_pixels=result.data.saw_pixels)
         if curves is not None:
-            self.writer.chart(f"runs/{stem}/curves.png", curves)
+            self.writer.image(f"runs/{stem}/curves.png", curves)
         self.writer.page(
             f"runs/{member.page}",
             "run.html",

@@ -1,5 +1,6 @@
 """The runs that a site shows: their names there, and what their folders hold for its pages."""
 
+import csv
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TypeVar
 
 from gmbench.core.entities import Example, Prediction
 from gmbench.core.errors import InputError
+from gmbench.core.files import read_file
 from gmbench.reporting.index import Entry, read_scored_run
 from gmbench.reporting.leaderboard import BoardRow, League
 from gmbench.reporting.pairs import compare_runs
@@ -59,13 +61,24 @@ def firsts(rows: Iterable[BoardRow], runs: Iterable[Member]) -> tuple[Member, ..
 def _read(path: Path, reader: Callable[[Path], Value]) -> Value | None:
     try:
         return reader(path) if path.is_file() else None
-    except ValueError:
+    except (ValueError, OSError, csv.Error):
         return None
 
 
 def answers_of(folder: Path, split: str, gold: Iterable[Example]) -> Answers | None:
     """The predictions in a run folder; None where there are none that fit the gold."""
     return _read(folder / f"predictions.{split}.jsonl", lambda path: read_predictions(path, gold))
+
+
+def picture_of(folder: Path, name: str) -> bytes | None:
+    """A picture of the analysis; None where there is none, or only a link out of the run folder."""
+    path = folder / "pictures" / f"{name}.png"
+
+    def read(path: Path) -> bytes | None:
+        inside = path.resolve().is_relative_to(folder.resolve())
+        return read_file(path) if inside else None
+
+    return _read(path, read)
 
 
 def curves_of(folder: Path, *, saw_pixels: bool) -> bytes | None:
@@ -82,5 +95,5 @@ def compared(one: Member, other: Member) -> Comparison | str:
     """The paired tests, or why there are none."""
     try:
         return compare_runs(*(read_scored_run(member.entry.folder) for member in (one, other)))
-    except InputError as fault:
+    except (InputError, OSError) as fault:
         return str(fault)

@@ -1,7 +1,7 @@
 """Files of the site: pages from templates, data as scripts, pictures."""
 
+import contextlib
 import json
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,13 +13,14 @@ from PIL import Image
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
-from gmbench.core.files import write_atomically
+from gmbench.core.files import sweep, write_atomically
 from gmbench.core.records import to_plain
 from gmbench.data.images import open_image
 
 HERE = Path(__file__).parent
 MARK = ".gmbench-site"
-"""Marks a folder as a site of ours, which the next may replace."""
+"""Lists the files of a site, which alone the next one replaces."""
+HEAD = "Files that gmbench.report --html wrote; the next site removes these and no others."
 SIDE = 640
 """Longest side of a picture on the site, in pixels."""
 COLOURS = 128
@@ -59,23 +60,25 @@ class Writer:
             if file.is_file():
                 self._write(f"static/{file.name}", file.read_bytes())
 
-    def raw(self, path: str, content: bytes) -> None:
-        """A file as it is."""
-        self._write(path, content)
+    def image(self, path: str, png: bytes, colours: int | None = COLOURS) -> bool:
+        """A picture, as it is or in few colours: a chart with a palette takes a third of the bytes.
 
-    def chart(self, path: str, png: bytes) -> None:
-        """A drawn picture, of few colours: with a palette it takes a third of the bytes."""
+        Returns:
+            Whether it is one: anything else is left out.
+        """
         out = BytesIO()
         try:
-            with Image.open(BytesIO(png)) as drawn:
-                few = drawn.convert("RGB").quantize(
-                    COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            with Image.open(BytesIO(png), formats=["PNG"]) as drawn:
+                few = drawn.convert("RGB")
+            if colours is not None:
+                few = few.quantize(
+                    colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
                 )
             few.save(out, "PNG", optimize=True)
-        except (OSError, ValueError, SyntaxError):  # what Pillow raises on damaged files
-            self._write(path, png)
-        else:
-            self._write(path, out.getvalue())
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return False
+        self._write(path, out.getvalue())
+        return True
 
     def pictures(self, gold: Iterable[Example], folder: str) -> Mapping[str, str]:
         """Pictures of tweets, made small; by id, the path below the site. Bad ones are left out."""
@@ -84,34 +87,62 @@ class Writer:
             if example.image is None:
                 continue
             path = f"{folder}/{number:05d}.jpg"
-            target = self.folder / path
             try:
                 picture = open_image(example.image, example.size)
             except InputError:
                 continue
             picture.thumbnail((SIDE, SIDE))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            picture.convert("RGB").save(target, quality=85)
+            picture.convert("RGB").save(self._target(path), quality=85)
             paths[example.id] = path
         return paths
 
     def prepare(self) -> None:
-        """Make the folder, or empty it if an earlier site is all that it holds.
+        """Make the folder, or remove the files of an earlier site that its manifest lists.
 
         Raises:
-            InputError: there is something else in it.
+            InputError: there is something else in it, and no site.
         """
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            if not (self.folder / MARK).is_file():
-                raise InputError(
-                    f"{self.folder} holds files that are no site of ours; name a new or an empty "
-                    "folder"
-                )
-            for name in ("static", "runs", "pairs", "examples"):
-                shutil.rmtree(self.folder / name, ignore_errors=True)
-        self._write(MARK, b"Written by gmbench.report --html; replaced as a whole by the next.\n")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        manifest = self.folder / MARK
+        if not manifest.is_file() and any(self.folder.iterdir()):
+            raise InputError(
+                f"{self.folder} holds files that are no site of ours; name a new or an empty folder"
+            )
+        for path in sorted(self._listed()):
+            file = self.folder / path
+            if ".." in file.parts or Path(path).is_absolute() or not self._inside(file):
+                continue
+            file.unlink(missing_ok=True)
+            sweep(file.parent, file.name)  # what a killed writer left of it
+            for parent in list(file.relative_to(self.folder).parents)[:-1]:
+                with contextlib.suppress(OSError):  # it holds something else, or is gone
+                    (self.folder / parent).rmdir()
+        manifest.write_text(f"{HEAD}\n", encoding="utf-8")
+
+    def _listed(self) -> set[str]:
+        """Files of the site, as its manifest lists them; a line that a kill cut short is none."""
+        try:
+            head, *paths = (self.folder / MARK).read_text(encoding="utf-8").split("\n")[:-1]
+        except (ValueError, OSError):
+            return set()
+        return set(paths) if head == HEAD else set()
+
+    def _inside(self, file: Path) -> bool:
+        return file.parent.resolve().is_relative_to(self.folder.resolve())
+
+    def _target(self, path: str) -> Path:
+        """The place of a file, listed in the manifest before it is there.
+
+        Raises:
+            InputError: a file of somebody else's is in its place.
+        """
+        target = self.folder / path
+        if not self._inside(target) or target.is_symlink() or target.exists():
+            raise InputError(f"{target} is no file of this site; move it or name another folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder / MARK).open("a", encoding="utf-8") as manifest:
+            manifest.write(f"{path}\n")
+        return target
 
     def _write(self, path: str, content: bytes) -> None:
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, content)
+        write_atomically(self._target(path), content)
