@@ -1,7 +1,6 @@
 """Several processes that train together: sums and means over all of them, and gathered records."""
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gmbench.core.entities import Prediction
+from gmbench.core.locks import launched_rank
 from gmbench.core.records import parse_record, to_plain
 
 T = TypeVar("T")
@@ -25,9 +25,7 @@ def rank() -> int:
     """Return this process's rank; valid before the process group is initialised."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank()
-    # Set by torchrun, Lightning's own launcher and Slurm.
-    values = (os.environ.get(name) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return next((int(value) for value in values if value), 0)
+    return launched_rank()
 
 
 def over_all(value: Tensor) -> Tensor:
