@@ -132,8 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     add("runs", nargs="+", type=Path, metavar="RUNS", help="folders with run folders below them")
     add(
         "--by",
-        help="what makes a row: model, data, device, precision, commit or keys of "
-        "overrides, with commas; default: model and all overrides",
+        help="what names a row: model, data, device, precision, commit or keys of overrides, with "
+        "commas; runs of other methods are rows of their own; default: model and all overrides",
     )
     add("--metric", choices=TASKS, default="gmner", help="ranks the rows")
     add("--format", choices=("table", *FORMATS), default="table")

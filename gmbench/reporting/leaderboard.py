@@ -143,8 +143,9 @@ def leaderboard(
     Args:
         index: the runs.
         metric: the task by whose mean F1 rows are ranked; MNER in leagues without pixels.
-        by: what makes a row: ``model``, ``data``, ``device``, ``precision``, ``commit`` or the key
-            of an override; nothing = model and all overrides.
+        by: what names a row: ``model``, ``data``, ``device``, ``precision``, ``commit`` or the key
+            of an override; further overrides in which its runs differ make rows of their own.
+            Nothing = model and all overrides.
         tests: number of rows from the top that are compared with the best.
     """
     lines = [f"{path}: {fault}" for path, fault in sorted(index.damaged.items())]
@@ -277,7 +278,7 @@ def _groups(
         group = groups.setdefault(label, [])
         seed, sha = entry.result.config.seed, entry.result.config.sha
         twin = next((e for e in group if e.result.config.seed == seed), None)
-        if twin is None or by:
+        if twin is None:
             group.append(entry)
         elif twin.result.config.sha == sha:
             lines.append(f"{entry.folder}: the same run as {twin.folder}")
@@ -293,12 +294,12 @@ def _labelled(
     runs: Sequence[Entry], by: Sequence[str], shared: Sequence[str]
 ) -> Iterator[tuple[str, Entry]]:
     """Yield each run with its row's label, which names the candidates where runs differ in them."""
-    labels = [_label(entry.result, by, shared) for entry in runs]
+    labels = _labels(runs, by) if by else [_label(entry.result, shared) for entry in runs]
     known: dict[str, set[str]] = {}
     for label, entry in zip(labels, runs, strict=True):
         known.setdefault(label, set()).update(filter(None, [entry.result.data.candidates]))
     for label, entry in zip(labels, runs, strict=True):
-        if by or len(known[label]) < 2:
+        if len(known[label]) < 2:
             yield label, entry
         else:
             candidates = entry.result.data.candidates
@@ -371,13 +372,29 @@ def _mean(row: BoardRow, task: Task) -> float:
     return summary.mean if summary else -1.0
 
 
-def _label(result: RunResult, by: Sequence[str], shared: Sequence[str]) -> str:
-    if not by:
-        own = (o for o in method_overrides(result) if o not in shared)
-        return " ".join((result.config.model, *own))
+def _label(result: RunResult, shared: Sequence[str]) -> str:
     return " ".join(
-        f"{key}={_value(result, key)}" if key != "model" else result.config.model for key in by
+        (result.config.model, *(o for o in method_overrides(result) if o not in shared))
     )
+
+
+def _labels(runs: Sequence[Entry], by: Sequence[str]) -> list[str]:
+    """The values of ``by``, and what else differs: a row never mixes two methods."""
+    results = [entry.result for entry in runs]
+    firsts = [
+        " ".join(f"{key}={_value(r, key)}" if key != "model" else r.config.model for key in by)
+        for r in results
+    ]
+    methods = [
+        [r.config.model, *(o for o in method_overrides(r) if _key(o) not in by)] for r in results
+    ]
+    common: dict[str, set[str]] = {}
+    for first, method in zip(firsts, methods, strict=True):
+        common[first] = common.get(first, set(method)) & set(method)
+    return [
+        " ".join((first, *(part for part in method if part not in common[first])))
+        for first, method in zip(firsts, methods, strict=True)
+    ]
 
 
 def _value(result: RunResult, key: str) -> str:

@@ -10,6 +10,7 @@ from gmbench.reporting.leaderboard import (
     League,
     Versus,
     conditions,
+    method_overrides,
     tables_of,
     versus,
 )
@@ -34,6 +35,19 @@ def check_comparable(first: RunResult, second: RunResult) -> None:
     ]
     if differ:
         raise InputError(f"these runs cannot be compared: {'; '.join(differ)}")
+
+
+def run_names(first: ScoredRun, second: ScoredRun) -> tuple[str, str]:
+    """What tells two runs apart: model and seed, then overrides, then folders."""
+    if first.name != second.name:
+        return first.name, second.name
+    one, two = (method_overrides(run.result) for run in (first, second))
+    differ = [sorted(set(mine) - set(theirs)) for mine, theirs in ((one, two), (two, one))]
+    if any(differ):
+        one, two = (" ".join(own) or "no override" for own in differ)
+    else:
+        one, two = str(first.folder), str(second.folder)
+    return f"{first.name} ({one})", f"{second.name} ({two})"
 
 
 def compare_runs(

@@ -171,13 +171,25 @@ def test_damaged_and_failed_runs_are_told(tmp_path, capsys):
     assert f"failed: {tmp_path / 'c'}"[:40] in said.replace("\n", "")
 
 
-def test_by_a_setting(tmp_path):
-    for seed, epochs in ((1, 3), (2, 3), (3, 8)):
-        overrides = ("model=mqspn", f"trainer.epochs={epochs}", f"optim.clip={seed}")
+def test_by_a_setting_a_row_is_one_method_and_a_seed_counts_once(tmp_path):
+    full, ablation = ("model=mqspn",), ("model=mqspn", "optim.clip=2")
+    for seed, overrides in ((1, full), (2, full), (3, ablation)):
         store(tmp_path, changed(seed=seed, overrides=overrides), f"r{seed}")
-    board = leaderboard(read_index(tmp_path), by=("model", "trainer.epochs"))
-    labels = {row.label: len(row.entries) for row in board.leagues[0].rows}
-    assert labels == {"mqspn trainer.epochs=3": 2, "mqspn trainer.epochs=8": 1}
+    store(tmp_path, changed(seed=2, overrides=full), "r2-again")  # one run in two folders
+    store(tmp_path, changed(seed=2, overrides=full, sha="old"), "r2-old")
+    for by in (("model",), ("model", "trainer.epochs"), ("device",)):
+        board = leaderboard(read_index(tmp_path), by=by)
+        ends = {row.label.endswith("optim.clip=2"): row.seeds for row in board.leagues[0].rows}
+        assert ends == {False: (1, 2), True: (3,)}
+        assert sum("the same run" in line for line in board.set_aside) == 1
+        assert sum("seed 2 again" in line for line in board.set_aside) == 1
+    (row, other) = leaderboard(read_index(tmp_path), by=("optim.clip",)).leagues[0].rows
+    assert {row.label, other.label} == {"optim.clip=default", "optim.clip=2"}
+    store(tmp_path, changed(model="qgn", overrides=("model=qgn",)), "other model")
+    labels = {
+        row.label for row in leaderboard(read_index(tmp_path), by=("device",)).leagues[0].rows
+    }
+    assert labels == {"device=cpu mqspn", "device=cpu mqspn optim.clip=2", "device=cpu qgn"}
 
 
 def test_rows_with_counts_of_tweets_are_tested_against_the_best(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,7 @@ from gmbench.report import main
 from gmbench.reporting.formats import FORMATS, pairs_report
 from gmbench.reporting.index import TWEETS, read_scored_run
 from gmbench.reporting.leaderboard import versus
-from gmbench.reporting.pairs import check_comparable, compare_runs, every_pair
+from gmbench.reporting.pairs import check_comparable, compare_runs, every_pair, run_names
 from gmbench.reporting.record import write_result
 from gmbench.reporting.tables import comparison_table, rule_of
 from gmbench.scoring.files import write_tweet_table
@@ -126,3 +127,21 @@ def test_files_hold_what_was_tested(made, tmp_path):
     for form in FORMATS:
         assert main([str(folder / "runs"), "--pairs", "--format", form, "--out", str(out)]) == 0
         assert out.read_text() == report.text(form)
+
+
+@pytest.mark.parametrize(
+    ("second", "names"),
+    [
+        ({"model": "qgn"}, ("mqspn seed 1", "qgn seed 1")),
+        (
+            {"overrides": ("model=mqspn", "optim.clip=2")},
+            ("mqspn seed 1 (no override)", "mqspn seed 1 (optim.clip=2)"),
+        ),
+        ({}, ("mqspn seed 1 (a)", "mqspn seed 1 (b)")),
+    ],
+)
+def test_two_runs_have_two_names(folder, second, names):
+    one = replace(read_scored_run(folder), folder=Path("a"))
+    config = replace(one.result.config, **second)
+    other = replace(one, folder=Path("b"), result=replace(one.result, config=config))
+    assert run_names(one, other) == names
