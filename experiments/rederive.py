@@ -95,7 +95,7 @@ def derive(
     return MethodDifference(delta, max(w.p or 0.0 for w in widest))
 
 
-def tests() -> Iterator[Tested]:
+def every_test() -> Iterator[Tested]:
     """Every committed comparison of two methods."""
     with (RESULTS / "bootstrap_intervals.csv").open() as file:
         for line in csv.DictReader(file):
@@ -113,7 +113,7 @@ def tests() -> Iterator[Tested]:
 def files() -> dict[Path, str]:
     """Every file that holds such a test, as it has to be."""
     families: dict[str, list[Tested]] = defaultdict(list)
-    for test in tests():
+    for test in every_test():
         families[test.table].append(test)
     written: dict[Path, str] = {}
     records = []
@@ -170,7 +170,7 @@ def _table(name: str, family: Mapping[Tested, Versus]) -> dict[Path, str]:
                     if shown and name in LATER:
                         fresh = f"{float(cell['mean']):.2f} ± {float(cell['sd']):.2f} ({cell['n']})"
                         cells[place] = cells[place].replace(shown[0], fresh)
-            line = " | ".join(cells)
+            line = " | ".join(cells).removesuffix(" |") + " |"
         elif line.startswith("- Intervals"):
             line = f"- {INTERVALS} {DERIVED}"
         lines.append(line)
