@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmbench.core.errors import InputError
-from gmbench.core.files import replacing
+from gmbench.core.files import replacing, sweep
+from gmbench.core.locks import held
 
 log = logging.getLogger("gmbench")
 
@@ -35,8 +36,8 @@ def kept(file: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         return np.asarray(np.load(file, allow_pickle=False))
     array, stream = compute(), io.BytesIO()
     np.save(stream, array)
-    with writing(file.parent):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    with writing(file.parent), held(file.with_name(f".{file.name}.lock"), file, wait=True):
+        sweep(file.parent, file.name)
         with replacing(file) as part:
             part.write_bytes(stream.getvalue() + sha256(stream.getvalue()).digest())
     return array

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
+from gmbench.core.locks import held
 from gmbench.data.cache import SEAL, intact, reserve, seal, writing
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
@@ -81,11 +81,9 @@ def region_features(
     boxes = [_boxes(example, num_regions) for example in examples]
     offsets = np.cumsum([0, *(1 + len(rows) for rows in boxes)])
     if not intact(path):
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / f".{path.stem}.lock"):  # of several processes one builds
-                if not intact(path):
-                    _build(path, examples, boxes, offsets, encode, pixels, label, picture_of)
+        with writing(folder), held(folder / f".{path.stem}.lock", path, wait=True):
+            if not intact(path):  # another process may have built it
+                _build(path, examples, boxes, offsets, encode, pixels, label, picture_of)
     return RegionFeatures(np.load(path, mmap_mode="r", allow_pickle=False), offsets)
 
 

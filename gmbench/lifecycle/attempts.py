@@ -33,8 +33,13 @@ def begin_attempt(folder: Path, job_id: str) -> Attempt:
     before = attempt_of(folder)
     number = before.number + 1 if before is not None and before.job_id == job_id else 1
     attempt = Attempt(job_id=job_id, number=number, began=_now(), ended=None, status="running")
-    write_atomically(folder / ATTEMPT, json.dumps(to_plain(attempt), indent=2).encode())
+    write_attempt(folder, attempt)
     return attempt
+
+
+def write_attempt(folder: Path, attempt: Attempt) -> None:
+    """Replace the attempt that a run folder holds."""
+    write_atomically(folder / ATTEMPT, json.dumps(to_plain(attempt), indent=2).encode())
 
 
 def attempt_of(folder: Path) -> Attempt | None:
@@ -46,7 +51,7 @@ def attempt_of(folder: Path) -> Attempt | None:
 
 
 def ended_attempt(folder: Path, status: str) -> Attempt | None:
-    """The attempt of a run folder as it ends now; the file stays as it is, for the next one.
+    """The attempt of a run folder as it ends now; the file stays as it is.
 
     Args:
         folder: the run folder.
@@ -82,15 +87,19 @@ def record_failure(
 ) -> None:
     """Write ``failure.json``, credentials hidden; a process that is not the first, beside it."""
     folder.mkdir(parents=True, exist_ok=True)
+    status = f"{Status.FAILED}:{cause}"
+    attempt = ended_attempt(folder, status)
     record = {
-        "status": f"{Status.FAILED}:{cause}",
+        "status": status,
         "cause": cause,
-        "attempt": to_plain(ended_attempt(folder, f"{Status.FAILED}:{cause}")),
+        "attempt": to_plain(attempt),
         "message": message,
         "traceback": list(traceback),
     }
     name = FAILURE if rank == 0 else f"failure.rank{rank}.json"
     write_atomically(folder / name, json.dumps(redact(record), indent=2).encode())
+    if attempt is not None and rank == 0:
+        write_attempt(folder, attempt)
 
 
 def failure_of_another(folder: Path, rank: int) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Self
 
 import lightning
@@ -14,6 +15,7 @@ import torch
 
 from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
+from gmbench.core.errors import InputError, first_line
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import git_state, library_versions
 from gmbench.lifecycle.attempts import ended_attempt, write_attempt
@@ -98,7 +100,22 @@ class Fit:
 
     @classmethod
     def loaded(cls, checkpoint: Path, run: Run) -> Self:
-        """A checkpoint of some other run, to be tested."""
+        """A checkpoint of some other run, to be tested.
+
+        Raises:
+            InputError: it is no checkpoint, or of another model.
+        """
+        try:
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        except (RuntimeError, UnpicklingError, KeyError, EOFError) as error:
+            raise InputError(f"ckpt: {checkpoint} is no checkpoint ({first_line(error)})") from None
+        own = run.module.state_dict()
+        strange = [n for n, t in state.items() if n not in own or own[n].shape != t.shape]
+        if strange:
+            raise InputError(
+                f"ckpt: {checkpoint} is of another model or size ({len(strange)} of its tensors do "
+                f"not fit, such as {strange[0]}); repeat the overrides of its own run"
+            )
         return cls(checkpoint=checkpoint, selection=_selection(run, None, None))
 
 

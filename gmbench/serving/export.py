@@ -1,8 +1,6 @@
 """Write an export folder, all of it or nothing: weights, configuration, record, model card."""
 
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -15,6 +13,8 @@ from safetensors.torch import save
 
 from gmbench.config.identity import portable
 from gmbench.core.errors import InputError
+from gmbench.core.files import replacing, sweep
+from gmbench.core.locks import held
 from gmbench.reporting.record import ANALYSIS, RunResult, read_analysis, read_result
 from gmbench.scoring.counting import TASKS
 from gmbench.scoring.intervals import FigureIntervals, Interval
@@ -53,18 +53,13 @@ def export_run(run: Path, folder: Path, trust: tuple[str, ...] = ()) -> TrainedM
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is there already; name a new folder, or remove it")
     trained = read_model(run, trust)
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
-    draft.mkdir(parents=True)
-    try:
-        _write(trained, run, draft)
-        written = read_model(draft, trust)
-        _compare(trained, written, folder)
-        if folder.is_dir():
-            folder.rmdir()
-        draft.rename(folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    with held(folder.with_name(f".{folder.name}.lock"), folder):
+        sweep(folder.parent, folder.name)
+        with replacing(folder) as draft:
+            draft.mkdir()
+            _write(trained, run, draft)
+            written = read_model(draft, trust)
+            _compare(trained, written, folder)
     return written
 
 

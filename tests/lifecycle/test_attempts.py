@@ -32,6 +32,7 @@ def test_a_failure_tells_which_try_it_was(tmp_path):
     told = json.loads((tmp_path / "failure.json").read_text())["attempt"]
     assert (told["job_id"], told["number"], told["status"]) == ("a", 2, "failed:oom")
     assert told["began"] <= told["ended"]
+    assert attempt_of(tmp_path).status == "failed:oom"
 
 
 def test_a_job_that_was_killed_has_its_try_too(tmp_path):
