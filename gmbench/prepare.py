@@ -22,7 +22,7 @@ from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, InputError
 from gmbench.data.examples import Split
 from gmbench.data.regions import RegionSource
 from gmbench.data.source import SPLITS, DataSource
-from gmbench.data.summary import ALL, Summary, summarise
+from gmbench.data.summary import ALL, Summary, summarise, unused_types
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.reporting.tables import Table
 
@@ -61,6 +61,8 @@ def prepare(source: DataSource, regions: RegionSource | None, screen: Console) -
     summary = summarise(splits, types=tuple(source.types))
     for table in tables(source.name, summary):
         screen.print(table)
+    if source.limit is None and (unused := unused_types(splits, source.types)):
+        say(unused, "note", "yellow")
     for line in _notes(summary, splits, drop_leaked=source.drop_leaked):
         say(line)
     problems = [line for split in splits for line in split.report.problems]
@@ -142,7 +144,8 @@ def _prepare(arguments: Sequence[str] | None) -> int:
         source = build_source(settings)
         return prepare(source, build_regions(settings, source), console())
     except Exception as error:
-        line = friendly(error, options.overrides)
+        further = [] if options.config_dir is None else ["--config-dir", str(options.config_dir)]
+        line = friendly(error, [*further, *options.overrides])
         if line is None:
             raise
         print(line, file=sys.stderr)

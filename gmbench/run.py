@@ -9,6 +9,7 @@ failure in the run itself, 128 + n ended by signal n (130: Ctrl-C).
 import os
 import sys
 import traceback
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,18 @@ from omegaconf import DictConfig
 
 from gmbench.config import check_parts, conf_dir, friendly, parse, shadowed_models
 from gmbench.config.check import secret_arguments
+from gmbench.config.messages import unknown_flags
+from gmbench.config.overrides import quoted, replacing
 from gmbench.config.schema import Settings
 from gmbench.core.command_line import console, exit_code, unbroken_output
 from gmbench.core.errors import InputError
+from gmbench.core.locks import LOCK, held, launched_rank
 from gmbench.core.provenance import print_redacted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from gmbench.reporting.record import RunResult
-
-
-PATHS = ("ckpt", "resume", "data.root", "runs", "cache")
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
@@ -38,12 +41,7 @@ def _task(cfg: DictConfig) -> float | None:
     try:
         settings = parse(cfg)
         if (before := _finished(settings, folder)) is not None:
-            from gmbench.reporting.tables import show
-
-            message = f"Finished before, in {folder} (force=true computes it again)."
-            screen.print(message, soft_wrap=True, markup=False, highlight=False)
-            show(before, screen)
-            return before.selected_f1
+            return _shown(before, folder, screen)
         # Only from here on with torch: --help and finished runs do without.
         check_parts(settings)
         if settings.mode == "check":
@@ -53,13 +51,37 @@ def _task(cfg: DictConfig) -> float | None:
             return None
         from gmbench.lifecycle.execute import execute
 
-        return execute(settings, folder, tuple(HydraConfig.get().overrides.task), screen)
+        # Of processes that train together the first holds the folder.
+        with held(folder / LOCK, folder) if launched_rank() == 0 else nullcontext():
+            if (before := _finished(settings, folder)) is not None:  # by another process, meanwhile
+                return _shown(before, folder, screen)
+            return execute(settings, folder, tuple(HydraConfig.get().overrides.task), screen)
     except Exception as error:
         line = friendly(error, sys.argv[1:])
         if line is None or _tracebacks_wanted() or HydraConfig.get().mode is RunMode.MULTIRUN:
             raise
         print(line, file=sys.stderr)
         raise SystemExit(2) from None  # past Hydra, which would add lines of its own
+    finally:
+        _remove_empty(folder, Path(str(cfg.get("runs"))))
+
+
+def _remove_empty(folder: Path, runs: Path) -> None:
+    """Remove the folder that Hydra has made, and those above it, where nothing was run."""
+    with suppress(OSError):  # the first that is not empty
+        for place in (folder, *folder.parents):
+            if not place.absolute().is_relative_to(runs.absolute()):
+                break
+            place.rmdir()
+
+
+def _shown(before: "RunResult", folder: Path, screen: "Console") -> float:
+    from gmbench.reporting.tables import show
+
+    message = f"Finished before, in {folder} (force=true computes it again)."
+    screen.print(message, soft_wrap=True, markup=False, highlight=False)
+    show(before, screen)
+    return before.selected_f1
 
 
 def _finished(settings: Settings, folder: Path) -> "RunResult | None":
@@ -80,13 +102,14 @@ def _run() -> int:
     if (shadow := shadowed_models()) is not None:
         raise InputError(shadow)
     sys.excepthook = print_redacted
-    if secrets := list(secret_arguments(sys.argv[1:])):
-        raise InputError(secrets)
+    if wrong := [*secret_arguments(sys.argv[1:]), *unknown_flags(sys.argv[1:])]:
+        raise InputError(wrong)
     # Hydra would print its own traceback and leave; with this it hands the exception to us. What
     # the user asked for is kept under a name of our own.
     os.environ.setdefault("GMBENCH_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv[1:] = [_quoted(argument) for argument in sys.argv[1:]]
+    sweep = not {"-m", "--multirun"}.isdisjoint(sys.argv)
+    sys.argv[1:] = replacing(quoted(argument, sweep=sweep) for argument in sys.argv[1:])
     try:
         with unbroken_output():
             _task()
@@ -109,15 +132,6 @@ def _own_exit_code(error: Exception) -> int | None:
 
 def _tracebacks_wanted() -> bool:
     return os.environ.get("GMBENCH_FULL_ERROR") == "1"
-
-
-def _quoted(argument: str) -> str:
-    """A path in quotes: run folders hold ``=``, which Hydra's grammar takes for its own."""
-    key, _, value = argument.partition("=")
-    if key not in PATHS or "=" not in value or value[0] in "'\"":
-        return argument
-    escaped = value.replace("'", r"\'")
-    return f"{key}='{escaped}'"
 
 
 if __name__ == "__main__":

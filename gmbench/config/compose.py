@@ -12,7 +12,7 @@ import yaml
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from gmbench.config.overrides import folder_name, quote, quoted
+from gmbench.config.overrides import folder_name, quote, quoted, replacing
 from gmbench.config.renames import current
 from gmbench.config.schema import Counts, Settings, keys_without, problems
 from gmbench.config.trust import refuse_foreign
@@ -61,7 +61,7 @@ def compose(
     """
     further = [] if config_dir is None else [_search_path(config_dir)]
     with _own_hydra(Path(main_dir) if main_dir else conf_dir()):
-        return hydra.compose("config", overrides=[*map(quoted, overrides), *further])
+        return hydra.compose("config", overrides=[*replacing(map(quoted, overrides)), *further])
 
 
 def shadowed_models() -> str | None:

@@ -1,6 +1,7 @@
 """Overrides as typed: text that Hydra's grammar would refuse, or take for its own, is quoted."""
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def quoted(override: str, *, sweep: bool = False) -> str:
     else:
         kept = read is not None or value[0] in "[{"
     return override if kept else f"{key}={quote(value)}"
+
+
+def replacing(overrides: Iterable[str]) -> list[str]:
+    """Overrides in which ``data.types={...}`` replaces the types; Hydra would add to them."""
+    found: list[str] = []
+    for override in overrides:
+        if override.startswith("data.types={"):
+            found += ["~data.types", f"+{override}"]
+        else:
+            found.append(override)
+    return found
 
 
 def parsed(override: str) -> Override | None:

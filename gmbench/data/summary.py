@@ -94,6 +94,24 @@ class Summary:
     coverage: Mapping[str, Coverage]
 
 
+def unused_types(splits: Iterable[Split], types: Iterable[str]) -> str:
+    """One line about the types that no entity has; empty if there is none.
+
+    Args:
+        splits: all of the data set.
+        types: tags.
+    """
+    used = {entity.type for s in splits for e in s.examples for entity in e.entities}
+    unused = [tag for tag in types if tag not in used]
+    if not unused:
+        return ""
+    return (
+        f"data.types: no entity has the type {' or '.join(unused)}, yet each is a class of the "
+        "model (a yaml over another adds to its types; 'data.types={TAG: Name, ...}' on the "
+        "command line replaces them)"
+    )
+
+
 def summarise(splits: Sequence[Split], *, types: Sequence[str]) -> Summary:
     """Count everything.
 

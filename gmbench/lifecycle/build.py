@@ -1,6 +1,7 @@
 """Settings -> built parts of a run: data, encoders, model, loss, training module."""
 
 import inspect
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,15 @@ from gmbench.data.features import Encode, RegionFeatures, region_features
 from gmbench.data.fingerprint import Fingerprint, fingerprint
 from gmbench.data.pixels import PixelSettings
 from gmbench.data.source import SPLITS, DataSource
+from gmbench.data.summary import unused_types
 from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.nn.layers import roi_vectors
 from gmbench.nn.text import TextEncoder
 from gmbench.nn.vision import VisionEncoder
 from gmbench.scoring.metric import GroundedF1
 from gmbench.training.module import GroundedModule
+
+log = logging.getLogger("gmbench")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,8 @@ def build_run(settings: schema.Settings) -> Run:
     inputs: frozenset[Input] = frozenset(settings.model.inputs)
     regions = build_regions(settings, source)
     splits = {name: source.read(name, regions) for name in SPLITS}
+    if source.limit is None and (unused := unused_types(splits.values(), source.types)):
+        log.warning(unused)
     check_queries(settings, max(len(e.entities) for s in splits.values() for e in s.examples))
     found = fingerprint(source, splits, with_candidates=regions is not None)
     encoders = build_encoders(settings.encoders, settings.regions)

@@ -329,6 +329,13 @@ def test_harmless_names_are_no_secrets(make: Compose, key: str) -> None:
     check(make(f"+model.decode.{key}=abc"))
 
 
+def test_types_given_on_the_command_line_replace_those_of_the_file() -> None:
+    one = compose(["data=synthetic_tiny", "data.types={B: Bee, A: Ay}"])
+    assert list(one.data.types.items()) == [("B", "Bee"), ("A", "Ay")]
+    with pytest.raises(InputError, match=r"data\.types"):
+        check(compose(["data=synthetic_tiny", "data.types={}"]))
+
+
 def test_fewer_queries_than_entities(make: Compose) -> None:
     check_queries(parse(make()), max_entities=8)
     with pytest.raises(InputError, match="8 queries cannot answer for the 9 entities"):

@@ -4,9 +4,10 @@ import pytest
 from gmbench.core.entities import Candidates, Entity, Example
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.examples import ReadReport, Split
-from gmbench.data.source import leaked, normalised
-from gmbench.data.summary import Counts, Coverage, Leakage, is_invisible, summarise
+from gmbench.data.source import SPLITS, leaked, normalised
+from gmbench.data.summary import Counts, Coverage, Leakage, is_invisible, summarise, unused_types
 from gmbench.prepare import tables
+from tests.data.files import dataset, source
 
 BOX = (0.0, 0.0, 10.0, 10.0)
 NEAR = (0.0, 0.0, 10.0, 5.0)  # IoU with BOX exactly 0.5
@@ -77,3 +78,10 @@ def test_everything_is_counted():
     assert types == [("PER", "2 (2)", "0 (0)", "2 (2)"), ("LOC", "1 (1)", "1 (0)", "2 (1)")]
     assert counts[:2] == [("examples", "2", "1", "3"), ("tokens", "7", "2", "9")]
     assert counts[-1] == ("invisible words", "1", "0", "1")
+
+
+def test_a_class_that_no_entity_has_is_named(tmp_path):
+    data = source(dataset(tmp_path))
+    splits = [data.read(split) for split in SPLITS]
+    assert "LOC or ORG or OTHER" in unused_types(splits, data.types)
+    assert unused_types(splits, ["PER"]) == ""
