@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from gmbench.core.errors import InputError, did_you_mean
+from gmbench.core.errors import InputError, did_you_mean, located
+from gmbench.core.safe_text import printable
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -25,10 +26,20 @@ if TYPE_CHECKING:
 
 def console(width: int = 120) -> "Console":
     """A console on standard output; a file or a pipe, which has no width, gets ``width``."""
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
-    terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=width)
+    class Screen(Console):
+        """Prints no control character but its own: texts come from anybody's files."""
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterator[Segment]:
+            for part in super().render(renderable, options):
+                yield part if part.control else Segment(printable(part.text), part.style)
+
+    terminal = Screen()
+    return terminal if terminal.is_terminal else Screen(width=width)
 
 
 PATIENCE = 2.0
@@ -102,7 +113,8 @@ def exit_code(work: Callable[[], int]) -> int:
     except BrokenPipeError:
         code = 0
     except OSError as error:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        named = error.filename and located(error.filename, str(error.strerror))
+        message = named or str(error)
     except InputError as error:
         message = str(error)
     except SystemExit:  # after --help
@@ -116,7 +128,7 @@ def exit_code(work: Callable[[], int]) -> int:
     if lost := lost_output():
         code, message = code or 2, f"standard output: {lost}"
     if message:
-        print(message, file=sys.stderr)
+        print(printable(message), file=sys.stderr)
     return code
 
 
@@ -217,7 +229,8 @@ class CommandLine(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message on one line and exit with code 2."""
-        print(f"{self.prog}: {self._explained(message)} (--help shows how)", file=sys.stderr)
+        line = f"{self.prog}: {self._explained(message)} (--help shows how)"
+        print(printable(line), file=sys.stderr)
         raise SystemExit(2)
 
     def _explained(self, message: str) -> str:

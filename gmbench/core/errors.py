@@ -1,8 +1,11 @@
 """Input that cannot be used: one exception, one format of messages, one nearest-name search."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from gmbench.core.safe_text import printable
 
 TEXT_ORIGIN = (
     "Twitter-GMNER v2.0: txt/ and xml/ are in github.com/NUSTM/GMNER, folder Twitter10000_v2.0; "
@@ -18,6 +21,10 @@ REGION_ORIGIN = (
 )
 
 
+ADDRESS = re.compile(r"((?:^|/)(?:https?|ftp|s3|gs):)/{1,2}(?=[^/])")
+"""The beginning of a web address, from which a path takes one slash."""
+
+
 class InputError(ValueError):
     """A configuration, file, folder or command line that the user has to correct.
 
@@ -29,7 +36,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        super().__init__(problems if isinstance(problems, str) else "\n".join(problems))
+        text = problems if isinstance(problems, str) else "\n".join(problems)
+        super().__init__(printable(text))
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -47,7 +55,11 @@ class MissingRegions(InputError):
 
 def located(path: Path | str, what: str, todo: str = "", *, line: int | None = None) -> str:
     """Format ``file:line: what; what to do`` on one line, whatever the parts contain."""
-    place = f"{path}" if line is None else f"{path}:{line}"
+    place = f"{path}"
+    if ADDRESS.search(place):
+        place = ADDRESS.sub(r"\1//", place)
+        todo = "a web address is no file: download it first"
+    place = place if line is None else f"{place}:{line}"
     return " ".join(f"{place}: {what}{f'; {todo}' if todo else ''}".split())
 
 
@@ -58,6 +70,8 @@ def fault(path: Path | str, what: str, todo: str = "", *, line: int | None = Non
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that ``word`` is most likely a typo of, ignoring case; None if none is close."""
+    if len(word) > 100:  # no typo, and the search takes the square of its length
+        return None
     by_lower = {choice.lower(): choice for choice in choices}
     matches = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)
     if not matches:
@@ -74,7 +88,7 @@ def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its class name where the message is empty."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return printable(next(iter(str(error).strip().splitlines()), type(error).__name__))
 
 
 def first_ten(items: Iterable[str]) -> str:

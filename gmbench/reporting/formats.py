@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
+from gmbench.core.safe_text import printable
 from gmbench.reporting.leaderboard import EVERY_ROW, Board, BoardRow, League, Versus
 from gmbench.reporting.pairs import Pair, every_pair
 from gmbench.reporting.record import RunResult, TaskFigures
@@ -110,7 +111,8 @@ class Report:
                 lines += [f"{label.capitalize()}: {shown}.", ""]
             lines += [*section.table.markdown(), ""]
         meaning, *others = self.closing
-        return "\n".join([*lines, meaning, "", *(f"- {line}" for line in others)]).rstrip() + "\n"
+        text = "\n".join([*lines, meaning, "", *(f"- {line}" for line in others)])
+        return printable(text.rstrip()) + "\n"
 
     def _latex(self) -> str:
         lines = []
@@ -118,7 +120,7 @@ class Report:
             lines.append(f"% {section.league.title}")
             lines += [f"% {label}: {text}" for label, text in section.league.notes.items()]
             lines += [*section.table.latex(), ""]
-        return "\n".join([*lines, *(f"% {line}" for line in self.closing)]) + "\n"
+        return printable("\n".join([*lines, *(f"% {line}" for line in self.closing)])) + "\n"
 
     def _csv(self) -> str:
         return self.records.csv() if self.records.heads else ""

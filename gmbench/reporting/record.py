@@ -6,6 +6,7 @@ data fingerprint, split or limit must never be ranked together. Change a field's
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.core.errors import InputError
-from gmbench.core.files import write_atomically
+from gmbench.core.files import read_file, write_atomically
 from gmbench.core.provenance import GitState, redact
 from gmbench.core.records import parse_record, to_plain
 from gmbench.scoring.analysis import Analysis
@@ -75,6 +76,10 @@ class Part:
     total: int
     trainable: int
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.trainable <= self.total < 2**53:
+            raise ValueError(f"{self.name}: impossible numbers of parameters")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -83,6 +88,12 @@ class Cost:
     seconds: float  # the whole run
     peak_memory_mib: float | None  # of the device, or of the process on a CPU
     samples_per_second: float | None  # in training
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "peak_memory_mib", "samples_per_second"):
+            value = getattr(self, name) or 0  # what is not finite is never written
+            if value < 0 or 1e12 < value < math.inf:
+                raise ValueError(f"{name} is out of range")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +112,10 @@ class StoredFile:
 
     path: str  # relative to the run folder
     sha256: str
+
+    def __post_init__(self) -> None:
+        if ".." in Path(self.path).parts or Path(self.path).is_absolute():
+            raise ValueError("path leads out of the run folder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,8 +275,8 @@ def read_result(path: Path) -> RunResult:
             figures that do not follow from their counts; file and key are named.
         OSError: the file cannot be read.
     """
-    data = path.read_bytes()
-    stored = re.search(rb'"schema":\s*(\d+)', data)  # first: another schema has other keys
+    data = read_file(path)
+    stored = re.search(rb'"schema":\s*(\d{1,9})\b', data)  # first: another schema has other keys
     if stored and int(stored[1]) != SCHEMA:
         raise InputError(
             f"{path}: schema {int(stored[1])}, but this version reads {SCHEMA}; run it again or "
@@ -281,7 +296,7 @@ def write_analysis(path: Path, analysis: Analysis) -> None:
 
 def read_analysis(path: Path) -> Analysis:
     """Read what ``write_analysis`` wrote; the errors are those of ``read_result``."""
-    return parse_record(Analysis, path.read_bytes(), str(path))
+    return parse_record(Analysis, read_file(path), str(path))
 
 
 def _write(path: Path, plain: Any, indent: int) -> None:

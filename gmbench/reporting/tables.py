@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gmbench.core.safe_text import printable, to_cell
 from gmbench.reporting.record import (
     BaselineFigures,
     Metrics,
@@ -116,7 +117,7 @@ class Table:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.heads)
-        writer.writerows(self.rows)
+        writer.writerows(map(to_cell, row) for row in self.rows)
         return text.getvalue()
 
     def records(self) -> list[dict[str, object]]:
@@ -129,11 +130,14 @@ def _rich_cell(cell: object) -> Text:
 
 
 def _markdown_row(cells: Row) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    texts = (printable(" ".join(str(cell).splitlines())) for cell in cells)
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
 
 
 def _latex_row(cells: Row) -> str:
-    return " & ".join("".join(TEX.get(c, c) for c in str(cell)) for cell in cells) + r" \\"
+    return (
+        " & ".join("".join(TEX.get(c, c) for c in printable(str(cell))) for cell in cells) + r" \\"
+    )
 
 
 # The tables that end a run.
@@ -155,9 +159,7 @@ def run_table(result: RunResult) -> Table:
     model = Text.assemble((result.config.model, "bold"), (f"  seed {result.config.seed}", "dim"))
     caption = f"{rule_of(result)}: micro P, R, F1 in %, below them tp/pred/gold."
     if not data.saw_pixels:
-        caption += (
-            "\nThe run saw no pixels: its GMNER and EEG are not reported. Floors need no picture."
-        )
+        caption += "\nThe run saw no pixels: its GMNER and EEG are not reported. Baselines need no picture."
     return Table(
         title=f"{data.name}, {data.split} split: {data.n:,} examples{limited}{built_in}",
         heads=("", *map(_task_head, TASKS)),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmbench.core.entities import Candidates, Example
+from gmbench.core.entities import Candidates, Entity, Example, Prediction
 from gmbench.core.errors import InputError
+from gmbench.reporting import overlays, plots
 from gmbench.reporting.plots import PICTURES, draw_analysis
 from gmbench.reporting.record import read_analysis, write_analysis
 from gmbench.scoring.analysis import analyse
@@ -143,3 +144,94 @@ def test_neither_torch_nor_matplotlib_before_they_are_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [False, False, False]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Every figure that is drawn, as it was written."""
+    figures, write = [], plots.png
+
+    def keeping(draw, *arguments, **options):
+        def kept(figure):
+            draw(figure)
+            figures.append(figure)
+
+        return write(kept, *arguments, **options)
+
+    monkeypatch.setattr(plots, "png", keeping)
+    monkeypatch.setattr(overlays, "png", keeping)
+    return figures
+
+
+def points(axes):
+    """What each line of a picture shows, by its label."""
+    return {str(line.get_label()): list(line.get_ydata()) for line in axes.lines}
+
+
+def bars(axes):
+    """The lengths of the bars, by name."""
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    return dict(zip(names, (bar.get_width() for bar in axes.patches), strict=True))
+
+
+def test_pictures_show_the_figures(analysis, tmp_path, drawn):
+    examples, predictions = corpus()
+    micro = score_corpus((e.entities, predictions[e.id]) for e in examples).micro
+    draw_analysis(analysis, tmp_path, "a model")
+    errors, sweep, ceiling, calibration = drawn
+
+    def percent(values):
+        return pytest.approx([100 * value for value in values])
+
+    kinds, regions = errors.axes
+    assert bars(kinds) == pytest.approx(
+        {plots.WORDS[key]: 100 * kind.gain for key, kind in analysis.errors.kinds.items()}
+    )
+    assert bars(regions) == {plots.WORDS[key]: n for key, n in analysis.errors.regions.items()}
+    assert points(sweep.axes[0]) == {
+        "EEG": percent(analysis.sweep.eeg),
+        "GMNER": percent(analysis.sweep.gmner),
+        "MNER (no region)": percent([micro.mner.f1] * 2),
+    }
+    known = analysis.ceiling
+    assert points(ceiling.axes[0]) == {
+        "greatest GMNER recall": percent(known.gmner),
+        "region recall, IoU >= 0.5": percent(known.recall),
+        "this model: MNER recall": percent([micro.mner.recall]),
+        "this model: oracle region": percent([known.oracle.recall]),
+        "this model: GMNER recall": percent([micro.gmner.recall]),
+    }
+    shown = points(calibration.axes[0])
+    assert shown["this model, bins of equal mass"] == [b.was for b in analysis.calibration.bins]
+    assert set(shown["base rate"]) == {analysis.calibration.base_rate}
+
+
+def test_curves_show_what_was_logged(tmp_path, drawn):
+    log = tmp_path / "metrics.csv"
+    log.write_text(
+        "step,train/loss,dev/gmner_f1,dev/mner_f1,dev/eeg_f1\n0,3.5,,,\n9,2.5,0.1,0.2,0.3\n"
+        "19,,0.4,0.5,0.6\n19,,0.7,0.8,0.9\n"
+    )
+    plots.curves_png(log, saw_pixels=True)
+    loss, dev = drawn[0].axes
+    assert [list(line.get_ydata()) for line in loss.lines] == [[3.5, 2.5]]
+    assert points(dev) == {  # the last check repeats that of the chosen checkpoint
+        "GMNER": pytest.approx([10, 40]),
+        "MNER": pytest.approx([20, 50]),
+        "EEG": pytest.approx([30, 60]),
+    }
+
+
+def test_overlays_show_the_boxes(tmp_path, drawn):
+    Image.new("RGB", (200, 100)).save(tmp_path / "a.png")
+    gold, answer = (20.0, 10.0, 60.0, 50.0), (100.0, 30.0, 180.0, 90.0)
+    example = Example(
+        "a", ("Ann",), (Entity(0, 0, "PER", (gold,)),), tmp_path / "a.png", (200, 100)
+    )
+    answers = {"a": (Prediction(0, 0, "PER", answer),)}
+    overlays.draw_overlays([example], answers, tmp_path / "x.png", "m", saw_pixels=True)
+    (axes,) = drawn[0].axes
+    boxes = [(*box.get_xy(), *box.get_xy()) for box in axes.patches]
+    ends = [(0, 0, box.get_width(), box.get_height()) for box in axes.patches]
+    found = [tuple(map(sum, zip(*pair, strict=True))) for pair in zip(boxes, ends, strict=True)]
+    assert found == [gold, gold, answer, answer]  # each with a white rim

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,15 @@ EDITS: dict[str, tuple[Edit, str]] = {
         lambda r: r["cost"].update(seconds=math.nan),
         r"cost\.seconds should be a finite number, not NaN",
     ),
+    "huge parameters": (
+        lambda r: r["parameters"][0].update(total=10**400),
+        r"number out of range|impossible numbers of parameters",
+    ),
+    "huge cost": (lambda r: r["cost"].update(seconds=1e308), r"cost: seconds is out of range"),
+    "a way out": (
+        lambda r: r["checkpoint"].update(path="../../private"),
+        r"checkpoint: path leads out of the run folder",
+    ),
     "schema": (lambda r: r.update(schema=99), r"schema 99, but this version reads 1"),
 }
 
@@ -142,3 +152,9 @@ def test_credentials_never_reach_the_file(tmp_path: Path, monkeypatch: pytest.Mo
         "model.max_tokens=7",
         "data.root=/plain/path",
     )
+
+
+def test_a_named_pipe_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "result.json")
+    with pytest.raises(InputError, match="device or named pipe"):
+        read_result(tmp_path / "result.json")

@@ -2,13 +2,20 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
+from gmbench.core.errors import InputError
+from gmbench.core.safe_text import CONTROL
+from gmbench.report import main
+from gmbench.reporting.record import write_result
 from gmbench.reporting.tables import Table, parameter_table, run_table, type_table
-from tests.reporting.sample import sample
+from gmbench.scoring.files import read_tweet_table, write_tweet_table
+from gmbench.scoring.intervals import tweet_table
+from tests.reporting.sample import GOLD, sample
 
 
 def text(table: Table) -> str:
@@ -69,3 +76,36 @@ def test_everything_fits(saw_pixels: bool) -> None:
         lines = text(table).splitlines()
         assert max(map(len, lines)) <= 100
         assert not any("…" in line for line in lines)
+
+
+HOSTILE = "=cmd|' /C calc'!A0\x1b]0;taken\x07\x9b31m"
+
+
+@pytest.mark.parametrize("form", ["table", "md", "csv", "latex"])
+def test_no_text_of_a_run_steers_a_terminal_or_a_spreadsheet(form, tmp_path, capsys):
+    result = sample()
+    config = replace(result.config, model=HOSTILE, overrides=(f"+{HOSTILE}=1",))
+    write_result(tmp_path / "result.json", replace(result, config=config))
+    assert main([str(tmp_path), "--format", form]) == 0
+    shown = capsys.readouterr().out
+    assert "calc" in shown
+    if form == "csv":
+        assert f"'{HOSTILE}" in shown.replace('""', '"')
+    else:
+        assert not CONTROL.search(shown)
+
+
+def test_a_message_steers_no_terminal(capsys):
+    assert str(InputError(["a\x1b[31m", "b"])) == "a\\x1b[31m\nb"
+    assert main(["/no\x1b[31m"]) == 2
+    assert not CONTROL.search(capsys.readouterr().err)
+
+
+def test_ids_that_are_formulas_are_text_in_the_counts(tmp_path):
+    ids = ("'a", "'=a", "+1", "-2", "=cmd|' /C calc'!A0", "@x", "plain")
+    gold = dict.fromkeys(ids, GOLD[0].entities)
+    table = tweet_table(gold, dict.fromkeys(ids, ()))
+    write_tweet_table(tmp_path / "t.csv", table)
+    cells = [line.split(",")[0] for line in (tmp_path / "t.csv").read_text().splitlines()]
+    assert not [cell for cell in cells if cell.strip('"').startswith(("=", "+", "-", "@"))]
+    assert read_tweet_table(tmp_path / "t.csv").ids == table.ids

@@ -1,0 +1,23 @@
+"""Text of strangers, made safe for a terminal and for a spreadsheet."""
+
+import re
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What steers a terminal; tab and line feed are not among it."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+"""How a cell begins that a spreadsheet runs as a formula, and the mark that says it is text."""
+
+
+def printable(text: str) -> str:
+    r"""The text with each control character as its escape: ``\x1b`` for ESC."""
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def to_cell(value: object) -> object:
+    """A value for a csv file: text that a spreadsheet would run gets a leading apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def of_cell(text: str) -> str:
+    """The text that ``to_cell`` wrote."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
