@@ -31,7 +31,7 @@ from gmbench.reporting.formats import (
     strata_object,
 )
 from gmbench.reporting.index import read_scored_run
-from gmbench.reporting.pairs import compare_runs
+from gmbench.reporting.pairs import compare_runs, run_names
 from gmbench.reporting.tables import (
     comparison_table,
     rule_of,
@@ -73,10 +73,12 @@ MAX_NOTES = 10
 
 MODES = {
     "cases": {"cases", "corpus", "json", "protocol", "iou", "types"},
-    "verify": {"verify", "gold_root"},
+    "verify": {"verify", "gold_root", "trust"},
     "compare": {"compare", "json", "resamples", "seed"},
 }
 """The options that each mode other than scoring files accepts; any other is an error."""
+OWNERS = {"corpus": "cases", "split": "gold-root", "text_dir": "gold-root", "trust": "verify"}
+"""The option without which another makes no sense."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,6 +130,13 @@ def _parser() -> ArgumentParser:
     add("--cases", type=Path, metavar="FILE", help="lines that hold gold and pred")
     add("--verify", type=Path, metavar="RUN", help="count a run's figures again")
     add("--compare", type=Path, nargs=2, metavar="RUN", help="two runs, paired tests")
+    instead.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="with --verify: a package, beside gmbench, that the run's data set may come from",
+    )
     instead.add_argument("--corpus", action="store_true", help="add all cases up")
     return parser
 
@@ -144,10 +153,10 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
     if mode:
         stray, reason = given - MODES[mode], f"does not belong to --{mode}"
     elif options.gold_root:
-        stray, reason = given & {"corpus", "train"}, "does not belong to --gold-root"
+        stray, reason = given & {"corpus", "train", "trust"}, "does not belong to --gold-root"
     else:
-        stray = given & {"corpus", "split", "text_dir"}
-        reason = "belongs to --cases" if "corpus" in stray else "belongs to --gold-root"
+        stray = given & set(OWNERS)
+        reason = "".join(f"belongs to --{OWNERS[name]}" for name in sorted(stray)[:1])
     if stray:
         name = {"written": "from"}.get(min(stray), min(stray).replace("_", "-"))
         parser.error(f"--{name} {reason}")
@@ -321,7 +330,7 @@ def verify_run(options: Namespace) -> int:
     """Score a run's predictions again; 0 if every stored figure is confirmed."""
     from gmbench.lifecycle.verify import verify  # it reads the run's configuration
 
-    wrong = verify(options.verify, options.gold_root)
+    wrong = verify(options.verify, options.gold_root, options.trust)
     for line in wrong:
         print(line, file=sys.stderr)
     if not wrong:
@@ -334,10 +343,11 @@ def compare_two_runs(options: Namespace) -> None:
     first, second = map(read_scored_run, options.compare)
     resamples = RESAMPLES if options.resamples is None else options.resamples
     comparison = compare_runs(first, second, resamples=resamples, seed=options.seed)
+    names = run_names(first, second)
     if options.json:
-        _print_json({"first": first.name, "second": second.name, **to_plain(comparison)})
+        _print_json(dict(zip(("first", "second"), names, strict=True)) | to_plain(comparison))
         return
-    console().print(comparison_table(comparison, first.name, second.name, rule_of(first.result)))
+    console().print(comparison_table(comparison, *names, rule_of(first.result)))
 
 
 def _intervals(scored: Scored, resamples: int, seed: int) -> Intervals | None:

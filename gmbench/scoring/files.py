@@ -39,6 +39,7 @@ from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.errors import InputError, did_you_mean
 from gmbench.core.files import write_atomically
 from gmbench.core.records import Fields, parse_line, to_plain
+from gmbench.core.safe_text import of_cell, to_cell
 from gmbench.scoring.counting import Counts, Scores
 from gmbench.scoring.intervals import TweetTable, table_of
 from gmbench.scoring.protocols import Document
@@ -254,7 +255,7 @@ def write_tweet_table(path: Path, table: TweetTable) -> None:
     writer.writerow(HEADER)
     columns = [table.gmner[:, 1], table.gmner[:, 2], *(task[:, 0] for task in tasks)]
     counts = np.stack(columns, axis=1).tolist()
-    writer.writerows([id_, *row] for id_, row in zip(table.ids, counts, strict=True))
+    writer.writerows([to_cell(id_), *row] for id_, row in zip(table.ids, counts, strict=True))
     write_atomically(path, text.getvalue().encode())
 
 
@@ -278,12 +279,13 @@ def read_tweet_table(path: Path) -> TweetTable:
         where = f"{path}:{number}"
         if len(line) != len(HEADER) or not all(map(_is_count, line[1:])):
             raise InputError(f"{where}: an id and five whole numbers were expected")
-        if ids and line[0] <= ids[-1]:
-            raise InputError(f"{where}: id {line[0]!r} stands twice or out of order")
+        id_ = of_cell(line[0])
+        if ids and id_ <= ids[-1]:
+            raise InputError(f"{where}: id {id_!r} stands twice or out of order")
         pred, gold, *tps = map(int, line[1:])
         if max(tps) > min(pred, gold):
             raise InputError(f"{where}: more true positives than predictions or gold entities")
-        ids.append(line[0])
+        ids.append(id_)
         rows.append(Scores(*(Counts(tp, pred, gold) for tp in tps)))
     return table_of(ids, rows)
 
