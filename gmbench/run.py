@@ -101,6 +101,8 @@ def main() -> int:
 def _run() -> int:
     if (shadow := shadowed_models()) is not None:
         raise InputError(shadow)
+    if "${" in str(Path.cwd()):
+        raise InputError(f"{Path.cwd()}: Hydra reads ${{...}} in a path; run from another folder")
     sys.excepthook = print_redacted
     if wrong := [*secret_arguments(sys.argv[1:]), *unknown_flags(sys.argv[1:])]:
         raise InputError(wrong)

@@ -112,12 +112,20 @@ def _resolved(node: Any, path: str, found: list[str]) -> object:
     if node._is_none():
         return None
     if isinstance(node, DictConfig):
-        keys = [str(key) for key in node if path or key != "hydra"]
-        return {key: _item(node, key, f"{path}.{key}" if path else key, found) for key in keys}
+        keys = [key for key in node if path or key != "hydra"]
+        found += [
+            f"{path}: the key {key} is not text; write it in quotes (YAML reads NO, yes and on as "
+            f"false and true)"
+            for key in keys
+            if isinstance(key, bool)
+        ]
+        return {
+            str(key): _item(node, key, f"{path}.{key}" if path else str(key), found) for key in keys
+        }
     return [_item(node, index, f"{path}[{index}]", found) for index in range(len(node))]
 
 
-def _item(node: Any, key: str | int, path: str, found: list[str]) -> object:
+def _item(node: Any, key: Any, path: str, found: list[str]) -> object:
     try:
         return _resolved(node[key], path, found)
     except MissingMandatoryValue:
@@ -319,7 +327,9 @@ def _run_files(get: Callable[[str], Any]) -> Iterator[str]:
     ckpt, resume, runs = get("ckpt"), get("resume"), get("runs")
     if ckpt is None and get("mode") == "test":
         yield "ckpt: mode=test needs the checkpoint to test; set ckpt=RUN/checkpoints/best.ckpt"
-    if isinstance(ckpt, str) and not Path(ckpt).is_file():
+    if isinstance(ckpt, str) and Path(ckpt).is_dir():
+        yield f"ckpt: {ckpt} is a folder; name a file, such as RUN/checkpoints/best.ckpt"
+    elif isinstance(ckpt, str) and not Path(ckpt).is_file():
         folder = Path(ckpt).parent
         beside = [file.name for file in folder.iterdir()] if folder.is_dir() else []
         yield f"ckpt: no file {ckpt}{did_you_mean(Path(ckpt).name, beside, f'{folder}/')}"
@@ -390,6 +400,20 @@ def _combinations(get: Callable[[str], Any]) -> Iterator[str]:
         )
 
 
+def _machine(get: Callable[[str], Any]) -> Iterator[str]:
+    accelerator, devices = get("trainer.accelerator"), get("trainer.devices")
+    if accelerator not in ("gpu", "cuda"):
+        return
+    from torch.cuda import device_count  # here: a configuration that asks for no GPU does without
+
+    wanted = devices if isinstance(devices, int) else 1
+    if wanted > device_count():
+        yield (
+            f"trainer.accelerator: {accelerator} with trainer.devices={devices}, but there are "
+            f"{device_count()} GPUs here; set trainer.accelerator=auto"
+        )
+
+
 _ACTIVATION_OF_LOSS = {"bce": "sigmoid", "softmax_nll": "softmax"}
 
 
@@ -409,4 +433,4 @@ def _activations(get: Callable[[str], Any]) -> Iterator[str]:
                 )
 
 
-RULES: tuple[Rule, ...] = (_run_files, _data_files, _combinations, _activations)
+RULES: tuple[Rule, ...] = (_run_files, _data_files, _combinations, _machine, _activations)

@@ -2,10 +2,11 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
+from hydra._internal.utils import get_args_parser
 from hydra.errors import (
     CompactHydraException,
     ConfigCompositionException,
@@ -47,9 +48,15 @@ def friendly(
         return f"{error}; name a file of that folder, as in model=mqspn"
     if str(error).startswith("Only one of --run, --multirun, --cfg"):  # a plain ValueError
         return "--cfg and --info show one configuration: leave -m (--multirun) out"
+    overrides, config_dir = _parse(argv)
+    if isinstance(error, OmegaConfBaseException):  # such as a run folder that cannot be named
+        try:
+            check(compose(overrides, config_dir, main_dir=main_dir))
+        except InputError as why:
+            return str(why)
+        return f"{error.full_key}: {first_line(error)}"
     if not isinstance(error, CompactHydraException | yaml.YAMLError):
         return None
-    overrides, config_dir = _parse(argv)
     found = [_line(error)]
     while (culprit := _culprit(error, overrides)) is not None:
         overrides.remove(culprit)
@@ -75,6 +82,16 @@ def _parse(argv: Sequence[str]) -> tuple[list[str], str | None]:
     if sweep:
         overrides = [o for o in overrides if not ((p := parsed(o)) and p.is_sweep_override())]
     return overrides, known.config_dir
+
+
+def unknown_flags(arguments: Sequence[str]) -> Iterator[str]:
+    """Options that Hydra does not know, one line each; settings are written without dashes."""
+    known = [name for action in get_args_parser()._actions for name in action.option_strings]
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if name.startswith("--") and name not in known:
+            meant = f"; did you mean {argument.lstrip('-')}?" if equals else ""
+            yield f"{argument}: no such option{meant or did_you_mean(name, known)}"
 
 
 def _instantiation(error: InstantiationException) -> str | None:

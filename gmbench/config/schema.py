@@ -316,7 +316,10 @@ def _message(error: ErrorDetails, value: object) -> str:
     if kind == "target":
         return f"needs a _target_, not {_shown(value)}"
     if kind in _KINDS:
-        return f"{_shown(value)} is not {_KINDS[kind]}"
+        hint = "; did you mean null?" if value == "None" else ""
+        if kind == "string_type" and isinstance(value, bool):
+            hint = "; write it in quotes (YAML reads NO, yes and on as false and true)"
+        return f"{_shown(value)} is not {_KINDS[kind]}{hint}"
     if kind == "literal_error":
         choices = re.findall(r"'(.*?)'", context["expected"]) or [context["expected"]]
         return f"{value!r} is not one of {', '.join(choices)}{did_you_mean(str(value), choices)}"

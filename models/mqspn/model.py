@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from gmbench.core.errors import InputError
 from gmbench.core.tensors import Attention, Batch, Outputs
 from gmbench.nn.layers import sinusoids
 from gmbench.nn.text import TextEncoder, pool_words
@@ -131,7 +132,9 @@ class MQSPN(nn.Module):
                 without aggregator.
         """
         if batch.region_mask is None:
-            raise ValueError("MQSPN needs candidate regions: set regions=... and inputs: [regions]")
+            raise InputError(
+                "model.inputs: MQSPN needs candidate regions; set model.inputs=[regions]"
+            )
         queries = self.queries(len(batch))  # [B, u, h]
         words, queries = self._words(batch, queries)  # H_T [B, n, h] and H_Q [B, u, h]
         regions = self._regions(batch)  # H_V [B, k + 1, h]
