@@ -149,4 +149,5 @@ def _influences(tables: Ints) -> Floats:
     sums = tables.sum(axis=1, keepdims=True)  # [S, 1, 3]
     size = (sums[..., 1] + sums[..., 2]).astype(np.float64)  # [S, 1]
     own = 2 * tables[..., 0] - f1(sums) * (tables[..., 1] + tables[..., 2])  # [S, N]
-    return np.divide(own, size, out=np.zeros_like(own), where=size > 0)
+    influences: Floats = np.divide(own, size, out=np.zeros_like(own), where=size > 0)
+    return influences
