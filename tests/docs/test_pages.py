@@ -9,6 +9,8 @@ from tests.conftest import REPOSITORY
 from tests.docs.commands import PAGES
 
 DOCS = sorted(page for page in (REPOSITORY / "docs").glob("*.md") if page.name != "index.md")
+RAW = "https://raw.githubusercontent.com/gmbench/gmbench/main/"
+"""Pictures of the README have absolute addresses: package indexes show them as well."""
 LINK = re.compile(r"(?:\]\(|src=\")([^)\s\"]+)[)\"]")
 
 
@@ -23,6 +25,7 @@ def anchors(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
 def test_links_lead_somewhere(page):
     for link in LINK.findall(page.read_text()):
+        link = link.removeprefix(RAW) if page.name == "README.md" else link
         if re.match(r"\w+:", link):
             continue
         target, _, anchor = link.partition("#")
@@ -52,3 +55,11 @@ def test_every_picture_is_shown_somewhere():
     shown = {link.rpartition("/")[2] for page in PAGES for link in LINK.findall(page.read_text())}
     for picture in (REPOSITORY / "docs" / "pictures").iterdir():
         assert picture.name in shown
+
+
+def test_the_readme_is_short_and_its_table_of_contents_complete():
+    text = (REPOSITORY / "README.md").read_text()
+    assert len(text.split()) <= 900
+    heads = set(re.findall(r"^## (.*)$", text, re.MULTILINE))
+    listed = set(re.findall(r"\]\(#([\w-]+)\)", text))
+    assert {head.lower().split()[0] for head in heads} == {name.split("-")[0] for name in listed}
