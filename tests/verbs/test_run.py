@@ -67,7 +67,8 @@ def test_a_run_leaves_its_folder(trained):
         assert (run / name).stat().st_size > 0, name
     assert read_analysis(run / "analysis.json").n == read_scored_run(run).result.data.n
     assert {path.name for path in (run / "pictures").iterdir()} >= PICTURES
-    assert not list(run.rglob("*.tmp"))
+    assert not list(run.rglob(".*"))
+    assert json.loads((run / "attempt.json").read_text())["status"] == "done"
     for row in ("mqspn", "training names", "gold text", "GMNER", "MNER", "EEG", "strict"):
         assert row in done.stdout
 
@@ -173,6 +174,7 @@ def test_bad_configuration_is_a_line_and_no_folder(arguments, message, folder):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((folder / "runs" / "bad").rglob("result.json"))
+    assert all(log.stat().st_size for log in (folder / "runs" / "bad").rglob("log.txt"))
 
 
 def break_jpg(world: Path) -> str:
