@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 
 import hydra
 import pytest
@@ -11,6 +12,7 @@ from omegaconf import DictConfig
 
 from gmbench.config import check, compose, conf_dir, friendly, parse, shadowed_models
 from gmbench.config.check import check_queries
+from gmbench.config.messages import unknown_flags
 from gmbench.core.errors import InputError
 from tests.conftest import REPOSITORY
 
@@ -130,6 +132,10 @@ def test_a_correct_configuration_passes(make: Compose) -> None:
         (["trainer.epochs=abc"], "trainer.epochs: 'abc' is not an integer"),
         (["trainer.epochs=true"], "trainer.epochs: True is not an integer"),
         (["trainer.epochs=1.5"], "trainer.epochs: 1.5 is not an integer"),
+        (
+            ["trainer.num_threads=None"],
+            "trainer.num_threads: 'None' is not an integer; did you mean null?",
+        ),
         (["trainer.epochs=0"], "trainer.epochs: 0 is not at least 1"),
         (["trainer.epochs=null"], "trainer.epochs: null is not an integer"),
         (["trainer.epochs=[1]"], "trainer.epochs: a list is not an integer"),
@@ -253,6 +259,7 @@ def test_a_module_that_fails_while_it_is_imported(
         (["regions=none"], "regions: model net chooses among candidate regions"),
         (["mode=test"], "ckpt: mode=test needs the checkpoint"),
         (["ckpt=no/such.ckpt"], "ckpt: no file no/such.ckpt"),
+        (["ckpt=/"], "ckpt: / is a folder; name a file"),
         (["data.root=no_such_folder"], "data.root: no folder no_such_folder"),
         (["model.matcher.repeat_ratio=1.5"], "model.matcher.repeat_ratio: 1.5 is not at most 1"),
         (["model.network.num_queries=0"], "model.network.num_queries: 0 is not at least 1"),
@@ -295,6 +302,17 @@ def test_a_global_file_needs_its_header_in_the_first_line(
     else:
         check(cfg)
         assert cfg.seed == 77
+
+
+def test_a_tag_that_yaml_reads_as_false_is_told(tree: Path, make: Compose) -> None:
+    file = tree / "data" / "real.yaml"
+    file.write_text(f"{dedent(file.read_text())}types: {{NO: Norway}}\n")
+    assert "data.types: the key False is not text; write it in quotes" in problems(make())[0]
+
+
+def test_settings_are_written_without_dashes() -> None:
+    line = "--model=qgn: no such option; did you mean model=qgn?"
+    assert list(unknown_flags(["-m", "--model=qgn", "--config-dir=x", "a=--b"])) == [line]
 
 
 def test_everything_is_reported_at_once(make: Compose) -> None:
@@ -369,7 +387,7 @@ def message_of(tree: Path, *argv: str) -> list[str]:
             "Config group override must be a string or a list. Got int; "
             "name a file of that folder, as in model=mqspn",
         ),
-        ("seed=[1", "seed=[1: cannot be read; write key=value, with quotes around spaces"),
+        ("seed=[1", "seed=[1: cannot be read; write key=value, or key=\"'text'\" for any text"),
     ],
 )
 def test_hydras_errors_in_one_line(tree: Path, override: str, line: str) -> None:
