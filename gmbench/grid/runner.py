@@ -1,6 +1,7 @@
 """Run jobs as processes: start them, watch them, kill those that hang, judge those that end."""
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -8,17 +9,20 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from gmbench.core.command_line import Stopped, handling_signals
 from gmbench.core.errors import InputError
+from gmbench.core.locks import LOCK, Held, held
 from gmbench.grid.jobs import Job, Outcome, judge
 from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT, Status, finished
 from gmbench.lifecycle.lookup import Lookup
 from gmbench.reporting.record import RunResult
+
+log = logging.getLogger("gmbench")
 
 Report = Callable[[Outcome, int, int], None]
 """Called with each outcome, its number in order of arrival, and the number of jobs."""
@@ -54,8 +58,8 @@ def run_jobs(
     """Return one outcome per job, in job order, even if some jobs crash.
 
     A job whose folder holds a valid result of its configuration is skipped; one whose result is of
-    other data fails, and keeps it. Whatever ends this
-    call (Ctrl-C and SIGTERM included) leaves no process of a job behind.
+    other data fails, and keeps it; one that another process works on is waited for. Whatever ends
+    this call (Ctrl-C and SIGTERM included) leaves no process of a job behind.
 
     Args:
         jobs: to be run.
@@ -73,40 +77,56 @@ def run_jobs(
         outcomes[index] = outcome
         report(outcome, len(outcomes), len(jobs))
 
-    waiting: deque[int] = deque()
     lookup = Lookup()
-    for index, job in enumerate(jobs):
+
+    def settled(index: int) -> bool:
+        """Whether the job needs no process: there is its result, or one that must stay."""
         try:
-            result = _stored_result(job, lookup)
-        except InputError as fault:  # its result stays where it is
-            note(index, Outcome(job=job, status=Status.FAILED, cause=str(fault)))
-            continue
-        if result is None:
-            waiting.append(index)
-        else:
-            skipped = Outcome(
-                job=job, status=Status.SKIPPED, cause="finished before", result=result
-            )
-            note(index, skipped)
+            result = _stored_result(jobs[index], lookup)
+        except InputError as fault:
+            note(index, Outcome(job=jobs[index], status=Status.FAILED, cause=str(fault)))
+            return True
+        if result is not None:
+            cause = "finished before"
+            outcome = Outcome(job=jobs[index], status=Status.SKIPPED, cause=cause, result=result)
+            note(index, outcome)
+        return result is not None
+
+    waiting = deque(index for index in range(len(jobs)) if not settled(index))
+    elsewhere: dict[int, float] = {}  # jobs that other processes work on, and when to ask again
+    told: set[int] = set()
     running: list[_Running] = []
     # Noted, not raised: an exception that arrives inside a callback would be printed and ignored.
     received: list[int] = []
     with handling_signals(received.append):
         try:
-            while waiting or running:
+            while waiting or running or elsewhere:
                 if received:
                     raise Stopped(received[0])
+                for index in [i for i, when in elsewhere.items() if when < time.monotonic()]:
+                    del elsewhere[index]
+                    waiting.append(index)
                 while waiting and len(running) < workers:
-                    index = waiting.popleft()
+                    index, job = waiting[0], jobs[waiting.popleft()]
                     try:
-                        running.append(_start(index, jobs[index]))
+                        with ExitStack() as hold:
+                            hold.enter_context(held(job.folder / LOCK, job.folder))
+                            if not settled(index):  # by another process, meanwhile
+                                running.append(_start(index, job))
+                                running[-1].hold = hold.pop_all()
+                    except Held as fault:
+                        if index not in told:
+                            log.warning("%s waits: %s", job.label, str(fault).partition(";")[0])
+                        told.add(index)
+                        elsewhere[index] = time.monotonic() + 1
                     except OSError as fault:  # no such folder, a name too long, no more processes
                         cause = f"not started: {fault}"
-                        note(index, Outcome(job=jobs[index], status=Status.FAILED, cause=cause))
+                        note(index, Outcome(job=job, status=Status.FAILED, cause=cause))
                 time.sleep(0.05)
                 for one in list(running):
                     if (outcome := _look(one, limits)) is not None:
                         running.remove(one)
+                        one.hold.close()
                         note(one.index, outcome)
                 made = [o for o in outcomes.values() if o.status is not Status.SKIPPED]
                 if waiting and (common := _common_cause(made, limits.same_cause)):
@@ -117,6 +137,7 @@ def run_jobs(
         finally:
             for one in running:
                 _end(one, limits.grace)
+                one.hold.close()
     return tuple(outcomes[index] for index in range(len(jobs)))
 
 
@@ -180,16 +201,15 @@ class _Running:
     process: "subprocess.Popen[bytes]"
     output: BinaryIO
     started: float = field(default_factory=time.monotonic)
-    newest: int = 0
+    seen: frozenset[tuple[str, int, int]] = frozenset()
     changed: float = field(default_factory=time.monotonic)
     oom_kills: int = field(default_factory=oom_kills)
+    hold: ExitStack = field(default_factory=ExitStack)
 
 
 def _start(index: int, job: Job) -> _Running:
-    job.folder.mkdir(parents=True, exist_ok=True)
-    for old in (RESULT, FAILURE):
+    for old in (RESULT, FAILURE, OUTPUT):
         (job.folder / old).unlink(missing_ok=True)
-    (job.folder / OUTPUT).unlink(missing_ok=True)
     output = (job.folder / OUTPUT).open("ab")  # at its end wherever that is: it may be shortened
     process = subprocess.Popen(
         job.command,
@@ -226,14 +246,15 @@ def _look(one: _Running, limits: Limits) -> Outcome | None:
 
 
 def _silence(one: _Running) -> float:
-    """Seconds since anything in the run folder changed, whatever the clock on the wall says."""
-    newest = 0
+    """Seconds since anything in the run folder changed, by a clock that nobody sets."""
+    seen = set()
     with suppress(OSError):
         for name in os.listdir(one.job.folder):
             with suppress(OSError):  # a temporary file that was renamed meanwhile
-                newest = max(newest, (one.job.folder / name).stat().st_mtime_ns)
-    if newest != one.newest:
-        one.newest, one.changed = newest, time.monotonic()
+                status = (one.job.folder / name).stat()
+                seen.add((name, status.st_mtime_ns, status.st_size))
+    if seen != one.seen:
+        one.seen, one.changed = frozenset(seen), time.monotonic()
     return time.monotonic() - one.changed
 
 

@@ -1,5 +1,6 @@
 """One run from its settings to result.json: build, fit, choose on dev, test once, record, show."""
 
+import multiprocessing
 import time
 import traceback
 from collections.abc import Iterator
@@ -13,13 +14,14 @@ from rich.console import Console
 
 from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
+from gmbench.core.command_line import stopped_by
 from gmbench.core.distributed import rank
-from gmbench.core.files import write_atomically
+from gmbench.core.files import sweep, write_atomically
 from gmbench.core.provenance import redact
 from gmbench.lifecycle.attempts import begin_attempt, failure_of_another, record_failure
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.lifecycle.record import Fit, record
-from gmbench.lifecycle.start import choose_start, identity_of
+from gmbench.lifecycle.start import AUTO, choose_start, identity_of
 from gmbench.lifecycle.tracking import tracked
 from gmbench.reporting.tables import show
 from gmbench.scoring.files import write_predictions
@@ -90,6 +92,7 @@ def _attempt(settings: Settings, folder: Path) -> Iterator[None]:
     """Open the run folder for a new attempt; if it fails, write down why."""
     folder.mkdir(parents=True, exist_ok=True)
     if rank() == 0:
+        sweep(folder)
         named = (folder / name for name in ("result.json", "analysis.json"))
         for old in (*named, *folder.glob("failure*.json")):
             old.unlink(missing_ok=True)
@@ -99,6 +102,10 @@ def _attempt(settings: Settings, folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
+        if (stopped := stopped_by(error)) is not None:
+            kept = settings.resume == AUTO and (folder / "checkpoints" / "last.ckpt").is_file()
+            stopped.add_note(f"the same command {'goes on' if kept else 'begins anew'}")
+            error = stopped
         cause, message = cause_of(error), message_of(error)
         if cause == PEER:  # the reason is what that process itself wrote down
             silent = f"another process ended silently, or did not answer in time: {message}"
@@ -106,6 +113,9 @@ def _attempt(settings: Settings, folder: Path) -> Iterator[None]:
         with suppress(OSError):  # a full disk: the error itself is the news
             record_failure(folder, cause, message, traceback.format_exception(error), rank=rank())
         raise
+    finally:
+        for worker in multiprocessing.active_children():
+            worker.kill()  # Python would wait for ever for a stopped one
 
 
 def _settle(trainer: lightning.Trainer, seed: int) -> None:

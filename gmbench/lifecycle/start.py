@@ -19,9 +19,10 @@ from gmbench.training.durable_files import (
     DamagedCheckpoint,
     damage,
     intact,
+    restore,
     write_durably,
 )
-from gmbench.training.resume import Identity, read_identity
+from gmbench.training.resume import Identity, read_origin
 
 log = logging.getLogger("gmbench")
 
@@ -86,10 +87,10 @@ def choose_start(settings: Settings, folder: Path, identity: Identity) -> Start:
     if settings.resume == NEVER or (auto and settings.force):
         return Start()
     path = folder / "last.ckpt" if auto else Path(settings.resume)
-    if auto and not path.is_file() and not path.with_name(PREVIOUS).is_file():
+    if auto and not path.exists() and not path.with_name(PREVIOUS).exists():
         return Start()
     try:
-        path, found = _readable(path)
+        path, found = _readable(path, mend=auto and rank() == 0)
     except DamagedCheckpoint as fault:
         return _refuse(auto, str(fault))
     another = list(found.another_run(identity))
@@ -117,25 +118,33 @@ def forget_previous(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _readable(path: Path) -> tuple[Path, Identity]:
+def _readable(path: Path, *, mend: bool) -> tuple[Path, Identity]:
     """The checkpoint or its forerunner, and who wrote it.
+
+    Args:
+        path: of ``last.ckpt``.
+        mend: whether to replace a damaged file by one that holds the same or the state before.
 
     Raises:
         DamagedCheckpoint: neither can be gone on from, or the best one so far is lost.
     """
     try:
-        path = intact(path)
+        source = intact(path)
     except FileNotFoundError as error:
         raise DamagedCheckpoint(str(error)) from None
+    origin = read_origin(source)
     best = path.with_name("best.ckpt")
-    fault = damage(best) if best.is_file() else "missing"
+    fault = damage(best)
+    if fault is not None and origin.is_best and mend:
+        restore(best, source)
     # The forerunner of a damaged last one: its best epoch is made again, unless it was before.
-    if fault is not None and path.name != PREVIOUS:
+    elif fault is not None and source.name != PREVIOUS:
         raise DamagedCheckpoint(f"{best}, the best so far, is damaged ({fault})")
-    identity = read_identity(path)
-    if identity is None:
-        raise DamagedCheckpoint(f"{path} does not say which run wrote it")
-    return path, identity
+    if source != path and mend:
+        restore(path, source)
+    if origin.identity is None:
+        raise DamagedCheckpoint(f"{source} does not say which run wrote it")
+    return source, origin.identity
 
 
 def _refuse(auto: bool, why: str) -> Start:

@@ -24,7 +24,6 @@ from gmbench.training.durable_files import (
     intact,
     is_full,
     sidecar_of,
-    sweep,
     write_durably,
 )
 
@@ -131,11 +130,6 @@ class Checkpoints(Checkpoint):
         self.seconds = self.earlier = 0.0
         self._stopped = False
         self._since = 0.0
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Remove temporary files of killed processes."""
-        if trainer.is_global_zero:
-            sweep(self.folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock; a run that had stopped early stays stopped."""

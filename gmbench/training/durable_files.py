@@ -38,20 +38,20 @@ class Digest:
 
 
 class _HashingStream:
-    """A stream that hashes what is written and keeps the first error of the disk.
+    """A stream that hashes what is written and keeps the first error, a signal included.
 
     torch answers a failed write with an error of its own that does not give the reason.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream, self.sha, self.size = stream, hashlib.sha256(), 0
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
 
     def write(self, data: Any) -> int:
         """Write and hash."""
         try:
             self.stream.write(data)
-        except OSError as error:
+        except BaseException as error:
             self.error = self.error or error
             raise
         self.sha.update(data)
@@ -111,7 +111,8 @@ def duplicate(path: Path, other: Path, *, keep: Path | None = None) -> None:
 
 def _record(path: Path, digest: Digest, keep: Path | None) -> None:
     """Keep the old file under its new name and add the digest that ``path`` is about to have."""
-    if keep is not None and path.exists():
+    # Restored from it, they are one file, and renaming one over the other would do nothing.
+    if keep is not None and path.is_file() and not (keep.exists() and path.samefile(keep)):
         with replacing(keep) as temporary:
             _link(path, temporary)
             _write_digests(keep, [*digests(path), *digests(keep)])
@@ -128,6 +129,9 @@ def _link(path: Path, other: Path) -> None:
 
 
 def _write_digests(path: Path, known: list[Digest]) -> None:
+    for place in (path, sidecar_of(path)):
+        if place.is_dir():  # nothing of ours; it would not let itself be replaced by a file
+            place.rename(place.with_name(f"{place.name}.folder"))
     plain = [asdict(digest) for digest in dict.fromkeys(known)]
     write_atomically(sidecar_of(path), json.dumps(plain).encode())
     _flush_folder(path.parent)
@@ -156,24 +160,42 @@ def digests(path: Path) -> list[Digest]:
     """Return the digests that a file may have, newest first; none if they are not known."""
     try:
         return [Digest(**entry) for entry in json.loads(sidecar_of(path).read_bytes())]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
 
 
 def damage(path: Path) -> str | None:
-    """Say what is wrong with a file; None if it is intact, or if its digest is not known.
+    """Say what is wrong with a checkpoint; None if it is intact.
+
+    If its digest is lost, the check sums inside the archive are compared instead.
 
     Raises:
         OSError: it cannot be read.
     """
-    known = digests(path)
+    if not path.is_file():
+        return "a folder" if path.is_dir() else "missing"
+    known, size = digests(path), path.stat().st_size
     if not known:
-        return None
-    if path.stat().st_size not in {digest.size for digest in known}:
-        return f"{path.stat().st_size} bytes instead of {known[0].size}"
+        return None if _sums_match(path) else f"{size} bytes that no digest or check sum confirms"
+    if size not in {digest.size for digest in known}:
+        return f"{size} bytes instead of {known[0].size}"
+    return None if _digest_of(path) in known else "its SHA-256 does not match"
+
+
+def _digest_of(path: Path) -> Digest:
     with path.open("rb") as file:
-        sha = hashlib.file_digest(file, "sha256").hexdigest()
-    return None if sha in {digest.sha256 for digest in known} else "its SHA-256 does not match"
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size)
+
+
+def _sums_match(path: Path) -> bool:
+    """Whether a file is an archive whose every record has its CRC-32."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return bool(archive.namelist()) and archive.testzip() is None
+    except OSError:
+        raise
+    except Exception:  # zipfile answers damage with errors of many kinds
+        return False
 
 
 def intact(path: Path) -> Path:
@@ -184,36 +206,23 @@ def intact(path: Path) -> Path:
         DamagedCheckpoint: ``path`` is damaged and nothing can replace it.
     """
     previous = path.with_name(PREVIOUS)
-    reason = damage(path) if path.is_file() else "missing"
+    reason = damage(path)
     if reason is None:
         return path
-    if path.name == "last.ckpt" and previous.is_file() and damage(previous) is None:
+    if path.name == "last.ckpt" and damage(previous) is None:
         log.warning("%s is damaged (%s): going back to %s", path, reason, previous)
         return previous
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     raise DamagedCheckpoint(f"{path} is damaged ({reason}), and nothing can replace it")
 
 
-def sweep(folder: Path) -> int:
-    """Remove temporary files of dead processes; return their count."""
-    orphans = [path for path in folder.glob(".*.tmp") if _is_orphan(path)]
-    for path in orphans:
-        path.unlink(missing_ok=True)
-    return len(orphans)
-
-
-def _is_orphan(path: Path) -> bool:
-    process = path.name.split(".")[-3]
-    if not process.isdecimal():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return int(process) == os.getpid()  # a reused number: this process has nothing open yet
+def restore(path: Path, source: Path) -> None:
+    """Put an intact checkpoint in the place of a damaged or missing one."""
+    with replacing(path) as temporary:
+        _link(source, temporary)
+        _write_digests(path, [_digest_of(source)])
+    _flush_folder(path.parent)
 
 
 def is_full(error: BaseException) -> bool:

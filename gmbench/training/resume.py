@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from gmbench.core.distributed import gather_bytes
+from gmbench.core.errors import first_line
 from gmbench.core.tensors import Batch
 from gmbench.data.datamodule import draw
 from gmbench.data.fingerprint import Fingerprint
+from gmbench.training.durable_files import DamagedCheckpoint
 from gmbench.training.loggers import MetricsFile
 
 KEY = "gmbench"
@@ -92,11 +95,40 @@ class Identity:
                 yield f"{name} ({then} then, {now} now)"
 
 
-def read_identity(path: Path) -> Identity | None:
-    """Return the identity of the run that wrote a checkpoint; None if it holds none."""
-    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    own = state.get(KEY)
-    return None if own is None else Identity(**json.loads(own["identity"]))
+@dataclass(frozen=True)
+class Origin:
+    """Where a checkpoint comes from.
+
+    Attributes:
+        identity: of the run that wrote it; None if it says nothing about it.
+        is_best: whether its epoch is the best of the run so far.
+    """
+
+    identity: Identity | None
+    is_best: bool
+
+
+def read_origin(path: Path) -> Origin:
+    """Return where a checkpoint comes from.
+
+    Raises:
+        DamagedCheckpoint: it is a file of another kind.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        own = state.get(KEY)
+        kept = state.get("callbacks", {}).get("Checkpoints", {})
+        identity = None if own is None else Identity(**json.loads(own["identity"]))
+        return Origin(identity, "epoch" in kept and kept["epoch"] == state["epoch"])
+    except (
+        UnpicklingError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+    ) as error:
+        raise DamagedCheckpoint(f"{path} is no checkpoint ({first_line(error)})") from None
 
 
 class ExactResume(Callback):

@@ -2,21 +2,23 @@
 
 import errno
 import logging
-import os
 import signal
 from itertools import product
 
 import pytest
 import torch
 
+from gmbench.core.command_line import exit_code
+from gmbench.core.files import sweep
 from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
 from gmbench.training.durable_files import (
     PREVIOUS,
     DamagedCheckpoint,
+    _HashingStream,
     damage,
     duplicate,
     intact,
-    sweep,
+    sidecar_of,
 )
 from gmbench.training.failures import cause_of
 from tests.faults.conftest import scored, trainer
@@ -95,6 +97,55 @@ def test_a_flipped_byte_is_found_and_the_previous_checkpoint_taken(tmp_path, cap
     promise("R2", "damaged or missing checkpoints found, the one before taken", 4)
 
 
+@pytest.mark.parametrize("digest", [None, b"", b"garbage", b"{}", b"[" * 100_000])
+def test_without_its_digest_a_checkpoint_is_held_against_its_own_sums(tmp_path, digest):
+    last = tmp_path / "last.ckpt"
+    save(tmp_path, 1, 2)
+    sidecar_of(last).unlink()
+    if digest is not None:
+        sidecar_of(last).write_bytes(digest)
+    whole = last.read_bytes()
+    assert step_of(last) == 2
+    found = 0
+    for place in (*range(0, 200, 40), *range(1_000, len(whole), 4_001), len(whole) - 1):
+        flip(last, place)
+        found += step_of(last) == 1  # else all that counts is as it was
+        last.write_bytes(whole)
+    assert found > 18
+    for size in (0, 1, len(whole) // 2, len(whole) - 1):
+        last.write_bytes(whole[:size])
+        assert step_of(last) == 1
+    last.unlink()
+    (last / "of somebody").mkdir(parents=True)
+    assert step_of(last) == 1
+    save(tmp_path, 3)
+    assert (step_of(last), step_of(tmp_path / PREVIOUS)) == (3, 1)
+    assert (tmp_path / "last.ckpt.folder" / "of somebody").is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_save_stays_a_signal(tmp_path, number):
+    """Also while torch's writer, which makes errors of its own of any other, calls back."""
+    save(tmp_path, 1)
+    before = {path.name for path in tmp_path.iterdir()}
+
+    def save_and_be_stopped() -> int:
+        write, left = _HashingStream.write, iter(range(3))
+        monkey.setattr(_HashingStream, "write", lambda self, data: struck(write, left, self, data))
+        save(tmp_path, 2)
+        return 0
+
+    def struck(write, left, self, data):
+        if next(left, None) is None:
+            signal.raise_signal(number)
+        return write(self, data)
+
+    with pytest.MonkeyPatch.context() as monkey:
+        assert exit_code(save_and_be_stopped) == 128 + number
+    assert step_of(tmp_path / "last.ckpt") == 1
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
 def test_what_cannot_be_mended_is_refused_by_name(tmp_path):
     save(tmp_path, 1)
     flip(tmp_path / "last.ckpt")
@@ -131,17 +182,6 @@ def test_a_second_name_does_not_share_the_fate_of_the_first(tmp_path):
     duplicate(best, last)
     IO.save_checkpoint(state(2), best)
     assert (step_of(last), step_of(best)) == (1, 2)
-
-
-def test_orphans_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path):
-    child = forked(lambda: None, tmp_path / "error.txt")
-    ended(child)
-    dead, living = (tmp_path / f".last.ckpt.{n}.00ff.tmp" for n in (child, os.getppid()))
-    for path in (dead, living):
-        path.write_bytes(b"half")
-    assert sweep(tmp_path) == 1
-    assert living.exists()
-    assert not dead.exists()
 
 
 def test_best_and_last_over_three_epochs(build, tmp_path):

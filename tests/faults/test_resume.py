@@ -13,7 +13,7 @@ from gmbench.config import check, compose, parse
 from gmbench.core.errors import InputError
 from gmbench.lifecycle.start import choose_start
 from gmbench.reporting.record import read_result
-from gmbench.training.resume import read_identity
+from gmbench.training.resume import read_origin
 from tests.faults.runs import BEST_AND_LAST, SMALL, Made, go, killed_and_continued, same
 from tests.faults.test_checkpoints import flip
 
@@ -40,7 +40,18 @@ def test_killed_and_started_again_it_ends_as_if_unbroken(
 
 def test_a_damaged_last_checkpoint_costs_an_epoch_and_no_digit(unbroken, world, tmp_path, promise):
     assert go(tmp_path, world, fault="validate:3:kill") == -signal.SIGKILL
-    flip(tmp_path / "checkpoints" / "last.ckpt")
+    kept = tmp_path / "checkpoints"
+    last, auto = kept / "last.ckpt", parse(compose(SMALL))
+    now = read_origin(last).identity
+    for number, harm in enumerate((Path.touch, Path.mkdir)):  # an empty file, an empty folder
+        copy = shutil.copytree(kept, tmp_path / str(number))
+        (copy / "last.ckpt").unlink()
+        (copy / "last.ckpt.json").unlink()
+        harm(copy / "last.ckpt")
+        assert choose_start(auto, copy, now).checkpoint == copy / "previous.ckpt"
+        assert (copy / "last.ckpt").read_bytes() == (kept / "previous.ckpt").read_bytes()
+        assert choose_start(auto, copy, now).checkpoint == copy / "last.ckpt"
+    flip(last)
     assert go(tmp_path, world) == 0
     assert Made(tmp_path).steps[6:] == [3, 4, 5]
     same(Made(tmp_path), unbroken, promise)
@@ -98,7 +109,7 @@ def test_what_would_change_a_digit_is_refused_or_begins_anew(
     halfway, caplog, name, value, refusal, promise
 ):
     folder = halfway / "checkpoints"
-    then = read_identity(folder / "last.ckpt")
+    then = read_origin(folder / "last.ckpt").identity
     now = replace(then, **{name: value})
     auto, inexact = (parse(compose([*SMALL, f"resume_inexact={x}"])) for x in ("false", "true"))
     assert choose_start(auto, folder, then).checkpoint == folder / "last.ckpt"

@@ -1,32 +1,57 @@
 """The watch over jobs: a run folder changes while it is looked at."""
 
+import json
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from gmbench.grid import Job, Limits, Status, run_jobs
-from gmbench.grid.runner import _silence
+import pytest
+
+from gmbench.core.locks import LOCK, held
+from gmbench.grid import Job, Limits, Status, run_jobs, runner
+from gmbench.reporting.record import write_result
+from tests.reporting.sample import sample
 
 
 def job(folder, code):
     return Job(label="j", folder=folder, command=(sys.executable, "-c", code), sha="s")
 
 
-def test_a_file_that_vanishes_while_it_is_looked_at(tmp_path, monkeypatch):
-    (tmp_path / "there").touch()
-    names = os.listdir
+def test_a_job_hangs_by_the_steady_clock_only(tmp_path, monkeypatch):
+    """The clock on the wall jumps by an hour, and a file vanishes while it is looked at."""
+    names, now = os.listdir, time.time
     monkeypatch.setattr(os, "listdir", lambda folder: [*names(folder), ".result.json.1.tmp"])
-    assert _silence(job(tmp_path, "")) < 60
-
-
-def test_a_job_that_writes_nothing_for_too_long(tmp_path):
-    (outcome,) = run_jobs(
-        [job(tmp_path / "run", "import time; time.sleep(60)")],
-        limits=Limits(silence=1, grace=1),
+    monkeypatch.setattr(time, "time", lambda: now() + 3600)
+    alive = "import os, time; [(os.utime({!r}, (n, n)), time.sleep(0.1)) for n in range(15)]"
+    folders = [tmp_path / "alive", tmp_path / "hung"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "a").touch()
+    commands = (alive.format(str(folders[0] / "a")), "import time; time.sleep(60)")
+    outcomes = run_jobs(
+        [job(folder, code) for folder, code in zip(folders, commands, strict=True)],
+        workers=2,
+        limits=Limits(silence=1, grace=1, same_cause=None),
         report=lambda *event: None,
     )
-    assert outcome.status is Status.FAILED
-    assert outcome.cause == "hang: nothing written for 1 s"
-    assert (tmp_path / "run" / "failure.json").is_file()
+    assert [o.cause for o in outcomes] == [
+        "exit code 0 without a result",
+        "hang: nothing written for 1 s",
+    ]
+    assert json.loads((folders[1] / "failure.json").read_text())["cause"] == "hang"
+
+
+def test_an_output_that_grows_too_long_keeps_its_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "MAX_OUTPUT", 4_000)
+    code = "import time; print('x' * 9999, flush=True); time.sleep(0.5); exit('last')"
+    (outcome,) = run_jobs([job(tmp_path / "run", code)], report=lambda *event: None)
+    text = (tmp_path / "run" / "output.txt").read_text()
+    assert outcome.cause == "exit code 1 without a result: last"
+    assert text.startswith("xxx")
+    assert "left out" in text
+    assert len(text) < 3_000
 
 
 def test_a_grid_whose_first_jobs_fail_alike_is_given_up(tmp_path):
@@ -42,3 +67,23 @@ def test_a_folder_that_cannot_be_made_is_a_failed_job(tmp_path):
     (outcome,) = run_jobs([job(tmp_path / "file" / "run", "")], report=lambda *event: None)
     assert outcome.status is Status.FAILED
     assert outcome.cause.startswith("not started")
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_a_job_that_another_process_works_on_is_waited_for(tmp_path, ends_well, caplog):
+    folder, made = tmp_path / "run", sample()
+    code = f"open({str(tmp_path / 'made')!r}, 'w'); import sys; sys.exit('made here')"
+    shared = replace(job(folder, code), sha=made.config.sha)
+    with held(folder / LOCK, folder), ThreadPoolExecutor() as pool:
+        other = pool.submit(run_jobs, [shared], report=lambda *event: None)
+        while not caplog.records and not other.done():
+            time.sleep(0.05)
+        assert f"in use by process {os.getpid()}" in caplog.text
+        assert [path.name for path in folder.iterdir()] == [LOCK]  # nothing of it is touched
+        if ends_well:
+            write_result(folder / "result.json", made)
+        (folder / LOCK).unlink()  # as if this process had ended
+        (outcome,) = other.result(timeout=60)
+    assert outcome.status is (Status.SKIPPED if ends_well else Status.FAILED)
+    assert (outcome.result == made) is ends_well
+    assert (tmp_path / "made").exists() is not ends_well
