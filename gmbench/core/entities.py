@@ -72,6 +72,7 @@ class Candidates:
         boxes: ``[K, 4]`` xyxy pixels, float64.
         scores: ``[K]`` detector confidences, or None.
         features: ``[K, D]`` detector features, or None.
+        classes: K names that the detector gives, or None.
 
     Raises:
         ValueError: the arrays disagree about K.
@@ -80,11 +81,16 @@ class Candidates:
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64] | None = None
     features: NDArray[np.float32] | None = None
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
             raise ValueError(f"candidate boxes must be [K, 4], not {list(self.boxes.shape)}")
-        for name, array in (("scores", self.scores), ("features", self.features)):
+        for name, array in (
+            ("scores", self.scores),
+            ("features", self.features),
+            ("classes", self.classes),
+        ):
             if array is not None and len(array) != len(self.boxes):
                 raise ValueError(f"{len(self.boxes)} candidate boxes but {len(array)} {name}")
 
@@ -97,6 +103,7 @@ class Candidates:
             boxes=self.boxes[:k],
             scores=None if self.scores is None else self.scores[:k],
             features=None if self.features is None else self.features[:k],
+            classes=None if self.classes is None else self.classes[:k],
         )
 
 

@@ -21,7 +21,7 @@ from gmbench.core.errors import (
 )
 from gmbench.data.bio import Block
 from gmbench.data.images import image_size
-from gmbench.data.regions import RegionSource, Size
+from gmbench.data.regions import Batched, RegionSource, Size
 from gmbench.data.voc import VocObject, check_inside, check_name, read_voc
 
 
@@ -109,6 +109,9 @@ def assemble(
     tally = _Tally()
     images = _names(image_dir)
     annotated = _names(xml_dir)
+    if isinstance(regions, Batched):
+        files = [f"{block.id}.jpg" for block in blocks]
+        regions.fill([image_dir / file for file in files if file in images])
     examples: list[Example] = []
     for block in blocks:
         size: Size | None = None

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedTokenizerFast
 
+from gmbench.core.carried import CarriedFile, digest, locate
 from gmbench.core.errors import InputError
 from gmbench.nn import weights
-from gmbench.nn.weights import CarriedFile
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
@@ -139,7 +139,7 @@ def tiny_text(pretrained: bool = True) -> TextEncoder:
     if not pretrained:
         return TextEncoder(model=model, identity=f"tiny text, random, vocabulary {vocabulary}")
     file = weights.shipped("text.safetensors")
-    encoder = TextEncoder(model=model, identity=f"tiny text {weights.digest(file)}")
+    encoder = TextEncoder(model=model, identity=f"tiny text {digest(file)}")
     weights.load(encoder, weights.read_tensors(file), str(file))
     return encoder
 
@@ -231,7 +231,7 @@ def _wordpiece(file: Path, max_length: int) -> PreTrainedTokenizerFast:
 
 
 def _minilm(name: str, sha256: str) -> Path:
-    return weights.locate(
+    return locate(
         *(CarriedFile(m, f"{folder}/{name}", sha256) for m, folder in MINILM_FOLDERS.items()),
         what=f"{name} of all-MiniLM-L6-v2 (encoders=small)",
     )

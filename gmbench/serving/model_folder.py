@@ -18,6 +18,7 @@ from gmbench.config.check import target_problems
 from gmbench.config.compose import read_stored, settings_of
 from gmbench.config.instantiate import construct
 from gmbench.config.trust import refuse_foreign, value_at
+from gmbench.core.carried import digest
 from gmbench.core.errors import InputError, did_you_mean
 from gmbench.core.provenance import library_versions
 from gmbench.core.records import parse_record, to_plain
@@ -25,7 +26,7 @@ from gmbench.data.dataset import Input
 from gmbench.data.pixels import PixelSettings
 from gmbench.lifecycle.build import Encoders, build_encoders, build_model, learns
 from gmbench.nn.vision import VisionEncoder
-from gmbench.nn.weights import digest, load
+from gmbench.nn.weights import load
 from gmbench.objective.decode import Decodes
 from gmbench.reporting.record import RunResult, read_result
 from gmbench.serving.encoders import (

@@ -1,9 +1,9 @@
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from gmbench.core.carried import CarriedFile
 from gmbench.nn import text
 from gmbench.nn.vision import FOCUS
-from gmbench.nn.weights import CarriedFile
 
 WORDS = ("a", "b", "c", "ab", "is", "an", "entity", "type", "about", "person", "x", "##a", "##b")
 

