@@ -12,21 +12,25 @@ into the text, boxes are pixels of the picture.
   python -m gmbench.predict DIR --image I.jpg --text "..." --regions vinvl:I.jpg.npz
 
 A line of posts.jsonl is {"id", "text" and/or "words", "image"}; image is a path from the file's own
-folder. A picture that cannot be read marks its post with a note and the others go on.
+folder. A picture that cannot be read, or a text that is too long, marks its post with a note; a line
+that is no post is left out. Both are told on standard error and the others go on.
 
-Exit codes: 0 done, 2 bad input: one line names file, line and what, 130 interrupted.
+Exit codes: 0 done, 2 bad input (also one line of many): one line names file, line and what, 130
+interrupted.
 """
 
 import json
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gmbench.core.command_line import CommandLine, exit_code
-from gmbench.core.errors import InputError
+from gmbench.core.errors import InputError, located
+from gmbench.core.files import check_file
 
 if TYPE_CHECKING:
     from gmbench.serving.posts import Answer, Post
@@ -58,11 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             num_regions=options.num_regions,
             trust=options.trust,
         )
-        if options.input is None:
-            _one(options, predictor)
-        else:
-            _many(options, predictor)
-        return 0
+        return (_one if options.input is None else _many)(options, predictor)
 
     return exit_code(predict)
 
@@ -81,11 +81,11 @@ def _problem(options: Namespace) -> str | None:
     if options.batch_size < 1:
         return f"--batch-size must be at least 1, not {options.batch_size}"
     if many and options.input != "-" and not Path(options.input).exists():
-        return f"--input: no file or folder {options.input}"
+        return f"--input: {located(options.input, 'no such file or folder')}"
     return None
 
 
-def _one(options: Namespace, predictor: "Predictor") -> None:
+def _one(options: Namespace, predictor: "Predictor") -> int:
     from gmbench.serving.posts import post
 
     image: Path | None = options.image
@@ -96,10 +96,14 @@ def _one(options: Namespace, predictor: "Predictor") -> None:
         from gmbench.serving.overlay import draw_answer
 
         draw_answer(answer, None if image is None else open_upright(image)[0], options.out)
+    if options.format == "score":
+        for line in answer.faults:
+            print(line, file=sys.stderr)
     _write(answer, options)
+    return 0
 
 
-def _many(options: Namespace, predictor: "Predictor") -> None:
+def _many(options: Namespace, predictor: "Predictor") -> int:
     from rich import progress
     from rich.console import Console
 
@@ -113,38 +117,54 @@ def _many(options: Namespace, predictor: "Predictor") -> None:
     bar = progress.Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     )
-    total = without_picture = 0
-    with _posts(options) as (posts, expected), bar:
+    total = marked = left_out = 0
+
+    def tell(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    def refuse(error: InputError) -> None:
+        nonlocal left_out
+        left_out += 1
+        tell(str(error))
+
+    with _posts(options, refuse) as (posts, expected), bar:
         task = bar.add_task("posts", total=expected)
         for answer in predictor.answers(posts, batch_size=options.batch_size):
             _write(answer, options)
             total += 1
-            if answer.size is None and answer.post.image is not None:
-                without_picture += 1
-                line = f"{answer.post.id}: {answer.notes[0]}"
-                console.print(line, soft_wrap=True, markup=False, highlight=False)
+            marked += bool(answer.faults)
+            for line in answer.faults:
+                tell(f"{answer.post.id}: {line}")
             bar.advance(task)
     sys.stdout.flush()
-    marked = f", {without_picture:,} of them without their picture or answer"
-    print(f"{total:,} posts{marked if without_picture else ''}", file=sys.stderr)
+    parts = [f"{total:,} posts"]
+    parts += [f"{marked:,} of them without their picture or answer"] * bool(marked)
+    parts += [f"{left_out:,} more left out: no posts"] * bool(left_out)
+    print(", ".join(parts), file=sys.stderr)
+    return 2 if left_out else 0
 
 
 @contextmanager
-def _posts(options: Namespace) -> Iterator[tuple[Iterator["Post"], int | None]]:
+def _posts(
+    options: Namespace, refuse: Callable[[InputError], None]
+) -> Iterator[tuple[Iterator["Post"], int | None]]:
     """The posts, and their number where it is known."""
-    from gmbench.serving.posts import read_folder, read_posts
+    from gmbench.serving.posts import read_folder, read_posts, texts_in
 
     if options.input == "-":
-        yield read_posts(sys.stdin.buffer, Path("<stdin>"), options.images), None
+        yield read_posts(sys.stdin.buffer, Path("<stdin>"), options.images, refuse), None
         return
     path = Path(options.input)
     if path.is_dir():
-        yield read_folder(path), sum(1 for item in path.iterdir() if item.suffix == ".txt")
+        yield read_folder(path, refuse), len(texts_in(path))
         return
+    check_file(path)
     with path.open("rb") as lines:
-        expected = sum(1 for _ in lines)
-        lines.seek(0)
-        yield read_posts(lines, path, options.images), expected
+        expected = None
+        if lines.seekable():
+            expected = sum(block.count(b"\n") for block in iter(partial(lines.read, 2**20), b""))
+            lines.seek(0)
+        yield read_posts(lines, path, options.images, refuse), expected
 
 
 def _write(answer: "Answer", options: Namespace) -> None:

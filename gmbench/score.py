@@ -51,6 +51,7 @@ from gmbench.scoring.importers.candidate_index import read_index
 from gmbench.scoring.importers.common import Imported
 from gmbench.scoring.importers.conll import read_conll
 from gmbench.scoring.importers.llm import read_llm
+from gmbench.scoring.importers.mqspn import read_mqspn
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 from gmbench.scoring.intervals import RESAMPLES, FigureIntervals, intervals
 from gmbench.scoring.protocols import PROTOCOLS, Document, Scored, score
@@ -66,6 +67,7 @@ READERS: dict[str, Callable[[Path, Sequence[Example]], Imported]] = {
     "riveg": read_riveg,
     "conll": read_conll,
     "llm": read_llm,
+    "mqspn": read_mqspn,
 }
 FORMATS = ("gmbench", "index", *READERS)
 MAX_CANDIDATES = 100

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Record = TypeVar("Record")
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON writes half of a surrogate pair."""
 
 
 def to_plain(value: Any) -> Any:
@@ -109,11 +112,11 @@ def _item(kind: Any) -> Any:
 # Typed access to a JSON object, with errors that say where it stands.
 
 
-def parse_line(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
-    """The JSON object of one line.
+def parse_line(path: Path, number: int, line: str) -> Mapping[str, Any]:
+    """The JSON object of one line, its texts as of :func:`well_formed`.
 
     Raises:
-        InputError: not UTF-8, not JSON, not an object, or an object with a key twice.
+        InputError: not JSON, not an object, or an object with a key twice.
     """
     where = f"{path}:{number}"
     if not line.strip():
@@ -127,11 +130,11 @@ def parse_line(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
         return row
 
     try:
-        row = json.loads(line.decode("utf-8"), object_pairs_hook=once)
+        row = json.loads(line, object_pairs_hook=once)
+        if HALF.search(line):
+            row = json.loads(well_formed(json.dumps(row, ensure_ascii=False)))
     except InputError:
         raise
-    except UnicodeDecodeError as fault:
-        raise InputError(f"{where}: not UTF-8 at byte {fault.start}") from fault
     except json.JSONDecodeError as fault:
         raise InputError(f"{where}: not JSON: {fault.msg} at column {fault.colno}") from fault
     except (ValueError, RecursionError) as fault:
@@ -139,6 +142,14 @@ def parse_line(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
     if not isinstance(row, dict):
         raise InputError(f"{where}: a JSON object was expected, not {_shown(row)}")
     return row
+
+
+def well_formed(text: str) -> str:
+    """The text with every half of a surrogate pair replaced by U+FFFD, so that UTF-8 can hold it.
+
+    Such halves stand in tweets that were cut in the middle of an emoji.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Fields:

@@ -37,7 +37,7 @@ import numpy as np
 
 from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.errors import InputError, did_you_mean
-from gmbench.core.files import write_atomically
+from gmbench.core.files import read_file, read_lines, write_atomically
 from gmbench.core.records import Fields, parse_line, to_plain
 from gmbench.core.safe_text import of_cell, to_cell
 from gmbench.scoring.counting import Counts, Scores
@@ -104,11 +104,10 @@ def lines_of(path: Path) -> Iterator[tuple[Fields, str]]:
         OSError: the file cannot be read.
     """
     first_seen: dict[str, int] = {}
-    # Split the bytes: str.splitlines would also cut at characters that tweets do contain.
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if lines[-1] == b"":
+    lines = list(read_lines(path))
+    if not lines[-1][1]:
         lines.pop()
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         fields = Fields(parse_line(path, number, line), f"{path}:{number}")
         id_ = fields.text("id")
         fields = fields.named(f"{path}:{number}: id {id_!r}")
@@ -267,8 +266,8 @@ def read_tweet_table(path: Path) -> TweetTable:
         OSError: the file cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.reader(stream))
+        text = read_file(path).decode("utf-8")
+        lines = list(csv.reader(io.StringIO(text, newline="")))
     except (UnicodeDecodeError, csv.Error) as fault:
         raise InputError(f"{path}: not a table of counts ({fault})") from None
     if not lines or lines[0] != HEADER:

@@ -1,8 +1,8 @@
 """What goes into a model and what comes out: posts, answers, and both as JSON."""
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,10 +10,24 @@ from PIL import Image
 
 from gmbench.core.entities import Prediction
 from gmbench.core.errors import InputError, fault
-from gmbench.core.records import Fields, parse_line
+from gmbench.core.files import read_file
+from gmbench.core.records import Fields, parse_line, well_formed
 
 KEYS = ("text", "words", "image", "size", "entities")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+PICTURES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif"),  # not read, but told: a post should not lose them silently
+)
+"""Endings of pictures in any case, the preferred ones first."""
+MAX_LINE = 10_000_000
+"""Bytes of a line of posts."""
+UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{8}"
+)
+"""Thai, Lao, Burmese, Khmer, Japanese or Chinese without a space."""
+ONE_WORD = (
+    "the text is written without spaces, and words are split at these: give its words yourself"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +41,7 @@ class Post:
         places: of each word in ``text``, in characters, from inclusive to exclusive.
         image: a file, a picture in memory, or None.
         size: of the picture that boxes refer to; if given, its EXIF orientation is ignored.
+        notes: what is odd about the text.
     """
 
     id: str
@@ -35,6 +50,7 @@ class Post:
     places: tuple[tuple[int, int], ...]
     image: Path | Image.Image | None = None
     size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +62,7 @@ class Answer:
         predictions: best first; boxes in pixels of the picture as a viewer shows it.
         size: ``(width, height)`` of that picture; None without one.
         notes: what was odd: no picture, a bad one, no candidates, too many words.
+        faults: those of ``notes`` that may cost entities or boxes that were asked for.
         turned: whether the picture was turned upright by its EXIF orientation.
     """
 
@@ -53,7 +70,12 @@ class Answer:
     predictions: tuple[Prediction, ...] = ()
     size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     turned: bool = False
+
+    def with_fault(self, what: str) -> "Answer":
+        """The same answer with a fault more, told first."""
+        return replace(self, notes=(what, *self.notes), faults=(what, *self.faults))
 
     def characters(self, entity: Prediction) -> tuple[int, int]:
         """Where an entity lies in the text, from inclusive to exclusive."""
@@ -111,19 +133,31 @@ def post(
 ) -> Post:
     """A post from a text, which is split at white space, from words, or from both.
 
+    Halves of surrogate pairs become U+FFFD, which tokenizers and JSON can hold.
+
     Raises:
         InputError: there is no word, or a given word does not occur in the text.
     """
-    if text is None:
-        text = " ".join(words or ())
+    words = None if words is None else [well_formed(word) for word in words]
+    text = " ".join(words or ()) if text is None else well_formed(text)
+    notes: tuple[str, ...] = ()
     if words is None:
+        notes = (ONE_WORD,) if UNSPACED.search(text) else ()
         places = tuple(match.span() for match in re.finditer(r"\S+", text))
         words = [text[start:end] for start, end in places]
     else:
         places = word_places(text, words)
     if not words:
         raise InputError("the text has no word")
-    return Post(id=id, text=text, words=tuple(words), places=places, image=image, size=size)
+    return Post(
+        id=well_formed(id),
+        text=text,
+        words=tuple(words),
+        places=places,
+        image=image,
+        size=size,
+        notes=notes,
+    )
 
 
 def word_places(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
@@ -144,64 +178,104 @@ def word_places(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
     return tuple(places)
 
 
-def read_posts(lines: IO[bytes], name: Path, images: Path | None = None) -> Iterator[Post]:
+def _raise(error: InputError) -> None:
+    raise error
+
+
+def read_posts(
+    lines: IO[bytes],
+    name: Path,
+    images: Path | None = None,
+    refuse: Callable[[InputError], None] = _raise,
+) -> Iterator[Post]:
     """Posts from JSON lines, one at a time: nothing of the file is kept.
 
     A line is ``{"id", "text" and/or "words", "image", "size"}``; only ``id`` and the sentence are
     required. ``image`` is a path from the file's own folder (or from ``images``); without it the
-    picture is ``<images>/<id>.jpg`` if that exists. Lines of gold data are read too.
+    picture is ``<id>.jpg`` (or png ...) of ``images`` if that exists. Lines of gold data are read
+    too.
 
     Args:
         lines: an open file, or standard input.
         name: of the file, for messages and as the place that paths start from.
         images: folder of the pictures.
+        refuse: called with the error of a line that is no post; if it returns, the next is read.
 
     Raises:
-        InputError: a line is no post; the message names file, line and problem.
+        InputError: of a line that is no post, by default; the message names file, line and problem.
+            Always: a line of more than 10 MB.
     """
-    for number, line in enumerate(lines, start=1):
-        content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if not content.strip():
-            continue
-        fields = Fields(parse_line(name, number, content), f"{name}:{number}")
-        fields.check_keys(("id",), KEYS)
-        id_ = fields.text("id")
-        image = None
-        if fields.has("image") and fields.value("image") is not None:
-            image = (images or name.parent) / fields.text("image")
-        elif images is not None and Path(id_).name == id_ and (images / f"{id_}.jpg").is_file():
-            image = images / f"{id_}.jpg"
-        text = fields.text("text") if fields.has("text") else None
-        words = fields.texts("words") if fields.has("words") else None
-        size = fields.size("size") if fields.has("size") else None
+    beside = {} if images is None else pictures_in(images)
+    number = 0
+    while line := lines.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise fault(name, f"a line of more than {MAX_LINE // 10**6} MB", line=number)
         try:
-            read = post(text, words=words, image=image, id=id_, size=size)
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            if text.strip():
+                yield _post(
+                    Fields(parse_line(name, number, text), f"{name}:{number}"),
+                    images or name.parent,
+                    beside,
+                )
+        except UnicodeDecodeError as error:
+            refuse(fault(name, f"not UTF-8 at byte {error.start}", line=number))
         except InputError as error:
-            raise fields.error(str(error)) from None
-        yield read
+            refuse(error)
 
 
-def read_folder(folder: Path) -> Iterator[Post]:
+def _post(fields: Fields, folder: Path, beside: Mapping[str, Path]) -> Post:
+    """The post of one line: pictures by path from ``folder``, or by the id from ``beside``."""
+    fields.check_keys(("id",), KEYS)
+    id_ = fields.text("id")
+    image = beside.get(id_)
+    if fields.has("image") and fields.value("image") is not None:
+        image = folder / fields.text("image")
+    text = fields.text("text") if fields.has("text") else None
+    words = fields.texts("words") if fields.has("words") else None
+    size = fields.size("size") if fields.has("size") else None
+    try:
+        return post(text, words=words, image=image, id=id_, size=size)
+    except InputError as error:
+        raise fields.error(str(error)) from None
+
+
+def pictures_in(folder: Path) -> dict[str, Path]:
+    """Every picture of a folder by its name without ending; of several the preferred ending."""
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in PICTURES]
+    files.sort(key=lambda path: -PICTURES.index(path.suffix.lower()))
+    return {path.stem: path for path in files}
+
+
+def texts_in(folder: Path) -> list[Path]:
+    """Every ``NAME.txt`` of a folder."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".txt")
+
+
+def read_folder(folder: Path, refuse: Callable[[InputError], None] = _raise) -> Iterator[Post]:
     """A post for every ``NAME.txt`` of a folder, with the picture ``NAME.jpg`` (or png ...) if any.
 
+    Args:
+        folder: of texts and pictures.
+        refuse: as in :func:`read_posts`.
+
     Raises:
-        InputError: no text there, one that is not UTF-8 or has no word, or pictures without text.
+        InputError: no text there, or pictures without text; by default also one that is not UTF-8
+            or has no word.
     """
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
-    texts = [path for name, path in files.items() if name.endswith(".txt")]
+    texts, pictures = texts_in(folder), pictures_in(folder)
     if not texts:
         raise fault(folder, "no NAME.txt in it", "put the sentence of NAME.jpg into NAME.txt")
-    stems = {path.stem for path in texts}
-    alone = [p.name for p in files.values() if p.suffix.lower() in PICTURES and p.stem not in stems]
+    alone = sorted(pictures.keys() - {path.stem for path in texts})
     if alone:
-        raise fault(folder, f"{len(alone)} pictures without text, such as {alone[0]}", "add it")
+        name = pictures[alone[0]].name
+        raise fault(folder, f"{len(alone)} pictures without text, such as {name}", "add it")
     for path in texts:
-        names = (f"{path.stem}{ending}" for ending in PICTURES)
-        image = next((files[name] for name in names if name in files), None)
         try:
-            read = post(path.read_text(encoding="utf-8-sig"), image=image, id=path.stem)
+            text = read_file(path, MAX_LINE).decode("utf-8-sig")
+            yield post(text, image=pictures.get(path.stem), id=path.stem)
         except UnicodeDecodeError as error:
-            raise fault(path, f"not UTF-8 at byte {error.start}") from None
+            refuse(fault(path, f"not UTF-8 at byte {error.start}"))
         except InputError as error:
-            raise fault(path, str(error)) from None
-        yield read
+            refuse(error if str(path) in str(error) else fault(path, str(error)))

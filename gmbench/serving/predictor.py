@@ -117,15 +117,25 @@ class Predictor:
     def answers(self, posts: Iterable[Post], *, batch_size: int = 16) -> Iterator[Answer]:
         """Answers in the order of the posts, which are read a batch at a time.
 
-        A picture that cannot be read adds a note to its post and counts as none.
+        A picture that cannot be read adds a note to its post and counts as none. If reading the
+        posts fails, the error is raised after the answers to those before it.
 
         Args:
             posts: any number of them; no more than a batch is held.
             batch_size: posts per forward pass.
         """
         stream = iter(posts)
-        while chunk := [self._read(asked) for asked in islice(stream, batch_size)]:
+        failure: Exception | None = None
+        while failure is None:
+            chunk = []
+            try:
+                chunk += (self._read(asked) for asked in islice(stream, batch_size))
+            except Exception as error:
+                failure = error
+            if not chunk and failure is None:
+                return
             yield from self._completed(chunk)
+        raise failure
 
     def _completed(self, chunk: Sequence[tuple[Answer, Item | None]]) -> Iterator[Answer]:
         """The answers with their predictions; no item: the model cannot read the sentence."""
@@ -163,20 +173,23 @@ class Predictor:
             if strict:
                 raise
             if len(tokens.ids) > limit:
-                return Answer(post=asked, notes=(str(error),)), None
+                return Answer(post=asked).with_fault(str(error)), None
             answer, item = self._prepared(asked, tokens, _Shown())
-            return replace(answer, notes=(str(error), *answer.notes)), item
+            return answer.with_fault(str(error)), item
 
     def _prepared(self, asked: Post, tokens: Tokens, shown: _Shown) -> tuple[Answer, Item]:
         picture = shown.picture
         size = None if picture is None else picture.size
         candidates = None
-        notes = [NO_PICTURE] if picture is None else [self._note] if self._note else []
+        notes = (NO_PICTURE,) if picture is None else (self._note,) if self._note else ()
+        answer = Answer(post=asked, size=size, notes=notes, turned=shown.turned)
+        for note in asked.notes:
+            answer = answer.with_fault(note)
         if "regions" in self._reading.inputs and picture is not None:
             try:
                 candidates = self._candidates(asked.id, shown.file, size)
             except InputError as error:
-                notes.append(str(error))
+                answer = answer.with_fault(str(error))
 
         def decoded(_: Example) -> Image.Image:
             assert picture is not None
@@ -194,7 +207,6 @@ class Predictor:
             features=self._vectors(picture, candidates),
             picture_of=decoded,
         )
-        answer = Answer(post=asked, size=size, notes=tuple(notes), turned=shown.turned)
         return answer, items[0]
 
     def _candidates(self, id_: str, file: Path | None, size: tuple[int, int] | None) -> Candidates:

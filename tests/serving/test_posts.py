@@ -46,6 +46,7 @@ def test_pictures_are_looked_for_beside_the_file_or_where_told(tmp_path):
     first, second = read(*rows, images=tmp_path)
     assert first.image == tmp_path / "a.jpg"
     assert second.image == tmp_path / "c.png"
+    (tmp_path / "deeper").mkdir()
     (climber,) = read({"id": "../a", "text": "x"}, images=tmp_path / "deeper")
     assert climber.image is None
 
@@ -54,7 +55,7 @@ def test_lines_are_read_one_at_a_time():
     served = []
 
     class Lines(BytesIO):
-        def __next__(self):
+        def readline(self, limit=-1):
             served.append(1)
             return b'{"id": "a", "text": "x"}\n'
 

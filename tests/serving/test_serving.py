@@ -436,11 +436,14 @@ def test_a_folder_of_pictures_with_texts(mqspn, tmp_path, capsys):
 )
 def test_a_bad_line_is_told_with_its_number(line, message, mqspn, tmp_path, capsys):
     path = tmp_path / "posts.jsonl"
-    path.write_text(f'{{"id": "ok", "text": "Gorweny"}}\n{line}\n')
-    assert predict([str(mqspn.export), "--input", str(path), "--batch-size", "1"]) == 2
+    good = '{"id": "ok", "text": "caf\\ud83d"}'
+    path.write_text(f"{good}\n{line}\n{good}\n")
+    assert predict([str(mqspn.export), "--input", str(path)]) == 2
     captured = capsys.readouterr()
-    assert json.loads(captured.out)["id"] == "ok"
-    (told,) = captured.err.splitlines()
+    answers = [json.loads(row) for row in captured.out.splitlines()]
+    assert [answer["text"] for answer in answers] == ["caf\ufffd"] * 2
+    told, summary = captured.err.splitlines()
+    assert summary == "2 posts, 1 more left out: no posts"
     assert told.startswith(f"{path}:2: ")
     assert message in told
 
@@ -450,7 +453,7 @@ def test_a_bad_line_is_told_with_its_number(line, message, mqspn, tmp_path, caps
     [
         (["DIR"], "nothing to read"),
         (["DIR", "--text", "a", "--input", "b"], "takes the place"),
-        (["DIR", "--input", "/nowhere.jsonl"], "no file or folder /nowhere.jsonl"),
+        (["DIR", "--input", "/nowhere.jsonl"], "--input: /nowhere.jsonl: no such file"),
         (["DIR", "--input", ".", "--out", "a.png"], "--out draws one post"),
         (["DIR", "--text", "  "], "the text has no word"),
         (["DIR", "--text", "a", "--image", "/no.jpg"], "/no.jpg: missing image"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.errors import InputError
+from gmbench.core.files import read_lines
 from gmbench.core.records import Fields
 from gmbench.scoring.files import check_complete, example_of
 from gmbench.scoring.importers.common import Imported, box_or_none
@@ -44,12 +45,7 @@ def _tweets(path: Path) -> Iterator[tuple[int, str, list[Row]]]:
     """Line, id and word rows of each tweet."""
     head: tuple[int, str] | None = None
     rows: list[Row] = []
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    for number, line in enumerate([*lines, b""], start=1):
-        try:
-            text = line.decode("utf-8").removesuffix("\r")
-        except UnicodeDecodeError as fault:
-            raise InputError(f"{path}:{number}: not UTF-8 at byte {fault.start}") from fault
+    for number, text in [*read_lines(path), (0, "")]:
         if text.startswith(HEAD) and "\t" not in text:
             if head is not None:
                 raise InputError(

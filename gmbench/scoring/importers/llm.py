@@ -1,8 +1,10 @@
 """Plain answers of a language model: JSON somewhere in its text.
 
-A line is ``{"id", "answer"}``. The answer is the model's text, in which the first JSON list or
-object counts (a fence of backquotes or words around it do no harm), or the JSON itself. It holds a
-list of entities, alone or under ``entities``; an entity has
+A line is ``{"id", "answer"}``. The answer is the JSON itself, or the model's text. In a text the
+last list of entities counts, so that neither reasoning nor a draft before it is taken for the answer;
+other lists (a box, a reference such as [1]), words and fences of backquotes around it do no harm,
+and what precedes ``</think>`` is left out. The list stands alone or under ``entities``; an
+entity has
 
 - a name: ``text``, ``entity``, ``name``, ``mention`` or ``span``;
 - a type: ``type`` or ``label``, compared as it stands with the types of the gold data;
@@ -24,6 +26,7 @@ from gmbench.scoring.importers.common import Imported, Places, box_or_none, impo
 
 NAMES = ("text", "entity", "name", "mention", "span")
 TYPES = ("type", "label")
+OPENING = re.compile(r"[\[{]")
 BOXES = ("box", "bbox", "bbox_2d")
 
 
@@ -44,24 +47,42 @@ def read_llm(path: Path, gold: Sequence[Example]) -> Imported:
 
 def _answered(fields: Fields, answer: Any) -> list[Any]:
     """The list of entities in an answer."""
-    if isinstance(answer, str):
-        answer = _first_json(fields, answer)
-    if isinstance(answer, Mapping):
-        answer = answer.get("entities")
-    if not isinstance(answer, list):
+    if not isinstance(answer, str):
+        rows = _rows(answer)
+    else:
+        values = list(_values(answer.rpartition("</think>")[2]))
+        if not values:
+            raise fields.error("no JSON in the answer; [] says that there are no entities")
+        lists = [rows for rows in map(_rows, values) if rows is not None]
+        rows = next((rows for rows in reversed(lists) if _looks_right(rows)), None)
+    if rows is None:
         raise fields.error("the answer holds no list of entities; [] says that there are none")
-    return answer
+    return rows
 
 
-def _first_json(fields: Fields, text: str) -> Any:
-    decoder = json.JSONDecoder()
-    for opening in re.finditer(r"[\[{]", text):
+def _rows(value: Any) -> list[Any] | None:
+    """The list that a JSON value is, or has under ``entities``."""
+    if isinstance(value, Mapping):
+        value = value.get("entities")
+    return value if isinstance(value, list) else None
+
+
+def _looks_right(rows: list[Any]) -> bool:
+    return all(isinstance(row, Mapping) for row in rows)
+
+
+def _values(text: str) -> Iterator[Any]:
+    """The JSON lists and objects in a text, one behind the other, none inside another."""
+    decoder, start = json.JSONDecoder(), 0
+    while (opening := OPENING.search(text, start)) is not None:
+        start = opening.start() + 1
         try:
-            value, _ = decoder.raw_decode(text, opening.start())
-        except (ValueError, RecursionError):
+            value, start = decoder.raw_decode(text, opening.start())
+        except ValueError:
             continue
-        return value
-    raise fields.error("no JSON in the answer; [] says that there are no entities")
+        except RecursionError:  # the next bracket would nest as deeply
+            return
+        yield value
 
 
 def _prediction(fields: Fields, name: str, row: Any, places: Places) -> Prediction:

@@ -3,8 +3,8 @@
 ``surface``: ``{"id", "entities": [{"text", "type", "box"}]}``, one tweet a line.
 
 ``e2e`` (E2E-GMNER): ``{"id", "answer": "Kevin Durant|PER|[x1,y1,x2,y2]; NBA|ORG|None"}``; what
-stands in ``<answer>`` counts where the tag is there. Its boxes are in the resized image: they must
-have been scaled back.
+stands in ``<answer>`` counts where the tag is there, and full-width separators are read too. Its
+boxes are in the resized image: they must have been scaled back.
 
 ``riveg`` (RiVEG): a text line for each entity,
 ``ID.jpg###Kevin Durant(PER)###description###flag###&[x1, y1, x2, y2]``. A tweet without a line has
@@ -21,13 +21,17 @@ from pathlib import Path
 
 from gmbench.core.entities import Example, Prediction
 from gmbench.core.errors import InputError
+from gmbench.core.files import read_lines
 from gmbench.core.records import Fields
 from gmbench.scoring.files import example_of
 from gmbench.scoring.importers.common import Imported, Places, box_or_none, import_lines
 
 ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
+FULL_WIDTH = str.maketrans("\uff1b\uff5c", ";|")
+"""Separators as models write them that were trained on Chinese."""
 RIVEG = re.compile(
-    r"(?:Imageid:)?(?P<id>.+?)\.jpg(?:#\d+)?###(?P<text>.+)\((?P<type>[^()]+)\)###.*"
+    # The number behind the image's name counts its entities, in hexadecimal in the released files.
+    r"(?:Imageid:)?(?P<id>.+?)\.jpg(?:#[0-9A-Fa-f]+)?###(?P<text>.+)\((?P<type>[^()]+)\)###.*"
     r"###(?P<flag>\d+)###&(?P<box>\[[^]]*\])"
 )
 
@@ -61,7 +65,8 @@ def _triples(fields: Fields, places: Places) -> Iterator[Prediction]:
     if not isinstance(answer, str):
         raise fields.error("answer must be a string")
     inside = ANSWER.search(answer)
-    for part in re.split(r"[;\n]+", inside[1] if inside else answer):
+    text = (inside[1] if inside else answer).translate(FULL_WIDTH)
+    for part in re.split(r"[;\n]+", text):
         if part.strip().lower() in ("", "none"):
             continue
         pieces = [piece.strip() for piece in part.rsplit("|", 2)]
@@ -81,15 +86,11 @@ def read_riveg(path: Path, gold: Sequence[Example]) -> Imported:
     known = {example.id: example for example in gold}
     places: dict[str, Places] = {}
     found: dict[str, list[Prediction]] = {id_: [] for id_ in known}
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, text in read_lines(path):
         where = f"{path}:{number}"
-        try:
-            text = line.decode("utf-8").strip()
-        except UnicodeDecodeError as fault:
-            raise InputError(f"{where}: not UTF-8 at byte {fault.start}") from fault
-        if not text:
+        if not text.strip():
             continue
-        match = RIVEG.fullmatch(text)
+        match = RIVEG.fullmatch(text.strip())
         if match is None:
             raise InputError(f"{where}: not ID.jpg###name(TYPE)###description###flag###&[box]")
         id_ = match["id"]

@@ -1,16 +1,18 @@
 """Hand-made files of every format: what is read, what *none* looks like, what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gmbench.core.entities import Box, Example, Prediction
+from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.errors import InputError
 from gmbench.scoring.importers.candidate_index import read_index
 from gmbench.scoring.importers.common import Imported, occurrences
 from gmbench.scoring.importers.conll import read_conll
 from gmbench.scoring.importers.llm import read_llm
+from gmbench.scoring.importers.mqspn import read_mqspn
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 
 GOLD = (
@@ -128,8 +130,14 @@ def test_where_a_name_stands(surface, words, found):
     assert occurrences(surface, words) == found
 
 
-def test_e2e_answers(tmp_path):
-    answer = "<think>the NBA|x</think><answer>Kevin Durant|PER|[1,2,30,40]; NBA|ORG|None</answer>"
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<think>the NBA|x</think><answer>Kevin Durant|PER|[1,2,30,40]; NBA|ORG|None</answer>",
+        "Kevin Durant|PER|[1,2,30,40]\uff1bNBA\uff5cORG\uff5cNone\uff1b",
+    ],
+)
+def test_e2e_answers(tmp_path, answer):
     lines = ({"id": "7", "answer": answer}, {"id": "8", "answer": "None"})
     found = read_e2e(written(tmp_path, *lines), GOLD)
     expected = (Prediction(0, 1, "PER", BOX), Prediction(3, 3, "ORG", None))
@@ -151,11 +159,12 @@ def test_a_malformed_e2e_answer_is_named(tmp_path, answer, message):
         read_e2e(written(tmp_path, *lines), GOLD)
 
 
-def test_riveg_lines(tmp_path):
+@pytest.mark.parametrize("number", ["", "#0", "#6aac", "#00FF"])
+def test_riveg_lines(tmp_path, number):
     path = written(
         tmp_path,
-        "7.jpg#0###Kevin Durant(PER)###a player (tall)###2###&[1.0, 2.0, 30.0, 40.0]",
-        "Imageid:7.jpg#1###NBA(ORG)###a league###0###&[0, 0, 0, 0]",
+        f"\ufeff7.jpg{number}###Kevin Durant(PER)###a player (tall)###2###&[1.0, 2.0, 30.0, 40.0]",
+        f"Imageid:7.jpg{number}###NBA(ORG)###a league###0###&[0, 0, 0, 0]",
     )
     found = read_riveg(path, GOLD)
     expected = (Prediction(0, 1, "PER", BOX), Prediction(3, 3, "ORG", None))
@@ -259,6 +268,10 @@ ENTITIES = [
         json.dumps({"entities": ENTITIES}),
         '[{"entity": "Kevin Durant", "label": "PER", "bbox_2d": [[1, 2, 30, 40]]}, '
         '{"name": "NBA", "type": "ORG"}]',
+        # What comes before the answer, or beside it, is not the answer.
+        f'<think>[{{"text": "finals", "type": "ORG"}}]?</think>{json.dumps(ENTITIES)}',
+        f'Draft: [{{"text": "finals", "type": "ORG"}}]. No: {json.dumps(ENTITIES)}, box [1].',
+        f"Of the boxes [[1, 2, 30, 40]] {{first}}: {json.dumps(ENTITIES)} [1]",
     ],
 )
 def test_llm_answers(tmp_path, answer):
@@ -276,6 +289,8 @@ def test_llm_answers(tmp_path, answer):
         ({"text": "NBA"}, "the answer holds no list of entities"),
         (None, "the answer holds no list of entities"),
         ([3], "entity 1 is no object but 3"),
+        ("The box is [1, 2, 3, 4].", "the answer holds no list of entities"),
+        ("[" * 50_000, "no JSON in the answer"),
         ([{"type": "ORG"}], "entity 1: exactly one of text, entity, name, mention, span"),
         ([{"text": "NBA"}], "entity 1: exactly one of type, label must be there"),
         ([{"text": "NBA", "type": "ORG", "where": 3}], "entity 1: unknown key 'where'"),
@@ -293,3 +308,46 @@ def test_a_missing_tweet_is_named(tmp_path, read):
     key = "entities" if read is read_surface else "answer"
     with pytest.raises(InputError, match="1 of 2 ids of the gold data are missing: 8"):
         read(written(tmp_path, {"id": "7", key: []}), GOLD)
+
+
+def sentence(**changes: object) -> dict[str, object]:
+    entity = {"entity_type": "PER", "start": 0, "end": 1, "phrase": "Kevin Durant", "region": 2}
+    other = {"entity_type": "MISC", "start": 3, "end": 3, "phrase": "NBA", "region": 0}
+    return {
+        "tokens": list(GOLD[0].words),
+        "pre_entities": [{**entity, "region_box": None}, other],
+        "gt_entities": [],
+        "image_id": "7.jpg",
+        "candidate_regions": [[5, 5, 6, 6], list(BOX)],
+        **changes,
+    }
+
+
+EMPTY = {"tokens": list(GOLD[1].words), "pre_entities": [], "image_id": "8.jpg"}
+
+
+def test_mqspn_writes_one_list_of_sentences(tmp_path):
+    path = written(tmp_path, [{**EMPTY, "candidate_regions": []}, sentence()])
+    expected = (Prediction(0, 1, "PER", BOX, region=2), Prediction(3, 3, "OTHER", None, region=0))
+    assert read_mqspn(path, GOLD) == Imported({"7": expected, "8": ()})
+    named_so = [replace(GOLD[0], entities=(Entity(3, 3, "MISC"),))]
+    (_, other) = read_mqspn(written(tmp_path, [sentence()]), named_so).predictions["7"]
+    assert other.type == "MISC"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({}, "expected one JSON list"),
+        ("[", "not JSON"),
+        ([3], "sentence 1 is no object"),
+        ([sentence(), sentence()], "sentence 2: id '7': this id stands twice"),
+        ([sentence(image_id="9.jpg")], "id '9': this id is not in the gold data"),
+        ([sentence(tokens=["Kevin"])], "its tokens are not the words of the gold data"),
+        ([sentence(candidate_regions=[])], "region 2 names none of 0 candidates"),
+        ([sentence()], "1 of 2 ids of the gold data are missing: 8"),
+    ],
+)
+def test_a_malformed_file_of_mqspn_is_named(tmp_path, rows, message):
+    with pytest.raises(InputError, match=rf"p\.jsonl: .*{message}"):
+        read_mqspn(written(tmp_path, rows), GOLD)
