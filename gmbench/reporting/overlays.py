@@ -1,4 +1,4 @@
-"""Gold against predicted on some tweets of a split: pictures with both kinds of boxes, and words.
+"""Gold against predicted on some examples of a split: pictures with both kinds of boxes, and words.
 
 Gold boxes are solid, predicted ones dashed, as in the pictures of attention; every line says in
 words what became of an answer, so that no colour is needed to read it.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = "examples.png"
 """Its name in the pictures of a run folder. It shows tweets: it goes nowhere unasked."""
 SHOWN = 6
-"""Tweets in the picture."""
+"""Examples in the picture."""
 WIDTH, ROW, SIDE = 9.0, 2.3, 3.0
 """Inches: of the figure, of the least row, of a picture's place in it."""
 LINE = 0.2
@@ -92,7 +92,7 @@ def _head(figure: "Figure", name: str, total: float, saw_pixels: bool) -> None:
     figure.text(
         0.02, 1 - 0.28 / total, f"{name}: gold and predicted", weight="bold", fontsize=11, va="top"
     )
-    legend = "Tweets are evenly spread over the split, not chosen by the outcome."
+    legend = "Examples are evenly spread over the split, not chosen by the outcome."
     if saw_pixels:
         legend = f"Boxes: G gold, solid; P predicted, dashed. {legend}"
     figure.text(0.02, 1 - 0.52 / total, legend, fontsize=9, color=GREY, va="top")

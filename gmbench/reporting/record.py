@@ -202,9 +202,9 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineFigures:
-    """What a floor without learning reaches on the same split; None for a task it says nothing of.
+    """What a baseline reaches on the same split; None for a task it says nothing of.
 
-    A floor needs no picture, so its grounding figures stand even where the run saw no pixels.
+    It needs no picture, so its grounding figures stand even where the run saw no pixels.
     """
 
     name: str
@@ -213,12 +213,14 @@ class BaselineFigures:
     eeg: TaskFigures | None
 
     @classmethod
-    def of(cls, floor: Baseline, scores: CorpusScores) -> "BaselineFigures":
-        """The figures of a floor's predictions, for the tasks it is meant for."""
+    def of(cls, baseline: Baseline, scores: CorpusScores) -> "BaselineFigures":
+        """The figures of a baseline's predictions, for the tasks it is meant for."""
         return cls(
-            name=floor.name,
+            name=baseline.name,
             **{
-                task: TaskFigures.of(getattr(scores.micro, task)) if task in floor.tasks else None
+                task: TaskFigures.of(getattr(scores.micro, task))
+                if task in baseline.tasks
+                else None
                 for task in TASKS
             },
         )

@@ -159,7 +159,7 @@ def run_table(result: RunResult) -> Table:
     model = Text.assemble((result.config.model, "bold"), (f"  seed {result.config.seed}", "dim"))
     caption = f"{rule_of(result)}: micro P, R, F1 in %, below them tp/pred/gold."
     if not data.saw_pixels:
-        caption += "\nThe run saw no pixels: its GMNER and EEG are not reported. Baselines need no picture."
+        caption += "\nNo pixels seen: GMNER and EEG are not reported. Baselines need no image."
     return Table(
         title=f"{data.name}, {data.split} split: {data.n:,} examples{limited}{built_in}",
         heads=("", *map(_task_head, TASKS)),
@@ -267,9 +267,9 @@ def task_table(
             interval = getattr(intervals[task], name) if intervals is not None else None
             cells.append(_with_interval(getattr(counts, name), interval, style))
         rows.append((Text(task.upper(), style="bold"), *cells, _counts(counts)))
-    caption = f"{scored.rule}: micro P, R, F1 in %, {scored.total.n:,} tweets."
+    caption = f"{scored.rule}: micro P, R, F1 in %, {scored.total.n:,} examples."
     if intervals is not None:
-        caption += f" In brackets: 95 % BCa intervals, {resamples:,} resamples of tweets."
+        caption += f" In brackets: 95 % BCa intervals, {resamples:,} resamples of examples."
     heads = ("task", "P", "R", "F1", "tp/pred/gold")
     return Table(title=title, heads=heads, sections=(rows,), caption=caption)
 
@@ -318,7 +318,7 @@ def strata_table(scored: Scored, strata: Strata) -> Table:
 def _with_interval(value: float, interval: Interval | None, style: str) -> Text:
     text = Text(percent(value), style=style)
     if interval is not None:
-        shown = "[no interval: one tweet]"
+        shown = "[no interval: one example]"
         if interval.low is not None and interval.high is not None:
             shown = f"[{percent(interval.low)}, {percent(interval.high)}]"
         text.append(f"\n{shown}", style="not bold dim default")
@@ -332,7 +332,7 @@ def _recall(tp: int, gold: int) -> Text:
 
 
 def comparison_table(comparison: Comparison, first: str, second: str, rule: str) -> Table:
-    """F1 of two runs on the same tweets, the difference with its interval, and the test."""
+    """F1 of two runs on the same examples, the difference with its interval, and the test."""
     level = comparison.tasks[0].difference.delta.level if comparison.tasks else LEVEL
     rows = []
     for row in comparison.tasks:
@@ -355,9 +355,9 @@ def comparison_table(comparison: Comparison, first: str, second: str, rule: str)
         heads=("F1", "first", "second", between, "not better", "p", "p Holm"),
         sections=(rows,),
         caption=(
-            f"{rule}, {comparison.n:,} tweets: F1 in %, differences in points. Interval: paired "
-            "bootstrap by tweet (BCa). Not better: share of resamples in which the first does not "
-            "lead. p: approximate randomisation, two-sided; Holm over the rows. "
+            f"{rule}, {comparison.n:,} examples: F1 in %, differences in points. Interval: paired "
+            "bootstrap by example (BCa). Not better: share of resamples in which the first does "
+            "not lead. p: approximate randomisation, two-sided; Holm over the rows. "
             f"{comparison.resamples:,} resamples, seed {comparison.seed}. One run each says "
             "nothing of other seeds."
         ),

@@ -123,14 +123,14 @@ def test_without_pixels_only_the_text_is_judged(tmp_path):
 
 
 @pytest.mark.parametrize(("pixels", "task", "lines"), [(True, "GMNER", 4), (False, "MNER", 2)])
-def test_floors_are_of_the_task_that_runs_are_ranked_by(tmp_path, pixels, task, lines):
+def test_baselines_are_of_the_task_that_runs_are_ranked_by(tmp_path, pixels, task, lines):
     two_models(tmp_path, 12, pixels=pixels)
     for path in (tmp_path / "runs").glob("*/result.json"):
         write_result(path, replace(read_result(path), floors=sample().floors))
     board = leaderboard(read_index(tmp_path / "runs"))
     write_site(board, tmp_path / "site", gold_of=lambda member: None, images=False)
     for page in (tmp_path / "site" / "runs").glob("*.html"):
-        heads = re.findall(r'class="floor"><th scope="row">floor, (\w+):', page.read_text())
+        heads = re.findall(r'class="baseline"><th scope="row">baseline, (\w+):', page.read_text())
         assert heads == [task] * lines
 
 
@@ -167,7 +167,7 @@ def test_without_sentences_the_counts_are_there_and_no_word_of_a_tweet(tmp_path)
         re.sub(r"</?a[^>]*>", "", (site / "pairs" / pair.name).read_text()).split("</h2>")[2]
         for site in (full, bare)
     ]
-    assert counts[0].replace(" Numbers lead to the tweets.", "") == counts[1]
+    assert counts[0].replace(" Numbers lead to the examples.", "") == counts[1]
 
 
 def files_of(folder):
