@@ -12,8 +12,8 @@ into the text, boxes are pixels of the picture.
   python -m gmbench.predict DIR --image I.jpg --text "..." --regions vinvl:I.jpg.npz
 
 A line of posts.jsonl is {"id", "text" and/or "words", "image"}; image is a path from the file's own
-folder. A picture that cannot be read, or a text that is too long, marks its post with a note; a line
-that is no post is left out. Both are told on standard error and the others go on.
+folder. A picture that cannot be read, or a text that is too long, marks its post with a note; a
+line that is no post is left out. Both are told on standard error and the others go on.
 
 Exit codes: 0 done, 2 bad input (also one line of many): one line names file, line and what, 130
 interrupted.

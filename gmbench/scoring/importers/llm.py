@@ -1,7 +1,7 @@
 """Plain answers of a language model: JSON somewhere in its text.
 
 A line is ``{"id", "answer"}``. The answer is the JSON itself, or the model's text. In a text the
-last list of entities counts, so that neither reasoning nor a draft before it is taken for the answer;
+last list of entities counts, so that no reasoning or draft before it is taken for the answer;
 other lists (a box, a reference such as [1]), words and fences of backquotes around it do no harm,
 and what precedes ``</think>`` is left out. The list stands alone or under ``entities``; an
 entity has

@@ -1,10 +1,10 @@
 """The file that MQSPN's released code writes: one JSON list of all sentences.
 
-``store_predictions`` of its ``src/evaluator.py`` makes of each sentence
-``{"tokens", "pre_entities": [{"entity_type", "start", "end", "region", ...}], "image_id",
-"candidate_regions", ...}``: spans of words, ``end`` inclusive; ``region`` counts the candidates from
-1, and 0 is *none*; ``image_id`` is the image's file. (It calls ``util.get_region_box``, which the release lacks; its value is not needed
-here.) The type that the data calls OTHER is MISC there.
+``store_predictions`` of its ``src/evaluator.py`` makes of each sentence ``{"tokens",
+"pre_entities": [{"entity_type", "start", "end", "region", ...}], "image_id",
+"candidate_regions", ...}``: spans of words, ``end`` inclusive; ``region`` counts the candidates
+from 1, and 0 is *none*; ``image_id`` is the image's file. (It calls ``util.get_region_box``, which
+the release lacks; its value is not needed here.) The type that the data calls OTHER is MISC there.
 """
 
 import json
