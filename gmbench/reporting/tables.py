@@ -159,7 +159,7 @@ def run_table(result: RunResult) -> Table:
     model = Text.assemble((result.config.model, "bold"), (f"  seed {result.config.seed}", "dim"))
     caption = f"{rule_of(result)}: micro P, R, F1 in %, below them tp/pred/gold."
     if not data.saw_pixels:
-        caption += "\nNo pixels seen: GMNER and EEG are not reported. Baselines need no image."
+        caption += "\nThe run saw no pixels: no GMNER, no EEG. Baselines need no picture."
     return Table(
         title=f"{data.name}, {data.split} split: {data.n:,} examples{limited}{built_in}",
         heads=("", *map(_task_head, TASKS)),
