@@ -18,7 +18,7 @@ from rich.text import Text
 
 from gmbench.config import check_data, compose, friendly, parse
 from gmbench.core.command_line import CommandLine, console, exit_code
-from gmbench.core.errors import IMAGE_ORIGIN, REGION_ORIGIN, InputError
+from gmbench.core.errors import InputError, first_ten
 from gmbench.data.examples import Split
 from gmbench.data.regions import RegionSource
 from gmbench.data.source import SPLITS, DataSource
@@ -70,14 +70,12 @@ def prepare(source: DataSource, regions: RegionSource | None, screen: Console) -
         say(line, "bad", "yellow")
     if len(problems) > SHOWN:
         say(f"... and {len(problems) - SHOWN:,} more", "bad", "yellow")
-    images = sum(split.report.missing_images for split in splits)
-    if images:
+    if images := [name for split in splits for name in split.report.absent_images]:
+        what = f"{len(images):,} images in {source.images} ({first_ten(images)})"
         policy = "data.missing_image=blank goes without"
-        say(f"{images:,} images in {source.images}; {IMAGE_ORIGIN}; {policy}", "missing", "red")
-    candidates = sum(split.report.missing_regions for split in splits)
-    if candidates:
-        policy = "regions.missing=none goes without"
-        say(f"candidates of {candidates:,} images; {REGION_ORIGIN}; {policy}", "missing", "red")
+        say(f"{what}; {source.image_advice}; {policy}", "missing", "red")
+    if candidates := [line for split in splits for line in split.report.absent_regions]:
+        say(f"candidates of {len(candidates):,} images; {candidates[0]}", "missing", "red")
     say(f"fingerprint {fingerprint}")
     is_forgiven = source.bad_input == "mask" or not (problems or candidates)
     return 0 if is_forgiven and (not images or source.missing_image == "blank") else 1

@@ -7,20 +7,6 @@ from pathlib import Path
 
 from gmbench.core.safe_text import printable
 
-TEXT_ORIGIN = (
-    "Twitter-GMNER v2.0: txt/ and xml/ are in github.com/NUSTM/GMNER, folder Twitter10000_v2.0; "
-    "txt_fine/ is in github.com/NUSTM/FMNERG, folder Twitter10000v2"
-)
-IMAGE_ORIGIN = (
-    "Twitter-GMNER: the archive of the tweets' images is linked in the README of "
-    "github.com/NUSTM/GMNER (and of NUSTM/FMNERG)"
-)
-REGION_ORIGIN = (
-    "Twitter-GMNER: VinVL's files <id>.jpg.npz come from github.com/NUSTM/FMNERG, or from running "
-    "github.com/pzzhang/VinVL on the images"
-)
-
-
 ADDRESS = re.compile(r"((?:^|/)(?:https?|ftp|s3|gs):)/{1,2}(?=[^/])")
 """The beginning of a web address, from which a path takes one slash."""
 
@@ -43,6 +29,10 @@ class InputError(ValueError):
     def problems(self) -> tuple[str, ...]:
         """The lines of the message."""
         return tuple(str(self).splitlines())
+
+
+class NonFinite(ArithmeticError):
+    """A loss, gradient norm, cost or score is NaN or infinite; weights are as before the step."""
 
 
 class SizeMismatch(InputError):
@@ -84,6 +74,21 @@ def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
     """``; did you mean PREFIXchoice?``, or an empty string where no choice is close."""
     match = nearest(word, choices)
     return f"; did you mean {prefix}{match}?" if match else ""
+
+
+def near_names(missing: Iterable[str], there: Iterable[str]) -> list[str]:
+    """Each absent file name, with the one that differs from it in capitals or ending only.
+
+    Args:
+        missing: names of files that are not there.
+        there: names of those that are.
+    """
+
+    def stem(name: str) -> str:
+        return Path(name).stem.lower()
+
+    near = {stem(name): f" (but there is {name})" for name in there}
+    return [f"{name}{near.get(stem(name), '')}" for name in missing]
 
 
 def first_line(error: BaseException) -> str:

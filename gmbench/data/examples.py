@@ -12,12 +12,12 @@ from pathlib import Path
 
 from gmbench.core.entities import Box, Candidates, Entity, Example
 from gmbench.core.errors import (
-    IMAGE_ORIGIN,
     InputError,
     MissingRegions,
     SizeMismatch,
     fault,
     first_ten,
+    near_names,
 )
 from gmbench.data.bio import Block
 from gmbench.data.images import image_size
@@ -42,6 +42,8 @@ class ReadReport:
         missing_regions: images for which the source of candidates has nothing.
         masked_regions: images with bad candidates.
         leaked_dropped: examples left out because their text occurs in the training split.
+        absent_images: name of each missing image, with the one that is there in other letters.
+        absent_regions: one line per image without candidates.
         problems: one line per bad file or object, in the order of reading.
     """
 
@@ -56,11 +58,13 @@ class ReadReport:
     missing_regions: int = 0
     masked_regions: int = 0
     leaked_dropped: int = 0
+    absent_images: tuple[str, ...] = ()
+    absent_regions: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Every count by its name."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "problems"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.type is int}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ def assemble(
     split: str,
     xml_dir: Path,
     image_dir: Path,
+    image_advice: str,
     regions: RegionSource | None,
     missing_image: str,
     bad_input: str,
@@ -143,12 +148,13 @@ def assemble(
         rest = f" (and {more} more, see gmbench.prepare)" if more else ""
         advice = "data.bad_input=mask leaves bad input out and counts it"
         raise InputError(f"{tally.bad[0]}{rest}; {advice}")
-    if missing_image == "error" and tally.missing_images:
+    absent = near_names(tally.missing_images, images)
+    if missing_image == "error" and absent:
         raise fault(
             image_dir,
-            f"{len(tally.missing_images):,} of {len(blocks):,} images of split {split!r} are "
-            f"missing ({first_ten(tally.missing_images)})",
-            f"{IMAGE_ORIGIN}; or set data.missing_image=blank to go without",
+            f"{len(absent):,} of {len(blocks):,} images of split {split!r} are "
+            f"missing ({first_ten(absent)})",
+            f"{image_advice}; or set data.missing_image=blank to go without",
         )
     if bad_input == "error" and tally.missing_regions:
         count = len(tally.missing_regions)
@@ -156,8 +162,10 @@ def assemble(
         raise MissingRegions(f"{tally.missing_regions[0]}{rest}")
     report = ReadReport(
         tweets=len(examples),
-        missing_images=len(tally.missing_images),
+        missing_images=len(absent),
         missing_regions=len(tally.missing_regions),
+        absent_images=tuple(absent),
+        absent_regions=tuple(tally.missing_regions),
         problems=tuple(tally.bad),
         **tally.counts,
     )

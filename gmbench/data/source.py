@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from gmbench.core.entities import Example
-from gmbench.core.errors import TEXT_ORIGIN, InputError, fault, located
+from gmbench.core.errors import InputError, fault, located, near_names
 from gmbench.core.limits import Count
 from gmbench.data.bio import READER_VERSION, Block, read_blocks
 from gmbench.data.examples import Split, assemble
@@ -21,6 +21,14 @@ from gmbench.data.regions import RegionSource
 SPLITS = ("train", "dev", "test")
 RETWEET = re.compile(r"^rt @ \S+( _)?( :)?")
 NOT_WORD = re.compile(r"[\W_]+")
+TWITTER_TEXTS = (
+    "Twitter-GMNER v2.0: txt/ and xml/ are in github.com/NUSTM/GMNER, folder Twitter10000_v2.0; "
+    "txt_fine/ is in github.com/NUSTM/FMNERG, folder Twitter10000v2"
+)
+TWITTER_IMAGES = (
+    "Twitter-GMNER: the archive of the tweets' images is linked in the README of "
+    "github.com/NUSTM/GMNER (and of NUSTM/FMNERG)"
+)
 
 
 class World(Protocol):
@@ -99,6 +107,16 @@ class DataSource:
         return self.root if self.world is None else self.world.ensure(self.root)
 
     @property
+    def is_twitter(self) -> bool:
+        """Whether this is Twitter-GMNER, whose files have a known origin."""
+        return self.name.startswith("twitter")
+
+    @property
+    def image_advice(self) -> str:
+        """Where absent images come from."""
+        return TWITTER_IMAGES if self.is_twitter else "add them as <id>.jpg, or set data.image_dir"
+
+    @property
     def texts(self) -> Path:
         """Folder of the BIO files."""
         return self.folder / self.text_dir
@@ -135,6 +153,7 @@ class DataSource:
             split=split,
             xml_dir=self.xmls,
             image_dir=self.images,
+            image_advice=self.image_advice,
             regions=regions,
             missing_image=self.missing_image,
             bad_input=self.bad_input,
@@ -158,13 +177,18 @@ class DataSource:
     def missing(self) -> tuple[str, ...]:
         """One line per absent folder or text file, and where to get it."""
         if self.world is None and not self.folder.is_dir():
-            return (located(self.folder, "no such folder", f"set data.root; {TEXT_ORIGIN}"),)
+            origin = f"; {TWITTER_TEXTS}" if self.is_twitter else ""
+            return (located(self.folder, "no such folder", f"set data.root{origin}"),)
+        origin = TWITTER_TEXTS if self.is_twitter else ""
         lacking = [f"{split}.txt" for split in SPLITS if not self._text(split).is_file()]
         lines = []
         if lacking:
-            lines.append(located(self.texts, f"lacks {', '.join(lacking)}", TEXT_ORIGIN))
+            there = [p.name for p in self.texts.iterdir()] if self.texts.is_dir() else []
+            what = f"lacks {', '.join(near_names(lacking, there))}"
+            lines.append(located(self.texts, what, origin or "add it, or set data.text_dir"))
         if not self.xmls.is_dir():
-            lines.append(located(self.xmls, "no such folder of <id>.xml", TEXT_ORIGIN))
+            what = "no such folder of <id>.xml"
+            lines.append(located(self.xmls, what, origin or "set data.xml_dir"))
         return tuple(lines)
 
     def fingerprint(self) -> str:

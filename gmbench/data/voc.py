@@ -85,12 +85,11 @@ def read_voc(path: Path) -> Annotation:
 def check_name(path: Path, item: VocObject, names: Collection[str]) -> None:
     """Raise an InputError unless the object's name is one of ``names``, the text's entities."""
     if item.name not in names:
-        raise fault(
-            path,
-            f"the text has no entity named {item.name!r} (the entity's words joined by one space)"
-            f"{did_you_mean(item.name, names)}",
-            line=item.line,
-        )
+        folded = " ".join(item.name.split())
+        what = f"the text has no entity named {item.name!r} (the entity's words joined by one space"
+        if folded in names:  # one line would not show it
+            raise fault(path, f"{what}; here the spaces differ)", "correct them", line=item.line)
+        raise fault(path, f"{what}){did_you_mean(item.name, names)}", line=item.line)
 
 
 def check_inside(path: Path, item: VocObject, size: tuple[int, int]) -> None:

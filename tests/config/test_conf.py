@@ -53,7 +53,7 @@ def command_of(path: Path) -> str:
 def overrides_in(command: str) -> list[str]:
     """What a command chooses, without what lies on its user's machine."""
     words = command.split("python -m gmbench.run", 1)[1].split()
-    return [w for w in words if not w.startswith(("data.root=", "logger.mode="))]
+    return [w for w in words if not w.startswith(("data.root=", "data.coco=", "logger.mode="))]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
@@ -64,10 +64,12 @@ def test_opens_with_the_command_that_runs_it(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
-def test_its_command_composes_and_passes_the_checks(path, request):
+def test_its_command_composes_and_passes_the_checks(path, request, tmp_path):
     overrides = overrides_in(command_of(path))
     if reads_real_data(path):
         overrides += on_real_data(path, request.getfixturevalue("shared"))
+    if path.stem == "photos":
+        overrides.append(f"data.coco={tmp_path}")
     if path.stem == "tensorboard":
         pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
     cfg = compose(overrides)

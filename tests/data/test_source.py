@@ -41,7 +41,7 @@ def test_a_sound_data_set(tmp_path):
 
 def test_missing_images_are_an_error_with_count_names_and_origin(tmp_path):
     many = {str(i): "word" for i in range(25)}
-    data = source(dataset(tmp_path, many, {}, images=["3"]))
+    data = source(dataset(tmp_path, many, {}, images=["3"]), name="twitter_gmner")
     with pytest.raises(InputError) as caught:
         data.read("train")
     message = str(caught.value)
@@ -49,6 +49,19 @@ def test_missing_images_are_an_error_with_count_names_and_origin(tmp_path):
     assert "(0.jpg, 1.jpg, 2.jpg, 4.jpg, 5.jpg, 6.jpg, 7.jpg, 8.jpg, 9.jpg, 10.jpg, ...)" in message
     assert "NUSTM/GMNER" in message
     assert "data.missing_image=blank" in message
+
+
+def test_files_of_an_own_data_set_are_named_with_what_is_there_instead(tmp_path):
+    root = dataset(tmp_path)
+    (root / "images" / "1.jpg").rename(root / "images" / "1.JPG")
+    (root / "images" / "2.jpg").unlink()
+    data = source(root)
+    with pytest.raises(InputError, match=r"\(1\.jpg \(but there is 1\.JPG\), 2\.jpg\); add") as why:
+        data.read("train")
+    (root / "txt" / "dev.txt").rename(root / "txt" / "Dev.txt")
+    (line,) = data.missing()
+    assert line.startswith(f"{root / 'txt'}: lacks dev.txt (but there is Dev.txt); add it")
+    assert "NUSTM" not in f"{why.value}{line}"
 
 
 def test_blank_goes_without_and_asks_no_source(tmp_path):
@@ -68,13 +81,13 @@ def test_blank_goes_without_and_asks_no_source(tmp_path):
 
 def test_folders_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match=r"nowhere: no such folder; set data\.root; .*NUSTM/GMNER"):
-        source(tmp_path / "nowhere").read("train")
+        source(tmp_path / "nowhere", name="twitter_gmner").read("train")
     root = dataset(tmp_path)
     (root / "txt" / "dev.txt").unlink()
     (root / "xml" / "1.xml").unlink()
     (root / "xml").rmdir()
     with pytest.raises(InputError) as caught:
-        source(root).read("dev")
+        source(root, name="twitter_gmner").read("dev")
     message = str(caught.value)
     assert f"{root / 'txt'}: lacks dev.txt; " in message
     assert f"{root / 'xml'}: no such folder" in message

@@ -93,7 +93,7 @@ def test_objects_with_a_fault_are_left_out_and_told(tmp_path, objects, why):
 def test_a_name_that_the_text_does_not_have(tmp_path):
     found = read(tmp_path, voc(thing("Ada  Byron") + thing("Bob")))
     first, second = found.objects
-    with pytest.raises(InputError, match=r"no entity named 'Ada Byron' .* you mean Ada Byron\?"):
+    with pytest.raises(InputError, match=r"no entity named 'Ada Byron' .* spaces differ"):
         check_name(tmp_path / "7.xml", first, {"Ada Byron", "Bob"})
     check_name(tmp_path / "7.xml", second, {"Ada Byron", "Bob"})
 

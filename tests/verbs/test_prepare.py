@@ -30,15 +30,16 @@ def test_missing_folders(tmp_path):
     code, text = show(source(tmp_path / "nowhere"))
     assert code == 1
     assert "missing" in text
-    assert "NUSTM/GMNER" in text
+    assert "NUSTM" not in text
+    assert "NUSTM/GMNER" in show(source(tmp_path / "nowhere", name="twitter_gmner"))[1]
 
 
 def test_missing_images_and_candidates(tmp_path):
     root = dataset(tmp_path, images=["1"])
     code, text = show(source(root), VinVL(folder=tmp_path))
     assert code == 1
-    assert "missing 3 images in" in text
-    assert "missing candidates of 3 images" in text
+    assert f"missing 3 images in {root / 'images'} (2.jpg, d2.jpg, t2.jpg); add them" in text
+    assert f"missing candidates of 3 images; {tmp_path / '1.jpg.npz'}: missing candidates" in text
     assert show(source(root, missing_image="blank"))[0] == 0
 
 

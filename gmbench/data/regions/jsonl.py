@@ -46,7 +46,7 @@ class JsonLines:
         if self.missing == "none":
             return None
         raise MissingRegions(
-            located(self.path, f"no line for {id!r}", "add it, or set regions.missing=none")
+            located(self.path, f"no line for {id!r}", "add it, or set regions.source.missing=none")
         )
 
     @cached_property

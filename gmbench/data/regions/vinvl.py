@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import (
-    REGION_ORIGIN,
     InputError,
     MissingRegions,
     fault,
@@ -30,6 +29,10 @@ UNREADABLE = (
 """All that numpy and zipfile raise on a damaged or hostile file."""
 MAX_BYTES = 64_000_000
 """Of one array, unpacked; 100 vectors of 2,048 numbers are 0.8 MB."""
+ORIGIN = (
+    "VinVL's files <id>.jpg.npz come from running github.com/pzzhang/VinVL on the images; those of "
+    "Twitter-GMNER are in github.com/NUSTM/FMNERG"
+)
 AGAIN = "fetch the file again"
 
 
@@ -68,9 +71,8 @@ class VinVL:
         if not path.is_file():
             if self.missing == "none":
                 return None
-            raise MissingRegions(
-                located(path, "missing candidates", f"{REGION_ORIGIN}; or set regions.missing=none")
-            )
+            todo = f"{ORIGIN}; or set regions.source.missing=none"
+            raise MissingRegions(located(path, "missing candidates", todo))
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return clipped(self._read(path, arrays, size), size)

@@ -127,7 +127,7 @@ def test_a_flipped_bit_is_found(tmp_path):
 
 def test_missing_candidates(tmp_path):
     assert ask(VinVL(folder=tmp_path, missing="none")) is None
-    with pytest.raises(MissingRegions, match=r"missing candidates; .*FMNERG.*regions.missing=none"):
+    with pytest.raises(MissingRegions, match=r"missing candidates; .*FMNERG.*source.missing=none"):
         ask(VinVL(folder=tmp_path))
 
 
