@@ -44,7 +44,7 @@ RUNS_SMALL = (  # trained or looked at for real, but small
 )
 RUNS_AS_IT_STANDS = (
     r"(/usr/bin/time -v )?python -m gmbench\.(export|predict|score)( .*)?",
-    r"python -m gmbench\.prepare( .*)?",
+    r"python -m gmbench\.prepare(?! data=(photos|synthetic)\b)( .*)?",
     r"python -m gmbench\.report(?!.*--wandb)( .*)?",
     r"python -m experiments\.papers\.paper_tables( .*)?",
     r"python -m gmbench\.run --cfg job",
@@ -55,7 +55,7 @@ RUNS_AS_IT_STANDS = (
 
 def composes(command: Command, home) -> None:
     """The configuration of each of its jobs is put together and passes every check."""
-    arguments = command.words[command.words.index("gmbench.run") + 1 :]
+    arguments = command.words[command.words.index("-m") + 2 :]
     overrides = [w.replace("=FOLDER", f"={home}/FOLDER") for w in arguments if "=" in w]
     if "-m" in arguments:
         parts = [(key, value.split(",")) for key, _, value in (w.partition("=") for w in overrides)]
@@ -188,6 +188,12 @@ CHECKED = (
         "minutes, hours, the real data or a cluster",
         composes,
     ),
+    Checked(
+        r"python -m gmbench\.prepare data=(photos|synthetic).*",
+        "photographs of the reader's, or a minute: tests/data",
+        composes,
+    ),
+    Checked(r"git clone .*", "needs the network", is_a_pattern),
     Checked(r".*--wandb.*", "a run on W&B: tests/reporting/test_wandb_board.py", parses),
     Checked(r"python -m tests\.speed.*", "minutes: tests/speed", parses),
     Checked(
