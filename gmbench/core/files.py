@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,20 +81,31 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def sweep(folder: Path, name: str | None = None) -> int:
-    """Remove what killed processes left in a folder that the caller holds; return the count.
+def sweep(folder: Path, name: str | None = None, *, older: float = 0.0) -> int:
+    """Remove what killed processes left in a folder; return the count.
 
     Args:
-        folder: where :func:`replacing` was used.
+        folder: where :func:`replacing` was used; the caller holds it, or others may be writing.
         name: what it was to replace there; None = anything, there and below.
+        older: seconds since its last change, for a folder that nobody holds.
     """
     if name is None:
         left = list(folder.rglob(".*.tmp"))
     else:
         left = list(folder.glob(f".{glob.escape(name)}.*.tmp"))
+    if older:
+        left = [path for path in left if _age(path) > older]
     for path in left:
         _remove(path)
     return len(left)
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last change; 0 if the file is gone."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _remove(path: Path) -> None:

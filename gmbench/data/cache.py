@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 
 from gmbench.core.errors import InputError
 from gmbench.core.files import replacing, sweep
-from gmbench.core.locks import held
 
 log = logging.getLogger("gmbench")
 
 SEAL = 32
 """Bytes of the digest at the end of a file."""
+ABANDONED = 3600.0
+"""Seconds after which nobody still writes a temporary file."""
 
 
 def kept(file: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
@@ -36,11 +38,18 @@ def kept(file: Path, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
         return np.asarray(np.load(file, allow_pickle=False))
     array, stream = compute(), io.BytesIO()
     np.save(stream, array)
-    with writing(file.parent), held(file.with_name(f".{file.name}.lock"), file, wait=True):
-        sweep(file.parent, file.name)
-        with replacing(file) as part:
+    with writing(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(file.parent)
+        with replacing(file) as part:  # without a lock: whoever else writes it writes the same
             part.write_bytes(stream.getvalue() + sha256(stream.getvalue()).digest())
     return array
+
+
+@cache
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes left in a folder: once in a process."""
+    sweep(folder, older=ABANDONED)
 
 
 def intact(file: Path) -> bool:

@@ -1,5 +1,6 @@
 """What is kept on disk is used only if it is what was written."""
 
+import os
 import resource
 
 import numpy as np
@@ -50,6 +51,20 @@ def test_a_damaged_array_is_computed_again(tmp_path, damage, caplog):
     assert np.array_equal(kept(file, lambda: array), array)
     assert len(caplog.messages) == 1
     assert np.array_equal(kept(file, lambda: array + 1), array)
+
+
+def test_what_killed_writers_left_is_removed_once_and_nothing_of_others(tmp_path):
+    folder = tmp_path / "cache"
+    old, young = folder / ".a.npy.0123abcd.tmp", folder / "inner" / ".b.npy.0123abcd.tmp"
+    young.parent.mkdir(parents=True)
+    for file in (old, young):
+        file.touch()
+    os.utime(old, (0, 0))
+    kept(folder / "c.npy", lambda: np.zeros(3))
+    assert {file.name for file in folder.rglob("*.*")} == {"c.npy", young.name}
+    os.utime(young, (0, 0))
+    kept(folder / "d.npy", lambda: np.zeros(3))
+    assert young.exists()  # looked for once in a process, not once a picture
 
 
 def test_a_disk_without_room_is_one_line_before_any_vector_is_computed(examples, tmp_path):
