@@ -15,6 +15,16 @@ VERBS = {
     "export": "a finished run's model as a folder that anybody can load",
 }
 
+ELSEWHERE = {
+    **dict.fromkeys(("train", "fit"), "gmbench run trains, chooses on dev and tests once"),
+    **dict.fromkeys(
+        ("eval", "evaluate", "test"),
+        "gmbench run mode=test ckpt=RUN/checkpoints/best.ckpt scores a checkpoint, "
+        "gmbench score GOLD PRED scores predictions",
+    ),
+}
+"""What other programs call a verb, and what does it here."""
+
 EXAMPLES = """\
 examples:
   gmbench run                                        train on the built-in world (minutes)
@@ -45,7 +55,8 @@ def main() -> int:
         print(f"gmbench {__version__}")
         return 0
     if verb not in VERBS:
-        hint = did_you_mean(verb, VERBS) or f"; verbs: {', '.join(VERBS)}"
+        told = ELSEWHERE.get(verb, f"verbs: {', '.join(VERBS)}")
+        hint = did_you_mean(verb, VERBS) or f"; {told}"
         print(f"gmbench: no verb {verb!r}{hint}", file=sys.stderr)
         return 2
     sys.argv = [f"gmbench {verb}", *sys.argv[2:]]

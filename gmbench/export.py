@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gmbench.core.command_line import CommandLine, exit_code
+from gmbench.serving.folders import check_new
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def export() -> int:
         options = _parser().parse_args(arguments)
-        from gmbench.serving.export import export_run  # torch: not for --help
+        check_new(options.run, options.folder)
+        from gmbench.serving.export import export_run  # torch: not for --help or a wrong path
 
         model = export_run(options.run, options.folder, tuple(options.trust)).record.model
         size = sum(file.stat().st_size for file in options.folder.rglob("*") if file.is_file())

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from gmbench.core.command_line import CommandLine, exit_code
 from gmbench.core.errors import InputError, located
 from gmbench.core.files import check_file
+from gmbench.serving.folders import is_export
 
 if TYPE_CHECKING:
     from gmbench.serving.posts import Answer, Post
@@ -53,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         if problem := _problem(options):
             raise InputError(f"gmbench.predict: {problem} (--help shows how)")
-        from gmbench.serving.predictor import load  # torch: not for --help
+        is_export(options.folder)  # or at least a run
+        from gmbench.serving.predictor import load  # torch: not for --help or a wrong path
 
         predictor = load(
             options.folder,
@@ -82,6 +84,8 @@ def _problem(options: Namespace) -> str | None:
         return f"--batch-size must be at least 1, not {options.batch_size}"
     if many and options.input != "-" and not Path(options.input).exists():
         return f"--input: {located(options.input, 'no such file or folder')}"
+    if options.image is not None and not options.image.is_file():
+        return f"--image: {located(options.image, 'no such file')}"
     return None
 
 

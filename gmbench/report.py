@@ -45,7 +45,7 @@ def _report(options: argparse.Namespace) -> int:
         return 2
     report = pairs_report(board, options.tests) if options.pairs else board_report(board)
     if options.format == "table" and options.out is None:
-        console(width=160).print(report)
+        console().print(report)
         return 0
     text = report.text("md" if options.format == "table" else options.format)
     if options.out is None:

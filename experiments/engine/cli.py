@@ -29,7 +29,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
         0 done, 2 bad arguments or some run failed, 130 interrupted.
     """
     options = _parser(experiment).parse_intermixed_args(arguments)
-    screen = console(width=140)
+    screen = console()
     try:
         planned = plan(
             experiment,
@@ -163,5 +163,4 @@ def _table(
         title=f"{experiment.title}: {block.setting.label}" if first else measures[0].column or "",
         caption="\n".join([*(f"! {text}" for text in notes.letters), *block.set_aside]),
         left=2 if first else 1,
-        wrap=True,
     )

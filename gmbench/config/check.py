@@ -9,6 +9,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -40,7 +41,7 @@ def parse(cfg: DictConfig) -> Settings:
 
     Raises:
         InputError: keys, types, choices, interpolations or secrets are wrong; with every problem
-            found, those of its parts included.
+            found, those of files and combinations included.
     """
     found: list[str] = []
     tree = _resolved(cfg, "", found)
@@ -52,17 +53,32 @@ def parse(cfg: DictConfig) -> Settings:
     found += problems(tree, Settings)
     found += secret_problems(raw)
     if found:
-        raise InputError(list(dict.fromkeys([*found, *part_problems(tree)])))
+        raise InputError(list(dict.fromkeys([*found, *_file_problems(tree)])))
     return Settings.of(tree)
 
 
-def check_parts(settings: Settings) -> None:
-    """Refuse settings whose parts cannot be built, whose files are absent or which do not fit.
+def check_files(settings: Settings) -> None:
+    """Refuse settings whose files are absent or which do not fit together; torch is not needed.
 
     Raises:
         InputError: with every problem found.
     """
-    if found := list(dict.fromkeys(part_problems(settings.tree))):
+    if found := list(dict.fromkeys(_file_problems(settings.tree))):
+        raise InputError(found)
+
+
+def check_parts(settings: Settings) -> None:
+    """Refuse settings that :func:`check_files` refuses, or else whose parts cannot be built.
+
+    Parts are imported, and torch with them, only once nothing else is wrong.
+
+    Raises:
+        InputError: with every problem found.
+    """
+    check_files(settings)
+    tree = settings.tree
+    found = [*target_problems(tree, BUILD_ARGUMENTS), *_machine(partial(_value, tree))]
+    if found := list(dict.fromkeys(found)):
         raise InputError(found)
 
 
@@ -77,18 +93,17 @@ def check_data(settings: Settings) -> None:
         raise InputError(found)
 
 
-def part_problems(tree: dict[str, Any]) -> Iterator[str]:
-    """Every problem of parts, files and combinations in a resolved tree, one line each."""
-
-    def get(path: str) -> Any:
-        value: Any = tree
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        return value
-
-    yield from target_problems(tree, BUILD_ARGUMENTS)
+def _file_problems(tree: dict[str, Any]) -> Iterator[str]:
+    """Every problem of files and combinations in a resolved tree, one line each."""
     for rule in RULES:
-        yield from rule(get)
+        yield from rule(partial(_value, tree))
+
+
+def _value(tree: dict[str, Any], path: str) -> Any:
+    value: Any = tree
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def check_queries(settings: Settings, max_entities: int) -> None:
@@ -433,4 +448,4 @@ def _activations(get: Callable[[str], Any]) -> Iterator[str]:
                 )
 
 
-RULES: tuple[Rule, ...] = (_run_files, _data_files, _combinations, _machine, _activations)
+RULES: tuple[Rule, ...] = (_run_files, _data_files, _combinations, _activations)

@@ -17,7 +17,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gmbench.config.check import check
+from gmbench.config.check import check_files, leaves, parse
 from gmbench.config.compose import compose
 from gmbench.config.overrides import parsed, quoted
 from gmbench.config.renames import current_key
@@ -51,7 +51,7 @@ def friendly(
     overrides, config_dir = _parse(argv)
     if isinstance(error, OmegaConfBaseException):  # such as a run folder that cannot be named
         try:
-            check(compose(overrides, config_dir, main_dir=main_dir))
+            check_files(parse(compose(overrides, config_dir, main_dir=main_dir)))
         except InputError as why:
             return str(why)
         return f"{error.full_key}: {first_line(error)}"
@@ -61,7 +61,7 @@ def friendly(
     while (culprit := _culprit(error, overrides)) is not None:
         overrides.remove(culprit)
         try:
-            check(compose(overrides, config_dir, main_dir=main_dir))
+            check_files(parse(compose(overrides, config_dir, main_dir=main_dir)))
         except InputError as last:
             found += last.problems
         except CompactHydraException as following:
@@ -87,11 +87,33 @@ def _parse(argv: Sequence[str]) -> tuple[list[str], str | None]:
 def unknown_flags(arguments: Sequence[str]) -> Iterator[str]:
     """Options that Hydra does not know, one line each; settings are written without dashes."""
     known = [name for action in get_args_parser()._actions for name in action.option_strings]
-    for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        if name.startswith("--") and name not in known:
-            meant = f"; did you mean {argument.lstrip('-')}?" if equals else ""
-            yield f"{argument}: no such option{meant or did_you_mean(name, known)}"
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, equals, value = argument.partition("=")
+        if not flag.startswith("--") or flag in known:
+            continue
+        value = value if equals or following.startswith("-") else following
+        keys = _settings_called(flag.lstrip("-").replace("-", "_"))
+        if keys and value:
+            meant = f"; did you mean {' or '.join(f'{key}={value}' for key in keys)}?"
+        else:
+            meant = (
+                did_you_mean(flag, [n for n in known if n.startswith("--")])
+                or "; settings are written key=value, without dashes"
+            )
+        yield f"{argument}: no such option{meant}"
+
+
+def _settings_called(name: str) -> list[str]:
+    """The keys of the default configuration, groups included, that a flag of this name means."""
+    if "." in name:
+        return [name]
+    tree = OmegaConf.to_container(compose([]), resolve=False)
+    assert isinstance(tree, dict)
+    keys = [*tree, *(path for path, _ in leaves(tree))]
+    last = {key: key.rpartition(".")[2] for key in keys if not key.startswith("hydra")}
+    close = name if name in last.values() else nearest(name, last.values())
+    same = sorted((key for key in last if last[key] == close), key=lambda key: key.count("."))
+    return [key for key in same if key.count(".") == same[0].count(".")]
 
 
 def _instantiation(error: InstantiationException) -> str | None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def console(width: int = 120) -> "Console":
-    """A console on standard output; a file or a pipe, which has no width, gets ``width``."""
+def console() -> "Console":
+    """A console on standard output; a file or a pipe gets the width of ``COLUMNS``, or 80."""
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
 
@@ -38,8 +38,7 @@ def console(width: int = 120) -> "Console":
             for part in super().render(renderable, options):
                 yield part if part.control else Segment(printable(part.text), part.style)
 
-    terminal = Screen()
-    return terminal if terminal.is_terminal else Screen(width=width)
+    return Screen()
 
 
 PATIENCE = 2.0

@@ -44,7 +44,7 @@ class GridEnding(Callback):
         folders = list(dict.fromkeys(outcome.job.folder for outcome in self.outcomes))
         board = leaderboard(read_index(*(folders or [Path(config.hydra.sweep.dir)])))
         # Failures follow, with causes.
-        console(width=140).print(board_report(replace(board, failed=())))
+        console().print(board_report(replace(board, failed=())))
         if not self.outcomes:
             return
         counts = ", ".join(

@@ -25,6 +25,7 @@ from gmbench.scoring.strata import Strata
 
 FORMATS = ("md", "csv", "latex", "json")
 """The formats that are text."""
+IN_FULL = "--format md, csv or json"
 ABSENT = "-"
 MARK = "\u2020"
 """Marks a row with a run that was interrupted or lost something; a note below says what."""
@@ -165,7 +166,8 @@ def league_table(league: League) -> Table:
         *("parameters M (trained)", "tweets/s", "MiB", "min/run"),
     )
     rows = [_board_cells(league, row) for row in league.rows]
-    return Table(heads=heads, sections=[rows], wrap=True, min_width=24)
+    costs = ("parameters M (trained)", "MiB", "tweets/s", "min/run")
+    return Table(heads=heads, sections=[rows], first_out=costs, everything=IN_FULL)
 
 
 def _board_cells(league: League, row: BoardRow) -> Row:
@@ -249,7 +251,8 @@ def pairs_report(board: Board, rows: int) -> Report:
             heads=("F1", "first", "second", "Δ [95 %]", "seeds ahead", "p", "p Holm"),
             sections=[[_pair_cells(pair) for pair in pairs]],
             left=3,
-            wrap=True,
+            first_out=("p",),
+            everything=IN_FULL,
         )
         records = Table.of_records([_pair_record(league, pair) for pair in pairs])
         bare = replace(league, apart=(), shared=())  # the leaderboard has said it

@@ -6,11 +6,12 @@ Below it the tables of one run and of one scored file. Those of many runs are in
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -34,6 +35,9 @@ BY_CONSTRUCTION = "given"
 TEX = {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "±": r"$\pm$", "<": "$<$"}
 TEX |= {"Δ": r"$\Delta$", "\u2020": r"\dag{}"}
 
+FOLDED = 16
+"""Width to which a narrow terminal folds a column of text before it loses one of figures."""
+
 Row = Sequence[object]
 
 
@@ -47,8 +51,9 @@ class Table:
             with a style, or a number.
         title, caption: shown on the terminal above and below the table.
         left: number of columns, from the first, that are aligned left; the others hold figures.
-        wrap: whether figures may be broken over lines on a narrow terminal.
-        min_width: of the first column on the terminal.
+        first_out: headings of the columns that a narrow terminal loses first, in this order; after
+            them it loses the others, from the right.
+        everything: where all columns are found.
     """
 
     heads: Row
@@ -56,8 +61,8 @@ class Table:
     title: str = ""
     caption: str = ""
     left: int = 1
-    wrap: bool = False
-    min_width: int | None = None
+    first_out: Sequence[str] = ()
+    everything: str = ""
 
     @classmethod
     def of_records(cls, records: Sequence[Mapping[str, object]]) -> "Table":
@@ -70,8 +75,49 @@ class Table:
         """The rows of all sections."""
         return (row for section in self.sections for row in section)
 
-    def __rich__(self) -> RichTable:
-        """The table for ``Console.print``; text in it is never read as markup."""
+    def within(self, width: int) -> "Table":
+        """The table without the columns that ``width`` characters have no room for.
+
+        The first ``left`` columns stay, and are folded; of the others at least one stays. The
+        caption names what was left out and where it is found.
+        """
+        cells = [[str(row[place]) for row in (self.heads, *self.rows)] for place in self._places]
+        widths = [
+            max(cell_len(line) for cell in column for line in cell.splitlines() or [""])
+            for column in cells
+        ]
+        widths[: self.left] = [min(size, FOLDED) for size in widths[: self.left]]
+        names = [" ".join(column[0].split("\n")[0].split()) for column in cells]
+        order = [names.index(name) for name in self.first_out if name in names]
+        order += [place for place in reversed(self._places[self.left :]) if place not in order]
+        out: list[int] = []
+        for place in order[:-1]:
+            if sum(size + 3 for n, size in enumerate(widths) if n not in out) + 1 <= width:
+                break
+            out.append(place)
+        if not out:
+            return self
+        kept = [place for place in self._places if place not in out]
+        missing = ", ".join(names[place] for place in sorted(out))
+        where = f" or {self.everything}" if self.everything else ""
+        note = f"Too narrow for: {missing}. A wider terminal (COLUMNS=200){where} shows all."
+        return replace(
+            self,
+            heads=[self.heads[place] for place in kept],
+            sections=[[[row[place] for place in kept] for row in part] for part in self.sections],
+            caption=f"{self.caption}\n{note}" if self.caption else note,
+        )
+
+    @property
+    def _places(self) -> range:
+        return range(len(self.heads))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table for ``Console.print``, as wide as there is room for."""
+        yield self.within(options.max_width)._rich()
+
+    def _rich(self) -> RichTable:
+        """The table as rich has it; text in it is never read as markup."""
         table = RichTable(
             title=Text(self.title, style="bold") if self.title else None,
             title_justify="left",
@@ -84,8 +130,7 @@ class Table:
                 _rich_cell(head),
                 justify="left" if place < self.left else "right",
                 overflow="fold",
-                no_wrap=place >= self.left and not self.wrap,
-                min_width=None if place else self.min_width,
+                no_wrap=place >= self.left,
             )
         for section in self.sections:
             for row in section:
@@ -168,7 +213,7 @@ def run_table(result: RunResult) -> Table:
             [(floor.name, *_task_cells(floor, BY_CONSTRUCTION)) for floor in result.floors],
         ),
         caption=caption,
-        min_width=20,
+        everything="result.json",
     )
 
 
@@ -229,7 +274,7 @@ def percent(share: float) -> str:
 
 def _task_head(task: Task) -> Text:
     """The task above its three columns, which line up with ``_cell``."""
-    return Text(f"{task.upper()}\n{'P':>6} {'R':>6} {'F1':>6}", justify="center")
+    return Text(f"{task.upper()}\n{'P':>5} {'R':>5} {'F1':>5}", justify="center")
 
 
 def _task_cells(row: Metrics | BaselineFigures, absent: str, style: str = "bold") -> Iterable[Text]:
@@ -239,12 +284,14 @@ def _task_cells(row: Metrics | BaselineFigures, absent: str, style: str = "bold"
 def _cell(figures: TaskFigures | Counts | None, absent: str, style: str = "bold") -> Text:
     if figures is None:
         return Text(absent, style="dim italic")
-    return Text.assemble(_three(figures, " ", style), "\n", _counts(figures))
+    return Text.assemble(_three(figures, style), "\n", _counts(figures))
 
 
-def _three(figures: TaskFigures | Counts, gap: str = "  ", style: str = "bold") -> Text:
-    precision, recall, f1 = map(percent, (figures.precision, figures.recall, figures.f1))
-    return Text.assemble(f"{precision:>6}{gap}{recall:>6}{gap}", (f"{f1:>6}", style))
+def _three(figures: TaskFigures | Counts, style: str = "bold") -> Text:
+    """P, R, F1 in five places each, so that three tasks fit 80 columns: 100.0, but 66.67."""
+    shares = (figures.precision, figures.recall, figures.f1)
+    precision, recall, f1 = (f"{percent(share)[:5]:>5}" for share in shares)
+    return Text.assemble(f"{precision} {recall} ", (f1, style))
 
 
 def _counts(figures: TaskFigures | Counts) -> Text:
@@ -312,6 +359,8 @@ def strata_table(scored: Scored, strata: Strata) -> Table:
         sections=sections,
         caption="".join((caption, *(f"\n{note}." for note in strata.notes))),
         left=2,
+        first_out=("EEG P, R, F1", "MNER"),
+        everything="--json",
     )
 
 
@@ -354,6 +403,7 @@ def comparison_table(comparison: Comparison, first: str, second: str, rule: str)
         title=f"{first} against {second}",
         heads=("F1", "first", "second", between, "not better", "p", "p Holm"),
         sections=(rows,),
+        first_out=("not better", "p"),
         caption=(
             f"{rule}, {comparison.n:,} examples: F1 in %, differences in points. Interval: paired "
             "bootstrap by example (BCa). Not better: share of resamples in which the first does "

@@ -19,10 +19,9 @@ from gmbench.reporting.record import ANALYSIS, RunResult, read_analysis, read_re
 from gmbench.scoring.counting import TASKS
 from gmbench.scoring.intervals import FigureIntervals, Interval
 from gmbench.serving.encoders import tokenizer_files
+from gmbench.serving.folders import RECORD, RESULT, check_new
 from gmbench.serving.model_folder import (
     CONFIG,
-    RECORD,
-    RESULT,
     WEIGHTS,
     ExportRecord,
     TrainedModel,
@@ -48,10 +47,7 @@ def export_run(run: Path, folder: Path, trust: tuple[str, ...] = ()) -> TrainedM
             trained, or as :func:`gmbench.serving.model_folder.read_model`.
         OSError: a file cannot be written.
     """
-    if (run / RECORD).is_file():
-        raise InputError(f"{run}: exported already; name a run folder")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: is there already; name a new folder, or remove it")
+    check_new(run, folder)
     trained = read_model(run, trust)
     with held(folder.with_name(f".{folder.name}.lock"), folder):
         sweep(folder.parent, folder.name)

@@ -19,7 +19,7 @@ from gmbench.config.compose import read_stored, settings_of
 from gmbench.config.instantiate import construct
 from gmbench.config.trust import refuse_foreign, value_at
 from gmbench.core.carried import digest
-from gmbench.core.errors import InputError, did_you_mean
+from gmbench.core.errors import InputError
 from gmbench.core.provenance import library_versions
 from gmbench.core.records import parse_record, to_plain
 from gmbench.data.dataset import Input
@@ -39,10 +39,11 @@ from gmbench.serving.encoders import (
     describe_text,
     describe_vision,
 )
+from gmbench.serving.folders import RECORD, RESULT, is_export
 from gmbench.training.trainer import Precision
 
 FORMAT = 1
-RECORD, RESULT, CONFIG, WEIGHTS = "export.json", "result.json", "config.yaml", "model.safetensors"
+CONFIG, WEIGHTS = "config.yaml", "model.safetensors"
 TOWER = "__vision_encoder__."
 """Prefix of a frozen vision encoder's tensors where the model itself does not hold them."""
 
@@ -160,12 +161,9 @@ def read_model(folder: Path, trust: Collection[str] = ()) -> TrainedModel:
     """
     if (shadow := shadowed_models()) is not None:
         raise InputError(shadow)
+    exported = is_export(folder)
     with torch.random.fork_rng(devices=[]):  # building draws random weights, all replaced below
-        if (folder / RECORD).is_file():
-            return _of_export(folder, trust)
-        if (folder / RESULT).is_file():
-            return _of_run(folder, trust)
-    raise InputError(f"{folder}: {_what_is_wrong(folder)}")
+        return _of_export(folder, trust) if exported else _of_run(folder, trust)
 
 
 def _of_run(folder: Path, trust: Collection[str]) -> TrainedModel:
@@ -298,17 +296,3 @@ def _checkpoint_tensors(checkpoint: Path) -> dict[str, Tensor]:
         raise InputError(f"{checkpoint}: no checkpoint of tensors alone ({line})") from None
     prefix = "model."
     return {n.removeprefix(prefix): t for n, t in state.items() if n.startswith(prefix)}
-
-
-def _what_is_wrong(folder: Path) -> str:
-    if not folder.exists():
-        beside = [item.name for item in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        return f"no such folder{did_you_mean(folder.name, beside, f'{folder.parent}/')}"
-    if not folder.is_dir():
-        return "a file; name an exported folder or a run folder"
-    if (folder / "failure.json").is_file():
-        return "a run that failed (failure.json says why); run it again"
-    runs = sorted(str(file.parent) for file in folder.glob("*/**/result.json"))
-    if runs:
-        return f"no run itself, but there are runs below it, such as {runs[0]}"
-    return "neither an export (export.json) nor a finished run (result.json)"

@@ -167,7 +167,7 @@ def test_damaged_and_failed_runs_are_told(tmp_path, capsys):
     (tmp_path / "c" / "failure.json").write_text("{}")
     assert main([str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    assert "not JSON" in said
+    assert "not JSON" in " ".join(said.split())
     assert f"failed: {tmp_path / 'c'}"[:40] in said.replace("\n", "")
 
 
