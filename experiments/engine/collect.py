@@ -14,9 +14,11 @@ from experiments.engine.plan import Experiment, Planned, Setting, Variant
 from experiments.papers.papers import papers
 from experiments.papers.published import Cell
 from gmbench.config import compose, parse
-from gmbench.config.identity import what_computes
+from gmbench.config.identity import by_key, what_computes
 from gmbench.core.entities import Entity, Example
+from gmbench.core.errors import InputError
 from gmbench.lifecycle.build_data import build_source
+from gmbench.lifecycle.lookup import Lookup
 from gmbench.reporting.index import Indexed
 from gmbench.reporting.record import RunResult, read_result
 from gmbench.scoring.files import read_predictions
@@ -151,20 +153,32 @@ class Block:
 def find(planned: Sequence[Planned], index: Indexed) -> dict[Planned, Finished]:
     """The runs of a plan that are finished: by the sha of their configuration, wherever they lie.
 
+    Where the data is here, a run on other data is not taken, with a line.
     A run in its own folder whose configuration lacks only keys that have come to the tree since is
     taken too, with a note. So is one there that only tested weights (``Variant.weights_of``);
     elsewhere such a run could be of any checkpoint.
     """
-    found = {}
+    found, lookup = {}, Lookup()
     for run in planned:
-        entry = index.by_sha.get(run.sha)
-        if entry is not None:
-            found[run] = Finished(seed=run.seed, folder=entry.folder, result=entry.result)
-        else:
-            older = _older(run)
-            if older is not None:
-                found[run] = older
+        there: list[Finished | None] = [
+            Finished(seed=run.seed, folder=entry.folder, result=entry.result)
+            for entry in index.by_sha.get(run.sha, ())
+        ]
+        for one in filter(None, there or [_older(run)]):
+            if why := _other_data(lookup, one.result, run):
+                log.warning("%s: not taken, it has %s", one.folder, why)
+            else:
+                found[run] = one
+                break
     return found
+
+
+def _other_data(lookup: Lookup, result: RunResult, run: Planned) -> str:
+    """What a result has of other data than its row reads; empty where the data is not here."""
+    try:
+        return lookup.other_data(result, run.config)
+    except InputError:
+        return ""
 
 
 def collect(
@@ -275,25 +289,10 @@ def _older(run: Planned) -> Finished | None:
         return None
     if not isinstance(stored, dict):
         return None
-    new, other = _differences(what_computes(stored), what_computes(run.config))
-    if other:
+    then, now = by_key(what_computes(stored)), by_key(what_computes(run.config))
+    new = [key for key in now if key not in then]
+    if other := [key for key in then if key not in now or then[key] != now[key]]:
         log.warning("%s: not taken, it ran with another %s", run.folder, ", ".join(other[:5]))
         return None
     note = f"ran before {', '.join(new)} came to the configuration"
     return Finished(seed=run.seed, folder=run.folder, result=record, note=note if new else None)
-
-
-def _differences(stored: object, wanted: object, key: str = "") -> tuple[list[str], list[str]]:
-    """Keys that only ``wanted`` has, and keys that differ otherwise."""
-    if not isinstance(stored, dict) or not isinstance(wanted, dict):
-        return [], [] if stored == wanted else [key]
-    new: list[str] = []
-    other = [f"{key}.{name}".strip(".") for name in stored if name not in wanted]
-    for name, value in wanted.items():
-        path = f"{key}.{name}".strip(".")
-        if name not in stored:
-            new.append(path)
-            continue
-        more_new, more_other = _differences(stored[name], value, path)
-        new, other = new + more_new, other + more_other
-    return new, other

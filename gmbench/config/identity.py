@@ -42,6 +42,15 @@ def what_computes(plain: Mapping[str, Any], place: Counts = Counts.SHA) -> dict[
     return portable(original(dict(plain)), place)
 
 
+def by_key(plain: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Every setting of a plain configuration by its dotted key; a list is one setting."""
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        key = f"{above}{name}"
+        found |= by_key(value, f"{key}.") if isinstance(value, Mapping) else {key: value}
+    return found
+
+
 def portable(plain: Mapping[str, Any], place: Counts = Counts.SHA) -> dict[str, Any]:
     """A plain configuration without keys that do not count; paths start from ``data.root``.
 

@@ -39,12 +39,12 @@ class Indexed:
     failed: tuple[Path, ...]
 
     @cached_property
-    def by_sha(self) -> dict[str, Entry]:
-        """One trained run for each configuration; the first by folder where there are several."""
-        found: dict[str, Entry] = {}
+    def by_sha(self) -> dict[str, list[Entry]]:
+        """The trained runs of each configuration, by folder; their data may differ."""
+        found: dict[str, list[Entry]] = {}
         for entry in self.entries:
             if entry.result.selection.value is not None:  # otherwise: some checkpoint, tested
-                found.setdefault(entry.result.config.sha, entry)
+                found.setdefault(entry.result.config.sha, []).append(entry)
         return found
 
 

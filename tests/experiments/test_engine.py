@@ -20,9 +20,10 @@ from experiments.engine.type_columns import recall
 from experiments.papers.papers import papers
 from gmbench.config import compose, parse
 from gmbench.core.entities import Entity, Example, Prediction
-from gmbench.lifecycle.build_data import build_source
+from gmbench.data.fingerprint import current_fingerprint
+from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.reporting.index import read_index
-from gmbench.reporting.record import Metrics, write_result
+from gmbench.reporting.record import Metrics, read_result, write_result
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import write_predictions
 from tests.reporting.sample import sample
@@ -91,13 +92,17 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def planned(world, tmp_path):
-    extra = (f"data.root={world}", "data.world.train=2", "data.world.dev=2")
+    cache = f"cache={world.parent / 'cache'}"
+    extra = (f"data.root={world}", cache, "data.world.train=2", "data.world.dev=2")
     return plan(TINY, preset="smoke", extra=extra, seeds=(1, 2), runs=tmp_path / "runs")
 
 
 def answer(run, *, missing):
     """A finished run that found all but the first so many entities, as its files tell it."""
-    gold = build_source(parse(compose(run.overrides))).read("test").examples
+    settings = parse(compose(run.overrides))
+    source = build_source(settings)
+    gold = source.read("test").examples
+    data = current_fingerprint(source, build_regions(settings, source), Path(settings.cache))
     entities = [(e.id, entity) for e in gold for entity in e.entities]
     found = {example.id: [] for example in gold}
     for id_, entity in entities[missing:]:
@@ -108,7 +113,7 @@ def answer(run, *, missing):
     result = replace(
         result,
         config=replace(result.config, sha=run.sha, seed=run.seed),
-        data=replace(result.data, n=len(gold)),
+        data=replace(result.data, n=len(gold), fingerprint=data.data, candidates=data.candidates),
         metrics=Metrics.of(scores, saw_pixels=True),
     )
     run.folder.mkdir(parents=True)
@@ -172,14 +177,25 @@ def test_a_run_from_before_a_new_key_is_taken_with_a_note(planned, tmp_path):
     assert not cells_of(planned, tmp_path)[0]
 
 
-def test_runs_on_other_data_are_set_aside(planned, tmp_path):
+def test_a_run_on_other_data_is_not_taken_and_set_aside_where_the_data_is_gone(
+    planned, tmp_path, world, caplog
+):
     first, second = (run for run in planned if run.row.key == "full")
     answer(first, missing=0)
     answer(second, missing=0)
     path = second.folder / "result.json"
-    path.write_text(path.read_text().replace("f" * 64, "e" * 64))
-    _, block = cells_of(planned, tmp_path)
-    assert len(block.cells[0][0].summary.values) == 1
+    written = read_result(path)
+    write_result(path, replace(written, data=replace(written.data, fingerprint="e" * 64)))
+    found, block = cells_of(planned, tmp_path)
+    assert set(found) == {first}
+    assert not block.set_aside
+    assert f"{second.folder}: not taken, it has other data (" in caplog.text
+    world.rename(tmp_path / "gone")
+    try:
+        found, block = cells_of(planned, tmp_path)
+    finally:
+        (tmp_path / "gone").rename(world)
+    assert set(found) == {first, second}
     (line,) = block.set_aside
     assert "other data" in line
 
