@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gmbench.core.entities import Box, Example, Prediction
+from gmbench.core.iou import pairwise_iou
 from gmbench.scoring.counting import TASKS, Task
 from gmbench.scoring.grounding import best_region_a_type
 
+SURE = 0.3
+"""Least score of a box that stands for what the image shows."""
 Predictions = Mapping[str, tuple[Prediction, ...]]
 UPPER_BOUND_OF_ONE_REGION = "its ceiling: gold text, one gold box a type"
 """The name of the upper bound of a model that draws one region per type; results store it."""
@@ -92,6 +95,62 @@ def lookup_with_random_candidate(
     return _baseline("training names, random candidate", examples, guesses, TASKS)
 
 
+def types_of_classes(train: Sequence[Example]) -> dict[str, str]:
+    """The type that each class of candidates shows most often in training.
+
+    A candidate shows an entity if its IoU with one of the entity's boxes is 0.5 or more. Among
+    equally frequent types the first by name wins; a class that shows none has no type.
+    """
+    shown: dict[str, Counter[str]] = {}
+    for example in train:
+        found = example.candidates
+        if found is None or found.classes is None:
+            continue
+        for entity in example.entities:
+            if entity.groundable:
+                hits = (pairwise_iou(entity.boxes, found.boxes) >= 0.5).any(axis=0)
+                for name in {found.classes[index] for index in hits.nonzero()[0]}:
+                    shown.setdefault(name, Counter())[entity.type] += 1
+    return {name: min(types, key=lambda tag: (-types[tag], tag)) for name, types in shown.items()}
+
+
+def lookup_with_largest_of_class(
+    lookup: NameLookup, types: Mapping[str, str], examples: Sequence[Example]
+) -> Baseline:
+    """Training names, each with the largest candidate of a class of its type, or no box.
+
+    Candidates below a score of ``SURE`` do not count, where the detector gives scores; a box that
+    an earlier name took is not taken again.
+
+    Args:
+        lookup: the names.
+        types: by class of the candidates.
+        examples: with candidates that have classes.
+    """
+
+    def guesses(example: Example) -> Iterator[Prediction]:
+        found = example.candidates
+        left: list[tuple[float, int, str]] = []  # minus the area, place, type
+        if found is not None and found.classes is not None:
+            sides = found.boxes[:, 2:] - found.boxes[:, :2]
+            areas, scores = sides.prod(axis=1), found.scores
+            left = sorted(
+                (-areas[index], index, types[name])
+                for index, name in enumerate(found.classes)
+                if name in types and (scores is None or scores[index] >= SURE)
+            )
+        for name in lookup.find(example.words):
+            best = next((one for one in left if one[2] == name[2]), None)
+            if best is None or found is None:
+                yield Prediction(*name)
+            else:
+                left.remove(best)
+                x1, y1, x2, y2 = found.boxes[best[1]].tolist()
+                yield Prediction(*name, (x1, y1, x2, y2), region=best[1] + 1)
+
+    return _baseline("training names, largest box of their class", examples, guesses, TASKS)
+
+
 def gold_text_with_full_image(examples: Sequence[Example]) -> Baseline:
     """Gold spans and types, and the whole image as the box of every groundable entity.
 
@@ -134,6 +193,8 @@ def baselines(
     built = [_baseline("training names, no box", examples, names, TASKS)]
     if any(example.candidates is not None for example in examples):
         built.append(lookup_with_random_candidate(lookup, examples, seed=seed))
+    if types := types_of_classes(train):
+        built.append(lookup_with_largest_of_class(lookup, types, examples))
     built.append(_baseline("gold text, no box", examples, lambda e: _gold(e, {})))
     if all(e.size is not None or not any(x.groundable for x in e.entities) for e in examples):
         built.append(gold_text_with_full_image(examples))

@@ -163,13 +163,21 @@ def test_folders_without_annotations_or_known_categories_are_refused(tmp_path):
 
 @pytest.mark.real_data
 def test_real_photographs_give_every_kind_of_post(shared, tmp_path):
-    data = source(shared / "data" / "photos", tmp_path, per_photo=1)
+    """Of 100 of them; reading all annotations takes no picture."""
+    whole = CocoFolder(shared / "data" / "photos")
+    photos = [photo for file in whole.files for photo in whole.photos(file)]
+    assert len(photos) == 543
+    assert sum(len(photo.instances) for photo in photos) > 4500
+    coco = tmp_path / "coco"
+    coco.mkdir()
+    (coco / "images").symlink_to(whole.path / "images")
+    val = json.loads((whole.path / "instances_val.json").read_text())
+    (coco / "instances_all.json").write_text(json.dumps(val | {"images": val["images"][:100]}))
+    data = source(coco, tmp_path, per_photo=2)
     examples = [example for split in SPLITS for example in data.read(split).examples]
     entities = [entity for example in examples for entity in example.entities]
-    assert len(examples) == 543
+    assert len(examples) == 200
     assert {entity.type for entity in entities} == set(COARSE)
-    assert {e.type for e in entities if e.groundable} == {"PER", "ORG", "OTHER"}
+    assert {"PER", "OTHER"} <= {e.type for e in entities if e.groundable} <= {"PER", "ORG", "OTHER"}
     assert any(len(entity.boxes) > 1 for entity in entities)
-    assert 0.35 < sum(entity.groundable for entity in entities) / len(entities) < 0.5
-    assert sum(len(p.instances) for f in CocoFolder(data.coco).files
-               for p in CocoFolder(data.coco).photos(f)) > 4500  # fmt: skip
+    assert 0.35 < sum(entity.groundable for entity in entities) / len(entities) < 0.55

@@ -12,7 +12,9 @@ from gmbench.scoring.baselines import (
     NameLookup,
     baselines,
     gold_text_with_full_image,
+    lookup_with_largest_of_class,
     lookup_with_random_candidate,
+    types_of_classes,
 )
 from gmbench.scoring.counting import CorpusScores, Counts, score_corpus
 from tests.data.files import real
@@ -78,6 +80,43 @@ def test_the_random_candidate_depends_on_seed_and_id_only():
 def test_without_candidates_there_is_no_box():
     floor = lookup_with_random_candidate(NameLookup(TRAIN), with_candidates(0))
     assert all(p.box is None for guesses in floor.predictions.values() for p in guesses)
+
+
+def seen(text: str, *entities: Entity, classes: str, scores: Sequence[float] = ()) -> Example:
+    """An example with a row of candidates, each one pixel wider than that on its left."""
+    names = tuple(classes.split())
+    boxes = np.array([[10 * k, 0, 10 * k + k + 1, 10] for k in range(len(names))], dtype=float)
+    given = Candidates(boxes=boxes, scores=np.array(scores) if scores else None, classes=names)
+    return Example(text, tuple(text.split()), entities, candidates=given)
+
+
+def test_the_largest_box_of_the_class_that_shows_a_names_type():
+    def shown(type_: str, at: int) -> Entity:
+        return Entity(0, 0, type_, ((10.0 * at, 0.0, 11.0 * at + 1, 10.0),))
+
+    train = [
+        seen("Ada", shown("PER", 0), classes="person dog"),
+        seen("Rex", shown("OTHER", 1), classes="person dog cup"),
+        seen("Bob", shown("PER", 1), classes="dog person"),
+        seen("Max", shown("PER", 1), classes="person dog dog"),
+        seen("Tim", shown("OTHER", 1), classes="person dog"),
+        seen("Rome", Entity(0, 0, "LOC"), classes="person"),
+    ]
+    types = types_of_classes(train)
+    assert types == {"person": "PER", "dog": "OTHER"}  # no entity was a cup
+    test = [
+        seen("Ada", classes="dog person person dog"),
+        seen("Ada Bob Max", classes="person cup person"),
+        seen("Rex Rome", classes="dog cup", scores=(0.9, 0.8)),
+        seen("Ada x", classes="person person", scores=(0.31, 0.29)),
+        Example("none", ("Ada",)),
+    ]
+    found = lookup_with_largest_of_class(NameLookup(train), types, test).predictions
+    slots = [[prediction.region for prediction in found[one.id]] for one in test]
+    assert slots == [[3], [3, 1, None], [1, None], [1], [None]]
+    assert found["Ada"][0].box == (20.0, 0.0, 23.0, 10.0)
+    names = [floor.name for floor in baselines(train, test)]
+    assert names[2] == "training names, largest box of their class"
 
 
 def test_only_the_baselines_that_the_examples_allow():

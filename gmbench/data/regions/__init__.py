@@ -44,7 +44,7 @@ class Batched(Protocol):
 def clipped(found: Candidates, size: Size | None) -> Candidates:
     """Clip boxes to an image of ``size`` (None: unknown) and drop those without area.
 
-    The order stays; scores and features go with their boxes.
+    The order stays; scores, features and classes go with their boxes.
     """
     boxes = found.boxes.astype(np.float64)
     if size is not None:
@@ -54,4 +54,7 @@ def clipped(found: Candidates, size: Size | None) -> Candidates:
         boxes=boxes[keep],
         scores=None if found.scores is None else found.scores[keep].astype(np.float64),
         features=None if found.features is None else found.features[keep].astype(np.float32),
+        classes=None
+        if found.classes is None
+        else tuple(name for name, stays in zip(found.classes, keep, strict=True) if stays),
     )
