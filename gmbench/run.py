@@ -18,20 +18,23 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from gmbench.config import check_parts, conf_dir, friendly, parse, shadowed_models
+from gmbench.config import check_files, check_parts, conf_dir, friendly, parse, shadowed_models
 from gmbench.config.check import secret_arguments
 from gmbench.config.messages import unknown_flags
 from gmbench.config.overrides import quoted, replacing
 from gmbench.config.schema import Settings
 from gmbench.core.command_line import console, exit_code, unbroken_output
-from gmbench.core.errors import InputError
+from gmbench.core.errors import InputError, NonFinite
 from gmbench.core.locks import LOCK, held, launched_rank
+from gmbench.core.progress import show_bars
 from gmbench.core.provenance import print_redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gmbench.reporting.record import RunResult
+
+EXIT_NONFINITE = 3
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")
@@ -41,7 +44,13 @@ def _task(cfg: DictConfig) -> float | None:
     try:
         settings = parse(cfg)
         if (before := _finished(settings, folder)) is not None:
-            return _shown(before, folder, screen)
+            return _shown(before, folder, Path(settings.tree["runs"]), screen)
+        check_files(settings)
+        show_bars(settings.callbacks.progress)
+        if settings.mode != "check" and launched_rank() == 0:
+            from gmbench.lifecycle.screen import opening, say
+
+            say(screen, opening(settings, folder))
         # Only from here on with torch: --help and finished runs do without.
         check_parts(settings)
         if settings.mode == "check":
@@ -54,7 +63,7 @@ def _task(cfg: DictConfig) -> float | None:
         # Of processes that train together the first holds the folder.
         with held(folder / LOCK, folder) if launched_rank() == 0 else nullcontext():
             if (before := _finished(settings, folder)) is not None:  # by another process, meanwhile
-                return _shown(before, folder, screen)
+                return _shown(before, folder, Path(settings.tree["runs"]), screen)
             return execute(settings, folder, tuple(HydraConfig.get().overrides.task), screen)
     except Exception as error:
         line = friendly(error, sys.argv[1:])
@@ -75,12 +84,13 @@ def _remove_empty(folder: Path, runs: Path) -> None:
             place.rmdir()
 
 
-def _shown(before: "RunResult", folder: Path, screen: "Console") -> float:
+def _shown(before: "RunResult", folder: Path, runs: Path, screen: "Console") -> float:
+    from gmbench.lifecycle.screen import closing, say
     from gmbench.reporting.tables import show
 
-    message = f"Finished before, in {folder} (force=true computes it again)."
-    screen.print(message, soft_wrap=True, markup=False, highlight=False)
+    say(screen, f"Finished before, in {folder} (force=true computes it again).")
     show(before, screen)
+    say(screen, closing(folder, runs))
     return before.selected_f1
 
 
@@ -119,17 +129,11 @@ def _run() -> int:
         line = friendly(error, sys.argv[1:])
         if line is not None and not _tracebacks_wanted():
             raise InputError(line) from None
-        if line is None and (code := _own_exit_code(error)) is not None:
+        if line is None and isinstance(error, NonFinite):
             traceback.print_exception(error)
-            return code
+            return EXIT_NONFINITE
         raise
     return 0
-
-
-def _own_exit_code(error: Exception) -> int | None:
-    from gmbench.training.failures import EXIT_NONFINITE, cause_of
-
-    return EXIT_NONFINITE if cause_of(error) == "nan" else None
 
 
 def _tracebacks_wanted() -> bool:

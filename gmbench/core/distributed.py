@@ -10,6 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from gmbench.core.entities import Prediction
+from gmbench.core.errors import NonFinite
 from gmbench.core.locks import launched_rank
 from gmbench.core.records import parse_record, to_plain
 
@@ -52,10 +53,6 @@ def mean_over(loss: Tensor, where: Tensor) -> Tensor:
     Both have the same shape, whichever it is.
     """
     return loss.masked_fill(~where, 0.0).sum() / each(over_all(where.sum()).clamp(min=1))
-
-
-class NonFinite(ArithmeticError):
-    """A loss, gradient norm, cost or score is NaN or infinite; weights are as before the step."""
 
 
 def agreed(work: Callable[[], T], like: Tensor) -> T:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from gmbench.core.distributed import NonFinite
+from gmbench.core.errors import NonFinite
 from gmbench.core.tensors import Outputs, Targets, TensorRecord
 from gmbench.objective.costs import FORBIDDEN, CostTerm, total_cost
 

@@ -15,8 +15,8 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
-from gmbench.core.distributed import NonFinite, over_all
-from gmbench.core.errors import InputError
+from gmbench.core.distributed import over_all
+from gmbench.core.errors import InputError, NonFinite
 from gmbench.training.durable_files import (
     PREVIOUS,
     digests,

@@ -10,11 +10,9 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from gmbench.core.command_line import stopped_by
-from gmbench.core.distributed import NonFinite
+from gmbench.core.errors import NonFinite
 from gmbench.core.tensors import Batch
 from gmbench.training.durable_files import is_full
-
-EXIT_NONFINITE = 3
 
 PEER = "peer"
 """Cause of a failure if another process ended or did not answer in time."""

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from gmbench.core.distributed import NonFinite, over_all, processes
+from gmbench.core.distributed import over_all, processes
+from gmbench.core.errors import NonFinite
 
 SHOWN = 3
 """Parameters named in an error."""

@@ -35,7 +35,7 @@ def test_a_loader_s_worker_that_is_killed_ends_the_run_which_goes_on(
     unbroken, world, tmp_path, promise
 ):
     assert go(tmp_path, world, "trainer.num_workers=2", fault="load:9:kill") == 1
-    assert json.loads((tmp_path / "failure.json").read_text())["cause"] == "RuntimeError"
+    assert json.loads((tmp_path / "failure.json").read_text())["cause"] == "loader"
     assert go(tmp_path, world, "trainer.num_workers=2") == 0
     same(Made(tmp_path), unbroken, promise)
 

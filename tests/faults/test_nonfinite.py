@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gmbench.core.distributed import NonFinite
+from gmbench.core.errors import NonFinite
 from gmbench.training.failures import cause_of, message_of
 from tests.faults.conftest import Steps, scored, trainer
 from tests.faults.runs import SMALL, paths

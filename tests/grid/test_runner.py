@@ -54,6 +54,57 @@ def test_an_output_that_grows_too_long_keeps_its_ends(tmp_path, monkeypatch):
     assert len(text) < 3_000
 
 
+WAYS = {
+    "copy(sys.argv[1], 'result.json')": "done",
+    "sys.exit(0)": "exit code 0 without a result",
+    "sys.exit('last')": "exit code 1 without a result: last",
+    "os._exit(3)": "exit code 3 without a result",
+    "os.kill(os.getpid(), 9)": "killed by SIGKILL (out of memory, or kill -9)",
+    "os.kill(os.getpid(), 15)": "killed by SIGTERM",
+    "time.sleep(600)": "timeout: longer than 3 s",
+    "write('result.json', '{\"protocol\": {')": "not JSON",
+    "copy(sys.argv[1], 'result.json'); write('failure.json', '{}')": "done",
+    """write('failure.json', '{"cause": "oom", "message": "one\\\\ntwo"}')""": "oom: one",
+}
+"""Code of jobs, and what is said of them."""
+
+
+@pytest.mark.fault
+def test_ten_jobs_that_end_in_ten_ways_and_are_made_again(tmp_path, promise):
+    result = sample()
+    write_result(tmp_path / "whole.json", result)
+    tools = (
+        "import os, sys, time; from shutil import copy\n"
+        "write = lambda name, text: open(name, 'w').write(text)\n"
+    )
+    mended = tmp_path / "mended"
+    jobs = []
+    for number, way in enumerate(WAYS):
+        folder = tmp_path / str(number)
+        code = (
+            f"{tools}os.chdir({str(folder)!r})\n"
+            f"if os.path.exists({str(mended)!r}): copy(sys.argv[1], 'result.json')\n"
+            f"else: {way}"
+        )
+        command = (sys.executable, "-SIc", code, str(tmp_path / "whole.json"))
+        sha = result.config.sha
+        jobs.append(Job(label=str(number), folder=folder, command=command, sha=sha))
+
+    def made() -> list[str]:
+        limits = Limits(timeout=3, grace=1)
+        outcomes = run_jobs(jobs, workers=4, limits=limits, report=lambda *event: None)
+        assert [o.job for o in outcomes] == jobs
+        return [o.cause or o.status for o in outcomes]
+
+    first = made()
+    assert all(cause in said for cause, said in zip(WAYS.values(), first, strict=True)), first
+    mended.touch()
+    again = made()
+    assert again == ["finished before" if said == "done" else "done" for said in first]
+    promise("R15", "rows for jobs, each with the right status and cause", len(first), of=10)
+    promise("R15", "jobs run again, of those that had failed", again.count("done"), of=8)
+
+
 def test_a_grid_whose_first_jobs_fail_alike_is_given_up(tmp_path):
     jobs = [job(tmp_path / str(n), "import sys; sys.exit('no such thing')") for n in range(5)]
     outcomes = run_jobs(jobs, report=lambda *event: None)

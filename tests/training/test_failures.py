@@ -5,7 +5,7 @@ import errno
 import pytest
 import torch
 
-from gmbench.core.distributed import NonFinite
+from gmbench.core.errors import NonFinite
 from gmbench.objective.matcher import NonFiniteCost
 from gmbench.training.failures import cause_of, message_of
 
@@ -22,7 +22,7 @@ GLOO = "[/x/gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 9ms for r
         (OSError(errno.EACCES, "no right"), "PermissionError"),
         (RuntimeError(GLOO), "peer"),
         (torch.distributed.DistStoreError("wait timeout"), "peer"),
-        (RuntimeError("DataLoader timed out after 5 seconds"), "RuntimeError"),
+        (RuntimeError("DataLoader timed out after 5 seconds"), "loader"),
         (ValueError("timed out"), "ValueError"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
     ],
