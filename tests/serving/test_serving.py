@@ -15,6 +15,7 @@ from PIL import Image
 
 import gmbench
 from gmbench.config.renames import original
+from gmbench.config.trust import UntrustedTarget
 from gmbench.core.errors import InputError
 from gmbench.core.records import parse_record
 from gmbench.export import main as export
@@ -23,9 +24,9 @@ from gmbench.scoring.files import read_predictions, write_predictions
 from gmbench.serving.export import export_run
 from gmbench.serving.model_folder import ExportRecord
 from gmbench.serving.posts import post
-from gmbench.config.trust import UntrustedTarget
 
 PREDICTIONS = "predictions.test.jsonl"
+DRAWN = "trained on drawn pictures and invented names: nothing is known of real posts"
 
 
 def pictured(trained):
@@ -66,6 +67,30 @@ def test_the_card_tells_data_protocol_seed_figures_and_limits(mqspn):
     assert f"{100 * mner['f1']:.2f} [" in card, "no interval beside the figure"
     for told in (result["data"]["fingerprint"], "strict 1.0", "seed 1", "test bed", "## Limits"):
         assert told in card
+    assert f"- {DRAWN.capitalize()}." in card
+    (model,) = yaml.safe_load(card.split("---\n")[1])["model-index"]
+    (scored,) = model["results"]
+    assert scored["dataset"]["revision"] == result["data"]["fingerprint"]
+    found = {metric["name"]: metric["value"] for metric in scored["metrics"]}
+    assert found["MNER F1"] == round(100 * mner["f1"], 2)
+    assert list(found) == ["GMNER F1", "MNER F1", "EEG F1"]
+
+
+def test_a_model_that_saw_no_picture_gives_boxes_only_when_asked(mqspn, tmp_path):
+    blind = tmp_path / "blind"
+    shutil.copytree(mqspn.run, blind)
+    stored = json.loads((blind / "result.json").read_text())
+    stored["data"]["saw_pixels"] = False
+    stored["metrics"] |= {"gmner": None, "eeg": None, "gmner_macro_f1": None}
+    for row in stored["metrics"]["per_type"].values():
+        row |= {"gmner": None, "eeg_tp": None}
+    (blind / "result.json").write_text(json.dumps(stored))
+    asked = mqspn.posts[:8]
+    for boxes in (False, True):
+        loaded = gmbench.load(blind, device="cpu", regions=mqspn.regions, boxes=boxes)
+        answers = list(loaded.answers(asked))
+        assert all(any("trained without pictures" in n for n in a.notes) for a in answers)
+        assert any(p.box for a in answers for p in a.predictions) is boxes
 
 
 def test_loading_reads_nothing_shipped_and_leaves_the_random_numbers_alone(
@@ -234,6 +259,21 @@ def test_a_failure_leaves_nothing_behind(mqspn, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault
+def test_after_a_kill_the_same_export_sweeps_and_succeeds(mqspn, tmp_path, monkeypatch):
+    place = tmp_path / "place" / "new"
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "gmbench.serving.export._compare", lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        )
+        child = forked(lambda: export_run(mqspn.run, place), tmp_path / "error.txt")
+        assert ended(child) == -signal.SIGKILL
+    assert not place.exists()
+    assert list(place.parent.glob(".new.*.tmp"))
+    export_run(mqspn.run, place)
+    assert list(place.parent.iterdir()) == [place]
+
+
 # ---------------------------------------------------------------- predict in Python
 
 
@@ -255,7 +295,7 @@ def test_without_picture_no_entity_has_a_box(mqspn, qgn):
         answer = gmbench.load(trained.export, device="cpu").answer(post("Gorweny Hall stands"))
         assert answer.predictions
         assert all(found.box is None for found in answer.predictions)
-        assert answer.notes == ("no picture: no entity has a box",)
+        assert answer.notes == ("no picture: no entity has a box", DRAWN)
 
 
 def test_a_picture_in_memory_is_a_picture_in_a_file(qgn):
@@ -356,7 +396,8 @@ def test_one_post_is_a_line_of_json_and_a_picture(mqspn, tmp_path, capsys):
     assert predict([*arguments, "--regions", f"vinvl:{npz}", "--out", str(out)]) == 0
     captured = capsys.readouterr()
     answer = json.loads(captured.out)
-    assert captured.err == ""
+    assert captured.err == f"note: {DRAWN}\n"
+    assert answer["notes"] == [DRAWN]
     assert answer["words"] == ["Hm:", "Gorweny", "Hall"]
     assert tuple(answer["size"]) == asked.size
     assert answer["entities"]
@@ -375,7 +416,7 @@ def test_boxes_of_any_detector_are_candidates(mqspn, tmp_path, capsys):
     assert predict([str(mqspn.export), *arguments, "--regions", f"jsonl:{path}"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert all(entity["box"] in (None, [1, 2, 30, 40]) for entity in answer["entities"])
-    assert answer["notes"] == []
+    assert answer["notes"] == [DRAWN]
 
 
 def test_a_stream_goes_on_after_a_bad_picture(mqspn, tmp_path, capsys):
@@ -398,7 +439,7 @@ def test_a_stream_goes_on_after_a_bad_picture(mqspn, tmp_path, capsys):
     assert answers[0]["size"]
     assert "0 bytes" in answers[1]["notes"][0]
     assert "missing image" in answers[2]["notes"][0]
-    assert answers[3]["notes"] == ["no picture: no entity has a box"]
+    assert answers[3]["notes"] == ["no picture: no entity has a box", DRAWN]
     assert "4 posts, 2 of them" in captured.err
 
 
