@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from gmbench.config.identity import run_sha
+from gmbench.config.identity import run_sha, what_computes
 from gmbench.config.schema import Counts, Settings
 from gmbench.core.distributed import rank
 from gmbench.core.errors import InputError
@@ -59,6 +59,7 @@ def identity_of(settings: Settings, run: Run, processes: int, device: torch.devi
     on_gpu = device.type == "cuda"
     return Identity(
         config=run_sha(settings.tree, Counts.RESUME),
+        settings=what_computes(settings.tree, Counts.RESUME),
         data=run.fingerprint.data,
         candidates=run.fingerprint.candidates,
         code=sources_of(type(run.module.model).__module__.split(".")[0]),
@@ -95,7 +96,8 @@ def choose_start(settings: Settings, folder: Path, identity: Identity) -> Start:
         return _refuse(auto, str(fault))
     another = list(found.another_run(identity))
     if another:
-        return _refuse(auto, f"{path} is of {' and '.join(another)}")
+        todo = "" if auto else "; repeat the overrides and the data of its run"
+        return _refuse(auto, f"{path} is of {' and '.join(another)}{todo}")
     digits = list(found.other_digits(identity))
     if auto and found.code != identity.code and not inexact:
         return _refuse(auto, f"{path} was written by other code (resume_inexact=true goes on)")

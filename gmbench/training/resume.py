@@ -15,8 +15,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
+from gmbench.config.identity import by_key
+from gmbench.config.renames import current_key
 from gmbench.core.distributed import gather_bytes
-from gmbench.core.errors import first_line
+from gmbench.core.errors import first_line, first_ten
 from gmbench.core.tensors import Batch
 from gmbench.data.datamodule import draw
 from gmbench.data.fingerprint import Fingerprint
@@ -61,6 +63,7 @@ class Identity:
     Attributes:
         config: sha256 of the configuration without its volatile keys.
         data: fingerprint of the data set.
+        settings: what that configuration computes; None in older checkpoints.
         candidates: of the candidate regions; None if there are none, or nobody noted it.
         code: sha256 of the sources.
         torch: version.
@@ -76,14 +79,26 @@ class Identity:
     device: str
     processes: int
     threads: int
+    settings: Mapping[str, Any] | None = None
     candidates: str | None = None
 
     def another_run(self, other: "Identity") -> Iterator[str]:
         """Yield what makes ``other`` a different run."""
         if self.config != other.config:
-            yield "another configuration"
+            keys = list(self._other_settings(other))
+            yield f"another configuration{f' ({first_ten(keys)})' if keys else ''}"
         then = Fingerprint(self.data, self.candidates)
         yield from then.differences(Fingerprint(other.data, other.candidates))
+
+    def _other_settings(self, other: "Identity") -> Iterator[str]:
+        """Yield each setting that differs: ``trainer.epochs: 5 then, 10 now``."""
+        if self.settings is None or other.settings is None:
+            return
+        then, now = by_key(self.settings), by_key(other.settings)
+        for key in {**then, **now}:
+            if (key in then, then.get(key)) != (key in now, now.get(key)):
+                before, after = then.get(key, "absent"), now.get(key, "absent")
+                yield f"{current_key(key)}: {before} then, {after} now"
 
     def other_digits(self, other: "Identity") -> Iterator[str]:
         """Yield what would change the last digits: ``name (then, now)``."""

@@ -130,7 +130,8 @@ def test_what_would_change_a_digit_is_refused_or_begins_anew(
 def test_another_configuration_begins_anew_or_is_refused_by_name(copy, world, tmp_path):
     last = copy / "checkpoints" / "last.ckpt"
     assert go(tmp_path / "other", world, "optim.lr_head=2e-3", f"resume='{last}'") == 2
-    assert "another configuration" in (tmp_path / "other" / "error.txt").read_text()
+    why = (tmp_path / "other" / "error.txt").read_text()
+    assert "of another configuration (optim.lr_head: 0.001 then, 0.002 now); repeat" in why
     assert go(copy, world, "optim.lr_head=2e-3") == 0
     assert Made(copy).steps[4:] == list(range(6))
 
