@@ -1,20 +1,20 @@
 """Gold and predictions as JSON lines, the exchange format with other systems: one example per line.
 
-Gold, where ``size`` (of the image) may be absent::
+Gold, where ``size`` (of the image) may be absent:
 
     {"id", "words", "entities": [{"start", "end", "type", "boxes": [[x1, y1, x2, y2], ...]}],
      "size": [w, h]}
 
 Predictions, where ``score``, ``region`` and ``no_target`` may be absent and the list may also be
-called ``pred``::
+called ``pred``:
 
     {"id", "entities": [{"start", "end", "type", "box": [...] | null, "score", ...}]}
 
-Candidate regions, best first::
+Candidate regions, best first:
 
     {"id", "boxes": [[x1, y1, x2, y2], ...]}
 
-Golden cases, which hold their own gold and predictions; further keys are comments::
+Golden cases, which hold their own gold and predictions; further keys are comments:
 
     {"id", "gold": [...], "pred": [...]}
 
