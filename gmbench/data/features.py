@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from rich.progress import track
 from torch import Tensor
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.locks import held
+from gmbench.core.progress import track
 from gmbench.data.cache import SEAL, intact, reserve, seal, writing
 from gmbench.data.images import Pictures, picture_of
 from gmbench.data.pixels import PixelSettings, blank, crops, whole
@@ -131,7 +131,7 @@ def _build(
     values, done = _begin(part, progress, (int(offsets[-1]), len(nothing)), len(examples))
     steps = range(done, len(examples), STRIDE)
     try:
-        for first in track(steps, f"region features of {label}", transient=True):
+        for first in track(steps, f"region features of {label}"):
             last = min(first + STRIDE, len(examples))
             for index in range(first, last):
                 row, rows = offsets[index], boxes[index]

@@ -21,6 +21,7 @@ from gmbench.core.provenance import redact
 from gmbench.lifecycle.attempts import begin_attempt, failure_of_another, record_failure
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.lifecycle.record import Fit, record
+from gmbench.lifecycle.screen import closing, say
 from gmbench.lifecycle.start import AUTO, choose_start, identity_of
 from gmbench.lifecycle.tracking import tracked
 from gmbench.reporting.tables import show
@@ -83,7 +84,7 @@ def execute(
         result = record(settings, run, trainer, fit, folder, overrides, began)
         tracking.finished(run, result)
     show(result, console)
-    console.print(f"Run folder: {folder}", soft_wrap=True, markup=False, highlight=False)
+    say(console, closing(folder, Path(settings.tree["runs"])))
     return result.selected_f1
 
 

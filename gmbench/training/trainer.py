@@ -11,7 +11,7 @@ from typing import Any, Literal
 import lightning
 import torch
 import torch.distributed as dist
-from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch.distributed import distributed_c10d as c10d
@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gmbench.config.schema import Settings, Trainer
 from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
+from gmbench.training.epochs import EpochBar, EpochLines
 from gmbench.training.failures import StepNotes
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -48,9 +49,9 @@ def build_trainer(
     trainer, watching = settings.trainer, settings.callbacks
     io = DurableCheckpoints(trainer.may_miss_saves)
     checkpoints = Checkpoints(folder / "checkpoints", "dev/select", io)
-    all_callbacks: list[Callback] = [*callbacks, StepNotes(), checkpoints]
+    all_callbacks: list[Callback] = [*callbacks, StepNotes(), checkpoints, EpochLines()]
     if watching.progress:
-        all_callbacks.append(RichProgressBar(leave=False))
+        all_callbacks.append(EpochBar())
     if watching.patience is not None:
         all_callbacks.append(EarlyStopping("dev/select", mode="max", patience=watching.patience))
     return lightning.Trainer(

@@ -69,6 +69,17 @@ def test_a_run_leaves_its_folder(trained):
     assert {path.name for path in (run / "pictures").iterdir()} >= PICTURES
     assert not list(run.rglob(".*"))
     assert json.loads((run / "attempt.json").read_text())["status"] == "done"
+    opened = done.stdout.splitlines()
+    assert opened[0].startswith("mqspn on synthetic_tiny, ")
+    assert opened[1] == f"Folder: {run.relative_to(run.parents[5])}"
+    assert opened[2].startswith("Time: ")
+    epochs = [line for line in opened if line.startswith("Epoch ")]
+    assert epochs[0].startswith("Epoch 1/")
+    assert len(epochs) == int(epochs[0].split(":")[0].partition("/")[2])
+    assert "dev F1 GMNER " in epochs[-1]
+    commands = [line.split()[1] for line in opened if line.startswith("  gmbench ")]
+    assert commands == ["predict", "report", "export"]
+    assert max(len(line) for line in opened if "│" in line) <= 120
     for row in ("mqspn", "training names", "gold text", "GMNER", "MNER", "EEG", "strict"):
         assert row in done.stdout
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from rich.progress import track
 
 from gmbench.core.errors import InputError, SizeMismatch, fault, first_ten
+from gmbench.core.progress import track
 from gmbench.data.images import image_size
 from gmbench.data.layout import LayoutWriter, build_once, write_candidates
 from gmbench.data.photos.coco import ORIGIN, CocoFolder, Photo
@@ -75,7 +75,6 @@ class Photos:
                     self._folder.photos(file),
                     f"posts about {file.stem}",
                     len(photos),
-                    transient=True,
                 ):
                     name = UNSAFE.sub("-", str(Path(photo.name).with_suffix("")))
                     if name in names:

@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from random import Random
 
-from rich.progress import Progress
-
+from gmbench.core.progress import track
 from gmbench.data.layout import LayoutWriter, build_once, gold_box, write_candidates
 from gmbench.data.synthetic.candidates import choose_covered, detect
 from gmbench.data.synthetic.cast import draw_cast
@@ -81,21 +80,18 @@ class World(Dials):
         ]
 
     def _build(self, folder: Path) -> None:
-        with Progress(transient=True) as progress:
-            total = sum(getattr(self, split) for split in SPLITS)
-            task = progress.add_task("Building the world", total=total)
-            for split in SPLITS:
-                tweets = self.plan(split)
-                counts = [len(tweet.gold) for tweet in tweets]
-                rng = Random(f"{self.seed}/{split}/recall")
-                covered = choose_covered(counts, self.candidate_recall, rng)
-                with LayoutWriter(folder, split) as layout:
-                    for tweet, found in zip(tweets, covered, strict=True):
-                        words, size = tweet.sentence.words, tweet.scene.size
-                        layout.write(tweet.id, words, tweet.annotated, size)
-                        rng = Random(f"{self.seed}/{tweet.id}/candidates")
-                        write_picture(folder, tweet, found, dials=self, rng=rng)
-                        progress.advance(task)
+        for split in SPLITS:
+            tweets = self.plan(split)
+            counts = [len(tweet.gold) for tweet in tweets]
+            rng = Random(f"{self.seed}/{split}/recall")
+            covered = choose_covered(counts, self.candidate_recall, rng)
+            with LayoutWriter(folder, split) as layout:
+                pairs = zip(tweets, covered, strict=True)
+                for tweet, found in track(pairs, f"drawing the {split} split", len(tweets)):
+                    words, size = tweet.sentence.words, tweet.scene.size
+                    layout.write(tweet.id, words, tweet.annotated, size)
+                    rng = Random(f"{self.seed}/{tweet.id}/candidates")
+                    write_picture(folder, tweet, found, dials=self, rng=rng)
         record = {"generator": GENERATOR_VERSION, "settings": self.settings()}
         (folder / "world.json").write_text(json.dumps(record, indent=2) + "\n")
 
