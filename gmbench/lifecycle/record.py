@@ -109,8 +109,9 @@ class Fit:
             state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
         except (RuntimeError, UnpicklingError, KeyError, EOFError) as error:
             raise InputError(f"ckpt: {checkpoint} is no checkpoint ({first_line(error)})") from None
-        own = run.module.state_dict()
-        strange = [n for n, t in state.items() if n not in own or own[n].shape != t.shape]
+        theirs = {name: tensor.shape for name, tensor in state.items()}
+        own = {name: tensor.shape for name, tensor in run.module.state_dict().items()}
+        strange = [name for name in {**theirs, **own} if theirs.get(name) != own.get(name)]
         if strange:
             raise InputError(
                 f"ckpt: {checkpoint} is of another model or size ({len(strange)} of its tensors do "

@@ -1,12 +1,13 @@
 """A finished run is found again only on the data that it was made on."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from gmbench.config import compose
-from gmbench.config.identity import plain_config, run_sha
-from gmbench.config.schema import Settings
+from gmbench.config.identity import plain_config, run_sha, what_computes
+from gmbench.config.schema import Counts, Settings
 from gmbench.core.errors import InputError
 from gmbench.data.fingerprint import current_fingerprint
 from gmbench.grid import Job, Status, run_jobs
@@ -109,10 +110,27 @@ def test_jobs_on_other_data_in_one_folder_are_refused(tmp_path):
         _apart([job("A"), job("B")])
 
 
+COMMON = {"code": "c", "torch": "2", "device": "cpu", "processes": 1, "threads": 1}
+
+
+def test_a_checkpoint_of_another_configuration_names_what_differs():
+    def identity(*overrides, **changes):
+        plain = plain_config(compose(overrides))
+        settings = what_computes(plain, Counts.RESUME)
+        sha = run_sha(plain, Counts.RESUME)
+        return replace(Identity(config=sha, data="d", settings=settings, **COMMON), **changes)
+
+    mine, longer = identity(), identity("trainer.epochs=99", "+foreign=patches", "runs=elsewhere")
+    (line,) = mine.another_run(longer)
+    assert re.fullmatch(r"another configuration \(.*trainer\.epochs: \d+ then, 99 now.*\)", line)
+    assert "data.foreign.share: absent then, 0.5 now" in line
+    assert "runs" not in line
+    assert list(identity(settings=None).another_run(longer)) == ["another configuration"]  # older
+
+
 def test_a_checkpoint_of_other_candidates_is_of_another_run():
-    common = {"code": "c", "torch": "2", "device": "cpu", "processes": 1, "threads": 1}
-    mine = Identity(config="a", data="d" * 64, candidates="1" * 64, **common)
+    mine = Identity(config="a", data="d" * 64, candidates="1" * 64, **COMMON)
     assert not list(mine.another_run(mine))
-    assert not list(Identity(config="a", data="d" * 64, **common).another_run(mine))  # older
-    (line,) = mine.another_run(Identity(config="a", data="d" * 64, candidates="2" * 64, **common))
+    assert not list(Identity(config="a", data="d" * 64, **COMMON).another_run(mine))  # older
+    (line,) = mine.another_run(Identity(config="a", data="d" * 64, candidates="2" * 64, **COMMON))
     assert line == "other candidates (111111111111 then, 222222222222 now)"
