@@ -4,6 +4,7 @@ import runpy
 import sys
 
 from gmbench.core.command_line import exit_code
+from gmbench.core.completion import SCRIPT, completions
 from gmbench.core.errors import did_you_mean
 
 VERBS = {
@@ -34,6 +35,7 @@ examples:
   gmbench export runs/default/mqspn/synthetic/seed=1 mqspn
   gmbench predict mqspn --image I.jpg --text "a sentence about it"
   gmbench score GOLD.jsonl PRED.jsonl
+  eval "$(gmbench --completion)"                     in bash: the tabulator completes verbs and keys
 
 exit codes of every verb:
   0    done
@@ -53,6 +55,12 @@ def main() -> int:
         from gmbench import __version__
 
         print(f"gmbench {__version__}")
+        return 0
+    if verb == "--completion":
+        print(SCRIPT)
+        return 0
+    if verb == "--complete":
+        print("\n".join(completions(sys.argv[2], VERBS)))
         return 0
     if verb not in VERBS:
         told = ELSEWHERE.get(verb, f"verbs: {', '.join(VERBS)}")
