@@ -93,16 +93,18 @@ def _exit_cause(code: int, folder: Path) -> str:
             name = f"signal {-code}"
         hint = " (out of memory, or kill -9)" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
-    message = _last_line(folder / OUTPUT)
+    message = last_line(folder / OUTPUT)
     return f"exit code {code} without a result{': ' + message if message and code else ''}"
 
 
-def _last_line(path: Path) -> str:
+def last_line(path: Path, start: str = "") -> str:
+    """The last line of a job's output that begins with ``start``, credentials hidden."""
     try:
         with path.open("rb") as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - 4096))
             lines = file.read().decode(errors="replace").strip().splitlines()
+            lines = [line for line in lines if line.startswith(start)]
     except OSError:
         return ""
     return str(redact(lines[-1].strip()))[:200] if lines else ""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.experimental.callback import Callback
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.text import Text
 
 from gmbench.config.identity import plain_config, run_sha
 from gmbench.config.overrides import quote
@@ -93,12 +95,16 @@ def launch(
         label = " ".join(o for o in overrides if o not in shared) or " ".join(overrides)
         jobs.append(_job(composed, overrides, label))
     _apart(jobs)
-    outcomes = run_jobs(
-        jobs,
-        workers=workers,
-        limits=limits,
-        report=lambda *event: print(line_of(*event), flush=True),
-    )
+    screen = console()
+    shown = screen.is_terminal and all(composed.callbacks.progress for composed in configs)
+    with screen.status("starting") if shown else nullcontext() as status:
+        outcomes = run_jobs(
+            jobs,
+            workers=workers,
+            limits=limits,
+            report=lambda *event: print(line_of(*event), flush=True),
+            watch=None if status is None else lambda line: status.update(Text(line)),
+        )
     for callback in context.callbacks.callbacks:
         if isinstance(callback, GridEnding):
             callback.outcomes += outcomes

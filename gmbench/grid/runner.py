@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,10 +18,14 @@ from typing import BinaryIO
 from gmbench.core.command_line import Stopped, handling_signals
 from gmbench.core.errors import InputError
 from gmbench.core.locks import LOCK, Held, held
-from gmbench.grid.jobs import Job, Outcome, judge
+from gmbench.core.progress import in_words, time_left
+from gmbench.grid.jobs import Job, Outcome, judge, last_line
 from gmbench.lifecycle.attempts import FAILURE, OUTPUT, RESULT, Status, finished
 from gmbench.lifecycle.lookup import Lookup
 from gmbench.reporting.record import RunResult
+
+EPOCH = re.compile(r"Epoch (\d+)/(\d+)")
+"""In a line that a run prints after an epoch."""
 
 log = logging.getLogger("gmbench")
 
@@ -53,7 +58,12 @@ class Limits:
 
 
 def run_jobs(
-    jobs: Sequence[Job], *, workers: int = 1, limits: Limits | None = None, report: Report
+    jobs: Sequence[Job],
+    *,
+    workers: int = 1,
+    limits: Limits | None = None,
+    report: Report,
+    watch: Callable[[str], None] | None = None,
 ) -> tuple[Outcome, ...]:
     """Return one outcome per job, in job order, even if some jobs crash.
 
@@ -66,6 +76,7 @@ def run_jobs(
         workers: maximum number of jobs at a time.
         limits: when a job or the grid is given up.
         report: called with each outcome as it arrives.
+        watch: called about once a second with a line on what runs and how long it will take.
 
     Raises:
         Stopped: Ctrl-C, SIGTERM or SIGHUP ended it.
@@ -96,6 +107,7 @@ def run_jobs(
     elsewhere: dict[int, float] = {}  # jobs that other processes work on, and when to ask again
     told: set[int] = set()
     running: list[_Running] = []
+    watched = 0.0
     # Noted, not raised: an exception that arrives inside a callback would be printed and ignored.
     received: list[int] = []
     with handling_signals(received.append):
@@ -129,6 +141,9 @@ def run_jobs(
                         one.hold.close()
                         note(one.index, outcome)
                 made = [o for o in outcomes.values() if o.status is not Status.SKIPPED]
+                if watch is not None and time.monotonic() > watched + 1:
+                    watched = time.monotonic()
+                    watch(_progress(running, made, len(waiting), len(jobs), workers))
                 if waiting and (common := _common_cause(made, limits.same_cause)):
                     cause = f"not started: the first {len(made)} failed alike ({common})"
                     while waiting:
@@ -289,6 +304,26 @@ def _signal(one: _Running, number: signal.Signals) -> None:
 
 
 # ---------------------------------------------------------------- on the terminal
+
+
+def _progress(
+    running: Sequence[_Running], made: Sequence[Outcome], waiting: int, jobs: int, workers: int
+) -> str:
+    """The epoch of every running job, and an estimate of the grid's time."""
+    spent = [time.monotonic() - one.started for one in running]
+    epochs = [last_line(one.job.folder / OUTPUT, "Epoch ") for one in running]
+    whole = [outcome.seconds for outcome in made if outcome.status is Status.DONE]
+    for seconds, line in zip(spent, epochs, strict=True):
+        if found := EPOCH.match(line):
+            done, total = map(int, found.groups())
+            whole.append(seconds + time_left(seconds, done, total))
+    line = f"{len(running)} running, {waiting} waiting of {jobs} jobs"
+    if whole:
+        each = sum(whole) / len(whole)
+        left = waiting * each + sum(max(0.0, each - seconds) for seconds in spent)
+        line += f", about {in_words(left / workers)} left"
+    labels = (f"{one.job.label}: {said}" for one, said in zip(running, epochs, strict=True) if said)
+    return "\n  ".join((line, *labels))
 
 
 def line_of(outcome: Outcome, number: int, total: int) -> str:

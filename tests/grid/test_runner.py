@@ -138,3 +138,19 @@ def test_a_job_that_another_process_works_on_is_waited_for(tmp_path, ends_well, 
     assert outcome.status is (Status.SKIPPED if ends_well else Status.FAILED)
     assert (outcome.result == made) is ends_well
     assert (tmp_path / "made").exists() is not ends_well
+
+
+def test_the_running_jobs_epoch_and_an_estimate_are_told(tmp_path):
+    code = "import time; print('Epoch 1/4: dev F1', flush=True); print('else'); time.sleep(2.5)"
+    said: list[str] = []
+    run_jobs(
+        [job(tmp_path / name, code) for name in ("a", "b")],
+        limits=Limits(same_cause=1),
+        report=lambda *event: None,
+        watch=said.append,
+    )
+    counts, epoch = said[-1].split("\n")
+    assert counts.startswith("1 running, 1 waiting of 2 jobs, about ")
+    # Two jobs of four epochs each, the first of which took a second or two.
+    assert 3 < int(counts.split("about ")[1].split()[0]) < 60
+    assert epoch == "  j: Epoch 1/4: dev F1"
