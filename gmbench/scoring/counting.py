@@ -9,7 +9,7 @@ exact when it is solved span by span, and nearly always trivial there.
 Counts add up over documents (micro). No torch, no configuration.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,25 +27,44 @@ def region_right(box: Box | None, boxes: Sequence[Box], iou_threshold: float = 0
     return any(iou(box, gold) >= iou_threshold for gold in boxes)
 
 
-def match(edges: Sequence[Iterable[int]]) -> dict[int, int]:
+def match(edges: Sequence[Iterable[int]], *, ordered: bool = True) -> dict[int, int]:
     """A maximum one-to-one matching, as ``partner: i``.
 
-    ``edges[i]`` are the partners that ``i`` may take, tried in their order.
+    Args:
+        edges: the partners that each ``i`` may take, tried in their order, depth first; whoever
+            took one before moves on to the next.
+        ordered: whether the order matters; if not, a partner that is free is taken at once.
     """
+    rows = [tuple(row) for row in edges]
+    numbers: dict[tuple[int, ...], int] = {}
+    equal = [numbers.setdefault(row, len(numbers)) for row in rows]
     taken: dict[int, int] = {}
-
-    def place(left: int, seen: set[int]) -> bool:
-        for right in edges[left]:
-            if right in seen:
+    dead: set[int] = set()  # partners from which no free one can be reached, now or later
+    for first, row in enumerate(rows):
+        free = None if ordered else next((right for right in row if right not in taken), None)
+        if free is not None:
+            taken[free] = first
+            continue
+        seen = set(dead)
+        untried: dict[int, Iterator[int]] = {}  # equal rows go on where the other stopped
+        path, wanted = [first], list[int]()
+        while path:
+            left = path[-1]
+            if (rest := untried.get(equal[left])) is None:
+                rest = untried[equal[left]] = iter(rows[left])
+            right = next((right for right in rest if right not in seen), None)
+            if right is None:
+                path.pop()
+                del wanted[-1:]
                 continue
             seen.add(right)
-            if right not in taken or place(taken[right], seen):
-                taken[right] = left
-                return True
-        return False
-
-    for left in range(len(edges)):
-        place(left, set())
+            wanted.append(right)
+            if right not in taken:
+                taken.update(zip(wanted, path, strict=True))
+                break
+            path.append(taken[right])
+        else:
+            dead = seen
     return taken
 
 
@@ -192,18 +211,21 @@ class Tally:
         self, entities: Sequence[Entity], guesses: Sequence[Prediction], iou_threshold: float
     ) -> None:
         """Several predictions or gold entities on one span: match them."""
-        right = [
-            {g for g, e in enumerate(entities) if region_right(p.box, e.boxes, iou_threshold)}
-            for p in guesses
-        ]
-        self.eeg_tp += len(match(right))
+        found: dict[Box | None, set[int]] = {}
+        for p in guesses:
+            if p.box not in found:
+                found[p.box] = {
+                    g for g, e in enumerate(entities) if region_right(p.box, e.boxes, iou_threshold)
+                }
+        right = [found[p.box] for p in guesses]
+        self.eeg_tp += len(match(right, ordered=False))
         for name in dict.fromkeys(entity.type for entity in entities):
             own = {g for g, e in enumerate(entities) if e.type == name}
             named = [p for p, guess in enumerate(guesses) if guess.type == name]
             row = self.types[name]
-            row[0] += len(match([right[p] & own for p in named]))
+            row[0] += len(match([right[p] & own for p in named], ordered=False))
             row[1] += min(len(named), len(own))
-            row[2] += len(match([edges & own for edges in right]))
+            row[2] += len(match([edges & own for edges in right], ordered=False))
 
     def scores(self) -> Scores:
         """The counts of the three tasks."""

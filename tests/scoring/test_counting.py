@@ -176,7 +176,23 @@ def test_gold_as_prediction_is_perfect_where_it_can_be(gold):
 def test_matching_against_scipy(edges):
     table = np.array([[c in row for c in range(5)] for row in edges]).reshape(len(edges), 5)
     rows, columns = linear_sum_assignment(table, maximize=True)
-    assert len(match(edges)) == table[rows, columns].sum()
+    assert len(match(edges)) == len(match(edges, ordered=False)) == table[rows, columns].sum()
+
+
+def test_whoever_took_a_partner_first_moves_on():
+    assert match([[0, 1], [0, 1]]) == {0: 1, 1: 0}
+    assert match([[0, 1], [0, 1]], ordered=False) == {0: 0, 1: 1}
+
+
+@pytest.mark.parametrize(("gold", "pred"), [(1_200, 1_200), (600, 1_200)])
+def test_a_thousand_equal_spans_are_matched(gold, pred):
+    box = (0, 0, 10, 10)
+    found = score_document(
+        [Entity(0, 0, "PER", (box,))] * gold, [Prediction(0, 0, "PER", box)] * pred
+    )
+    assert found.gmner == found.eeg == Counts(gold, pred, gold)
+    chain = [range(max(0, n - 1), n + 1) for n in reversed(range(1_200))]
+    assert len(match(chain)) == 1_200
 
 
 def test_iou_is_exact_at_the_threshold_and_in_double_precision():
