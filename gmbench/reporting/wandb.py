@@ -8,9 +8,13 @@ warning, later ones as debug messages. Neither the command line nor the environm
 the repository's remote is sent; the configuration loses its credentials first.
 """
 
+import atexit
 import logging
 import math
 import os
+import shutil
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +37,8 @@ from gmbench.scoring.counting import score_document
 log = logging.getLogger("gmbench")
 
 Predictions = Mapping[str, Sequence[Prediction]]
+_TEMPORARIES: list[Path] = []
+"""Folders that W&B keeps for as long as this process lasts."""
 STEP = "step"  # the axis of all curves: optimiser steps
 
 
@@ -80,9 +86,7 @@ class WandbMirror:
         # Imported here and not in the thread: workers of a loader may be forked at any time.
         self.wandb: Any = None
         try:
-            import wandb
-
-            self.wandb = wandb
+            self.wandb = _imported(folder)
         except Exception as fault:  # absent, or at odds with another package
             self._warn(f"is not there ({_line(fault)}); pip install wandb")
         self._thread = Thread(target=self._work, name="wandb-mirror", daemon=True)
@@ -172,6 +176,26 @@ class WandbMirror:
         level = logging.DEBUG if self._warned else logging.WARNING
         self._warned = True
         log.log(level, "W&B %s; the run itself is not touched, its folder is complete", what)
+
+
+def _imported(folder: Path) -> Any:
+    """The package, with the temporary folders that it makes at its import in the run folder.
+
+    They last as long as the process; those of a killed one are swept when the run starts again.
+    """
+    if first := "wandb" not in sys.modules:
+        own = tempfile.mkdtemp(prefix=".wandb.", suffix=".tmp", dir=folder)
+        atexit.register(shutil.rmtree, own, ignore_errors=True)  # after W&B's own cleaning
+        before, tempfile.tempdir = tempfile.tempdir, own
+    try:
+        import wandb
+    finally:
+        if first:
+            tempfile.tempdir = before
+            _TEMPORARIES.extend(Path(own).iterdir())
+    for kept in _TEMPORARIES:  # swept, if this process has made the same run before
+        kept.mkdir(parents=True, exist_ok=True)
+    return wandb
 
 
 def _line(fault: BaseException) -> str:

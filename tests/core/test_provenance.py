@@ -1,6 +1,7 @@
 """Hashes of configurations, the state of the code, versions, credentials."""
 
 import logging
+import os
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -71,6 +72,18 @@ def test_the_commit_and_whether_something_is_not_in_it(repository: Path) -> None
     assert "canary" not in repr(clean)
     (repository / "new.py").write_text("3\n")
     assert git_state(repository) == GitState(commit=clean.commit, dirty=True)
+
+
+def test_asking_for_the_state_takes_no_lock(repository: Path) -> None:
+    """Git would rewrite its index here: killed meanwhile, it leaves ``index.lock``."""
+    index = repository / ".git" / "index"
+    tracked = next(path for path in repository.rglob("*.py") if ".git" not in path.parts)
+    os.utime(tracked, (1, 1))  # the content is as before
+    before = index.read_bytes()
+    assert git_state(repository).dirty is False
+    assert index.read_bytes() == before
+    git(repository, "status", "--porcelain")
+    assert index.read_bytes() != before
 
 
 def test_an_installed_package_in_somebodys_repository_is_not_theirs(repository: Path) -> None:

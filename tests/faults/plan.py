@@ -26,6 +26,12 @@ from gmbench.training.module import GroundedModule
 
 VARIABLE = "GMBENCH_FAULT"
 NAN = float("nan")
+SIGNALS = {
+    "kill": signal.SIGKILL,
+    "stop": signal.SIGSTOP,
+    "interrupt": signal.SIGINT,
+    "terminate": signal.SIGTERM,
+}
 
 
 class Plan:
@@ -44,8 +50,8 @@ class Plan:
         """Pass a place once more; whether its value becomes NaN."""
         self.passed[place] += 1
         action = self.actions.get((place, self.passed[place]))
-        if action == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if action in SIGNALS:
+            os.kill(os.getpid(), SIGNALS[action])
         if action == "enospc":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if action == "oom":

@@ -69,7 +69,13 @@ BEST_AND_LAST = {f"{name}.ckpt{end}" for name in ("best", "last") for end in (""
 
 
 def execute_here(
-    folder: Path, overrides: Sequence[str], fault: str, rank: int = 0, *, dropout: bool = True
+    folder: Path,
+    overrides: Sequence[str],
+    fault: str,
+    rank: int = 0,
+    *,
+    dropout: bool = True,
+    screen: Console | None = None,
 ) -> None:
     """``gmbench.run`` without its command line; patches this process for good."""
     if fault:
@@ -99,7 +105,7 @@ def execute_here(
     )
     gmbench.lifecycle.record.curves_png = lambda *_, **__: None
     settings = parse(compose([*SMALL, f"runs={folder}", *overrides]))
-    execute(settings, folder, (), Console(file=io.StringIO()))
+    execute(settings, folder, (), screen or Console(file=io.StringIO()))
 
 
 def go(folder: Path, world: Path, *overrides: str, fault: str = "") -> int:

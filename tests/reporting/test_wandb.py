@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from gmbench.core.files import sweep
 from gmbench.reporting.wandb import Patience, WandbMirror
 from gmbench.training.loggers import build_loggers
 from tests.line import Line
@@ -192,3 +194,24 @@ def test_a_failing_action_loses_itself_only(folder, caplog):
     assert found.config["data"] == {"hub_token": "***", "url": "http://***@h/x"}
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in files if b"canary" in path.read_bytes()]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("killed", [True, False])
+def test_its_temporary_folders_lie_where_the_next_start_sweeps_them(folder, killed, monkeypatch):
+    """W&B makes two, as soon as it is imported."""
+    elsewhere = folder.parent / "tmp"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    code = (
+        "import os, sys, gmbench.reporting.wandb as here\n"
+        "from pathlib import Path\n"
+        "here._imported(Path(sys.argv[1]))\n"
+        "if sys.argv[2] == 'True': os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder), str(killed)], check=False)
+    assert done.returncode == (9 if killed else 0)
+    assert not list(elsewhere.iterdir())
+    assert len(list(folder.glob(".wandb.*.tmp/*"))) == (2 if killed else 0)
+    sweep(folder)
+    assert not list(folder.iterdir())

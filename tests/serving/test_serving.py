@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from itertools import islice
 
@@ -24,6 +25,7 @@ from gmbench.scoring.files import read_predictions, write_predictions
 from gmbench.serving.export import export_run
 from gmbench.serving.model_folder import ExportRecord
 from gmbench.serving.posts import post
+from tests.faults.processes import ended, forked
 
 PREDICTIONS = "predictions.test.jsonl"
 DRAWN = "trained on drawn pictures and invented names: nothing is known of real posts"
@@ -76,18 +78,18 @@ def test_the_card_tells_data_protocol_seed_figures_and_limits(mqspn):
     assert list(found) == ["GMNER F1", "MNER F1", "EEG F1"]
 
 
-def test_a_model_that_saw_no_picture_gives_boxes_only_when_asked(mqspn, tmp_path):
+def test_a_model_that_saw_no_picture_gives_boxes_only_when_asked(qgn, tmp_path):
     blind = tmp_path / "blind"
-    shutil.copytree(mqspn.run, blind)
+    shutil.copytree(qgn.run, blind)
     stored = json.loads((blind / "result.json").read_text())
     stored["data"]["saw_pixels"] = False
     stored["metrics"] |= {"gmner": None, "eeg": None, "gmner_macro_f1": None}
     for row in stored["metrics"]["per_type"].values():
         row |= {"gmner": None, "eeg_tp": None}
     (blind / "result.json").write_text(json.dumps(stored))
-    asked = mqspn.posts[:8]
+    asked = qgn.posts
     for boxes in (False, True):
-        loaded = gmbench.load(blind, device="cpu", regions=mqspn.regions, boxes=boxes)
+        loaded = gmbench.load(blind, device="cpu", boxes=boxes)
         answers = list(loaded.answers(asked))
         assert all(any("trained without pictures" in n for n in a.notes) for a in answers)
         assert any(p.box for a in answers for p in a.predictions) is boxes
@@ -497,7 +499,7 @@ def test_a_bad_line_is_told_with_its_number(line, message, mqspn, tmp_path, caps
         (["DIR", "--input", "/nowhere.jsonl"], "--input: /nowhere.jsonl: no such file"),
         (["DIR", "--input", ".", "--out", "a.png"], "--out draws one post"),
         (["DIR", "--text", "  "], "the text has no word"),
-        (["DIR", "--text", "a", "--image", "/no.jpg"], "/no.jpg: missing image"),
+        (["DIR", "--text", "a", "--image", "/no.jpg"], "/no.jpg: no such file"),
         (["DIRr", "--text", "a"], "no such folder; did you mean"),
     ],
 )
