@@ -10,14 +10,13 @@ from hydra._internal.utils import get_args_parser
 from hydra.errors import (
     CompactHydraException,
     ConfigCompositionException,
-    InstantiationException,
     MissingConfigException,
     OverrideParseException,
 )
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gmbench.config.check import check_files, leaves, parse
+from gmbench.config.check import check_data, check_files, parse
 from gmbench.config.compose import compose
 from gmbench.config.overrides import parsed, quoted
 from gmbench.config.renames import current_key
@@ -42,8 +41,6 @@ def friendly(
     """
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, InstantiationException):
-        return _instantiation(error)
     if str(error).startswith("Config group override must be a string"):  # a plain ValueError
         return f"{error}; name a file of that folder, as in model=mqspn"
     if str(error).startswith("Only one of --run, --multirun, --cfg"):  # a plain ValueError
@@ -51,7 +48,9 @@ def friendly(
     overrides, config_dir = _parse(argv)
     if isinstance(error, OmegaConfBaseException):  # such as a run folder that cannot be named
         try:
-            check_files(parse(compose(overrides, config_dir, main_dir=main_dir)))
+            settings = parse(compose(overrides, config_dir, main_dir=main_dir))
+            check_data(settings)
+            check_files(settings)
         except InputError as why:
             return str(why)
         return f"{error.full_key}: {first_line(error)}"
@@ -114,14 +113,6 @@ def _settings_called(name: str) -> list[str]:
     close = name if name in last.values() else nearest(name, last.values())
     same = sorted((key for key in last if last[key] == close), key=lambda key: key.count("."))
     return [key for key in same if key.count(".") == same[0].count(".")]
-
-
-def _instantiation(error: InstantiationException) -> str | None:
-    """A part refused its arguments or its files; anything else keeps its traceback."""
-    if not isinstance(error.__cause__, OSError | ValueError):
-        return None
-    key = re.search(r"full_key: (\S+)", str(error))
-    return f"{key[1] if key else 'configuration'}: {' '.join(str(error.__cause__).split())}"
 
 
 def _line(error: BaseException) -> str:

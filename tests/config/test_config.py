@@ -8,8 +8,10 @@ from textwrap import dedent
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from gmbench import prepare
 from gmbench.config import check, compose, conf_dir, friendly, parse, shadowed_models
 from gmbench.config.check import check_queries
 from gmbench.config.messages import unknown_flags
@@ -273,6 +275,10 @@ def test_a_module_that_fails_while_it_is_imported(
             "regions.source.folder: no folder no_such_folder",
         ),
         (["runs=" + str(Path(__file__))], f"runs: {__file__} is a file"),
+        (
+            ["mode=check", "trainer.accelerator=gpu", "trainer.devices=99"],
+            "trainer.accelerator: gpu with trainer.devices=99, but there are",
+        ),
     ],
 )
 def test_bad_combinations_and_missing_files(
@@ -434,10 +440,29 @@ def test_a_yaml_that_cannot_be_read_is_named(tree: Path) -> None:
     assert "optim/default.yaml" in lines[0]
 
 
-def test_parts_that_refuse_their_files(make: Compose) -> None:
-    with pytest.raises(Exception, match=r".") as caught:
-        hydra.utils.instantiate(make("data.root=no_such_folder").data)
-    assert friendly(caught.value) == "data: no folder no_such_folder"
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "data: needs a _target_, not a mapping"),
+        (
+            "_target_: gmbench.data.source.DataSource\nroot: .\ntext_dir: txt\nxml_dir: xml\n"
+            "image_dir: images\ntag_column: 1\ntypes: {PER: person}\n",
+            "data.name: missing; gmbench.data.source.DataSource needs it",
+        ),
+    ],
+    ids=["empty", "without a name"],
+)
+def test_an_own_data_set_without_what_the_run_folder_is_named_after(
+    tmp_path: Path, text: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own.yaml").write_text(text)
+    argv = ["--config-dir", str(tmp_path), "data=own", "regions=grid"]
+    with pytest.raises(OmegaConfBaseException) as hydras:  # before the run begins
+        _ = OmegaConf.create({"hydra": {"run": {"dir": "runs/${data.name}"}}}).hydra.run.dir
+    assert friendly(hydras.value, argv) == line
+    assert prepare.main(argv) == 2
+    assert capsys.readouterr().err == f"{line}\n"
     assert friendly(RuntimeError("a bug")) is None  # keeps its traceback
 
 
