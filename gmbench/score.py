@@ -54,6 +54,7 @@ from gmbench.scoring.importers.llm import read_llm
 from gmbench.scoring.importers.mqspn import read_mqspn
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 from gmbench.scoring.intervals import RESAMPLES, FigureIntervals, intervals
+from gmbench.scoring.oddities import oddities
 from gmbench.scoring.protocols import PROTOCOLS, Document, Scored, score
 from gmbench.scoring.strata import Name, Strata, names_of, strata
 
@@ -288,18 +289,19 @@ def score_files(options: Namespace) -> None:
 def _predictions(
     options: Namespace, gold: Sequence[Example], candidates: Candidates | None
 ) -> Mapping[str, tuple[Prediction, ...]]:
-    """The predictions, in one of ``FORMATS``; notes of the importer go to standard error."""
+    """The predictions, in one of ``FORMATS``; notes go to standard error."""
     path = options.files[-1]
     if options.written == "gmbench":
-        return read_predictions(path, gold)
-    if options.written == "index":
+        imported = Imported(read_predictions(path, gold))
+    elif options.written == "index":
         imported = read_index(path, gold, candidates or {}, options.none)
     else:
         imported = READERS[options.written](path, gold)
-    for note in imported.notes[:MAX_NOTES]:
+    notes = [*oddities(gold, imported.predictions), *imported.notes]
+    for note in notes[:MAX_NOTES]:
         print(f"note: {note}", file=sys.stderr)
-    if len(imported.notes) > MAX_NOTES:
-        print(f"note: ... and {len(imported.notes) - MAX_NOTES} more", file=sys.stderr)
+    if len(notes) > MAX_NOTES:
+        print(f"note: ... and {len(notes) - MAX_NOTES} more", file=sys.stderr)
     return imported.predictions
 
 

@@ -42,6 +42,7 @@ from gmbench.core.records import Fields, parse_line, to_plain
 from gmbench.core.safe_text import of_cell, to_cell
 from gmbench.scoring.counting import Counts, Scores
 from gmbench.scoring.intervals import TweetTable, table_of
+from gmbench.scoring.oddities import without_area
 from gmbench.scoring.protocols import Document
 
 MOST_DIGITS = 10
@@ -53,7 +54,8 @@ def read_gold(path: Path) -> tuple[Example, ...]:
     """The examples of a gold file, in its order.
 
     Raises:
-        InputError: a malformed line, an id that stands twice, or a span outside its sentence.
+        InputError: a malformed line, an id that stands twice, a span outside its sentence, or a
+            box without area.
         OSError: the file cannot be read.
     """
     examples = []
@@ -62,6 +64,9 @@ def read_gold(path: Path) -> tuple[Example, ...]:
         words = fields.texts("words")
         size = fields.size("size") if fields.has("size") else None
         entities = gold_entities(fields, "entities", len(words))
+        for box in (box for entity in entities for box in entity.boxes):
+            if without_area(box):
+                raise fields.error(f"the box {list(box)} has no area; x1 < x2 and y1 < y2")
         examples.append(Example(id=id_, words=words, entities=entities, size=size))
     return tuple(examples)
 

@@ -46,6 +46,9 @@ def corpus(count: int, seed: int = 3) -> tuple[list[Example], dict[str, list[Pre
     for number in range(count):
         gold, pred = random_document(rng)
         words = ("w0", "w1", "w2", "w3")
+        gold = [
+            replace(e, boxes=tuple(b for b in e.boxes if b[0] < b[2] and b[1] < b[3])) for e in gold
+        ]
         examples.append(Example(f"t{number}", words, tuple(gold), size=(50, 50)))
         predictions[f"t{number}"] = pred
     return examples, predictions
