@@ -193,6 +193,11 @@ CHECKED = (
         "photographs of the reader's, or a minute: tests/data",
         composes,
     ),
+    Checked(
+        r'eval "\$\(gmbench --completion\)"|gmbench run (model=<TAB>|--epochs 3)',
+        "typed into a shell, or refused with a hint: tests/core/test_completion.py, tests/config",
+        is_a_pattern,
+    ),
     Checked(r"git clone .*", "needs the network", is_a_pattern),
     Checked(r".*--wandb.*", "a run on W&B: tests/reporting/test_wandb_board.py", parses),
     Checked(r"python -m tests\.speed.*", "minutes: tests/speed", parses),
