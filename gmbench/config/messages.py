@@ -16,7 +16,7 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gmbench.config.check import check_data, check_files, parse
+from gmbench.config.check import check_data, check_files, leaves, parse
 from gmbench.config.compose import compose
 from gmbench.config.overrides import parsed, quoted
 from gmbench.config.renames import current_key
