@@ -9,10 +9,13 @@ from itertools import combinations
 from gmbench.core.entities import Box, Example
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.examples import Split
+from gmbench.data.regions import RegionSource
 from gmbench.data.source import leaked
 
 ALL = "all"
 OVERLAP = 0.5
+RECALL_KS = (5, 10, 15, 30, 100)
+"""Numbers of candidates at which recall is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,35 @@ class Summary:
     types: Mapping[str, tuple[TypeCounts, ...]]
     leakage: Mapping[str, Leakage]
     coverage: Mapping[str, Coverage]
+
+
+def recall_at(
+    examples: Iterable[Example], regions: RegionSource | None = None, ks: Sequence[int] = RECALL_KS
+) -> tuple[float, ...]:
+    """Share of the gold boxes that one of the first k candidates meets at IoU 0.5, for each k.
+
+    A box that several entities of an example share counts once; images that cannot be read, or
+    have no candidates by policy, have none.
+
+    Args:
+        examples: with candidates, unless ``regions`` is given.
+        regions: asked in place of the examples' own candidates.
+        ks: numbers of candidates.
+    """
+    total, met = 0, [0] * len(ks)
+    for example in examples:
+        gold = {box for entity in example.entities for box in entity.boxes}
+        if not gold:
+            continue
+        found = example.candidates
+        if regions is not None:
+            found = regions(id=example.id, image=example.image, size=example.size)
+        total += len(gold)
+        if found is not None:
+            right = pairwise_iou(sorted(gold), found.boxes) >= OVERLAP  # [gold, candidates]
+            for place, k in enumerate(ks):
+                met[place] += int(right[:, :k].any(axis=1).sum())
+    return tuple(count / total if total else 0.0 for count in met)
 
 
 def unused_types(splits: Iterable[Split], types: Iterable[str]) -> str:

@@ -94,6 +94,25 @@ def png(
     return stream.getvalue()
 
 
+def draw_recall(
+    figure: "Figure", curves: Mapping[str, Sequence[float]], ks: Sequence[int], name: str
+) -> None:
+    """Share of the gold boxes that the first k candidates meet, a line a source."""
+    axis = figure.subplots()
+    looks = zip((BLUE, ORANGE, GREEN, VERMILION), "os^D", ("-", "--", ":", "-."), strict=True)
+    for (label, shares), (colour, marker, line) in zip(curves.items(), looks, strict=False):
+        values = [100 * share for share in shares]
+        axis.plot(ks, values, color=colour, marker=marker, linestyle=line, label=label)
+    axis.set_xscale("log")
+    axis.set_xticks(ks, [str(k) for k in ks])
+    axis.minorticks_off()
+    axis.set_ylim(0, 100)
+    axis.set_title(f"{name}: recall of gold boxes")
+    axis.set_xlabel("first k candidates of an image")
+    axis.set_ylabel("gold boxes met at IoU 0.5, in %")
+    axis.legend(handlelength=3.5)
+
+
 def draw_errors(figure: "Figure", errors: Decomposition, task: str, name: str) -> None:
     """What repairing each kind of error would be worth, and which regions are wrong."""
     grounded = task == "GMNER"

@@ -14,7 +14,7 @@ from gmbench.core.iou import pairwise_iou
 from gmbench.scoring.counting import TASKS, Task
 from gmbench.scoring.grounding import best_region_a_type
 
-SURE = 0.3
+SURE = 0.5
 """Least score of a box that stands for what the image shows."""
 Predictions = Mapping[str, tuple[Prediction, ...]]
 UPPER_BOUND_OF_ONE_REGION = "its ceiling: gold text, one gold box a type"

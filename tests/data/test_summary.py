@@ -5,7 +5,15 @@ from gmbench.core.entities import Candidates, Entity, Example
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.examples import ReadReport, Split
 from gmbench.data.source import SPLITS, leaked, normalised
-from gmbench.data.summary import Counts, Coverage, Leakage, is_invisible, summarise, unused_types
+from gmbench.data.summary import (
+    Counts,
+    Coverage,
+    Leakage,
+    is_invisible,
+    recall_at,
+    summarise,
+    unused_types,
+)
 from gmbench.prepare import tables
 from tests.data.files import dataset, source
 
@@ -85,3 +93,17 @@ def test_a_class_that_no_entity_has_is_named(tmp_path):
     splits = [data.read(split) for split in SPLITS]
     assert "LOC or ORG or OTHER" in unused_types(splits, data.types)
     assert unused_types(splits, ["PER"]) == ""
+
+
+def test_recall_counts_gold_boxes_met_by_the_first_k_candidates():
+    right, shifted, wrong = (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 5.0, 10.0), (20.0, 0.0, 30.0, 10.0)
+    gold = (Entity(0, 0, "PER", (right, (40.0, 0.0, 50.0, 10.0))), Entity(1, 1, "PER", (right,)))
+    given = Candidates(boxes=np.array([wrong, shifted, right]))
+    examples = [
+        Example("a", ("x", "y"), gold, candidates=given),
+        Example("b", ("x",), (Entity(0, 0, "PER", (wrong,)),)),  # no candidates
+        Example("c", ("x",), (), candidates=given),
+    ]
+    assert recall_at(examples, ks=(1, 2, 3)) == (0.0, 1 / 3, 1 / 3)  # IoU 0.5 is enough
+    assert recall_at(examples, lambda **_: given, ks=(1, 3)) == (1 / 3, 2 / 3)
+    assert recall_at([], ks=(5,)) == (0.0,)

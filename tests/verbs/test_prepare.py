@@ -26,6 +26,22 @@ def test_a_sound_data_set(tmp_path):
     assert "missing" not in text
 
 
+def test_recall_of_candidates_stands_beside_other_sources_and_is_drawn(tmp_path):
+    data = source(dataset(tmp_path))
+    half = Pyramid(levels=[(0.5, 2)])
+    out = StringIO()
+    picture = tmp_path / "made" / "recall.png"
+    prepare(
+        data, Pyramid(), Console(file=out, width=160),
+        label="grid", beside={"quarters": half}, picture=picture,
+    )  # fmt: skip
+    rows = [line.split() for line in out.getvalue().splitlines() if "k = 5" in line or "│ " in line]
+    figures = {row[1]: row[3::2] for row in rows if row[1] in ("grid", "quarters")}
+    assert figures["grid"][-1] == "100.0"
+    assert len(figures["quarters"]) == 5
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_missing_folders(tmp_path):
     code, text = show(source(tmp_path / "nowhere"))
     assert code == 1
