@@ -135,7 +135,8 @@ def _resolved(node: Any, path: str, found: list[str]) -> object:
             if isinstance(key, bool)
         ]
         return {
-            str(key): _item(node, key, f"{path}.{key}" if path else str(key), found) for key in keys
+            str(key): _item(node, key, f"{path}.{key!s}" if path else str(key), found)
+            for key in keys
         }
     return [_item(node, index, f"{path}[{index}]", found) for index in range(len(node))]
 

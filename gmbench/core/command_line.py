@@ -84,8 +84,8 @@ def handling_signals(handle: Callable[[int], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for caught, handler in previous.items():
+            signal.signal(caught, handler)
 
 
 def exit_code(work: Callable[[], int]) -> int:

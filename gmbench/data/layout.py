@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import IO, Any, Protocol, Self
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -138,7 +138,7 @@ def write_candidates(
     scores: NDArray[np.float32] | None = None,
 ) -> None:
     """``vinvl/<id>.jpg.npz``: boxes ``[K, 4]`` xyxy pixels and scores ``[K]``, best first."""
-    named = {} if scores is None else {"scores": scores}
+    named: dict[str, Any] = {} if scores is None else {"scores": scores}
     np.savez(
         folder / "vinvl" / f"{id}.jpg.npz",
         bounding_boxes=boxes,

@@ -41,8 +41,8 @@ def run_names(first: ScoredRun, second: ScoredRun) -> tuple[str, str]:
     """What tells two runs apart: model and seed, then overrides, then folders."""
     if first.name != second.name:
         return first.name, second.name
-    one, two = (method_overrides(run.result) for run in (first, second))
-    differ = [sorted(set(mine) - set(theirs)) for mine, theirs in ((one, two), (two, one))]
+    mine, theirs = (set(method_overrides(run.result)) for run in (first, second))
+    differ = [sorted(mine - theirs), sorted(theirs - mine)]
     if any(differ):
         one, two = (" ".join(own) or "no override" for own in differ)
     else:

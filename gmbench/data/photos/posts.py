@@ -118,8 +118,8 @@ def read_table(path: Path) -> Table:
         about = {name: kind["phrases"] for name, kind in kinds.items()} | raw["phrases"]
         phrases = replace(
             WORLD,
-            plain=WORLD.plain | by_topic(about),
-            paired=WORLD.paired | by_topics(raw["pairs"]),
+            plain={**WORLD.plain, **by_topic(about)},
+            paired={**WORLD.paired, **by_topics(raw["pairs"])},
             certain=("absent",),
         )
         sides = (tuple(raw[side]) for side in ("left", "right"))

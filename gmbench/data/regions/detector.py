@@ -195,7 +195,8 @@ class Detector(CachedDetector):
 
         try:
             local: Any = {"local_files_only": True, "trust_remote_code": False}
-            processor = AutoImageProcessor.from_pretrained(self._folder, **local)
+            load_processor: Any = AutoImageProcessor.from_pretrained
+            processor = load_processor(self._folder, **local)
             model = AutoModelForObjectDetection.from_pretrained(
                 self._folder, use_safetensors=True, **local
             )

@@ -127,6 +127,7 @@ def _numbers(
 
 def _array(path: Path, arrays: NpzFile, name: str) -> NDArray[Any]:
     """An array of the archive, unless it is too large to be candidates."""
+    assert arrays.zip is not None  # it is open
     if arrays.zip.getinfo(f"{name}.npy").file_size > MAX_BYTES:
         raise fault(path, f"{name!r} unpacks to more than {MAX_BYTES // 10**6} MB", AGAIN)
     return np.asarray(arrays[name])
