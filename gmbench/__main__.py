@@ -42,7 +42,7 @@ exit codes of every verb:
   1    a failure in the work itself (run: failure.json holds it; prepare: a run would not start)
   2    bad command line, configuration or input; a line on standard error says what to do
   3    run: a loss or gradient that is not finite
-  130  interrupted
+  128 + n  ended by signal n: 130 by Ctrl-C, 143 by SIGTERM
 """
 
 
