@@ -62,9 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             device=options.device,
             regions=options.regions,
             num_regions=options.num_regions,
+            boxes=options.boxes,
             trust=options.trust,
         )
-        return (_one if options.input is None else _many)(options, predictor)
+        code = (_one if options.input is None else _many)(options, predictor)
+        sys.stdout.flush()
+        for line in predictor.record.limits:
+            print(f"note: {line}", file=sys.stderr)
+        return code
 
     return exit_code(predict)
 
@@ -189,6 +194,7 @@ def _parser() -> ArgumentParser:
     add("--images", type=Path, metavar="FOLDER", help="where the pictures of --input lie")
     add("--regions", metavar="KIND", help=f"candidates of a model that chooses: {REGIONS}")
     add("--num-regions", type=int, metavar="N", help="how many of them (default: as in the run)")
+    add("--boxes", action="store_true", help="also from a model that saw no picture in training")
     add("--format", choices=("full", "score"), default="full", help="score: as gmbench.score reads")
     add("--batch-size", type=int, default=16, metavar="N", help="posts a forward pass (16)")
     add("--device", default="auto", help="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")

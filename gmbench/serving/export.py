@@ -115,7 +115,7 @@ TEMPLATE = """\
 library_name: gmbench
 pipeline_tag: token-classification
 tags: [gmner, named-entity-recognition, visual-grounding]
----
+{index}---
 
 # {record.model} on {result.data.name}
 
@@ -190,7 +190,34 @@ def model_card(run: Path, config: Mapping[str, Any], record: ExportRecord) -> st
         limit="" if data.limit is None else f", limited to the first {data.limit} of each split",
         figures="\n".join(_figure_lines(result, run / ANALYSIS)),
         limits="\n".join(f"- {line}" for line in _limits(result, record)),
+        index=_model_index(result),
     )
+
+
+def _model_index(result: RunResult) -> str:
+    """The figures as a hub's leaderboards read them: YAML of the front matter."""
+    data = result.data
+    metrics = [
+        {"type": "f1", "name": f"{task.upper()} F1", "value": round(100 * figures.f1, 2)}
+        for task in TASKS
+        if (figures := getattr(result.metrics, task)) is not None
+    ]
+    scored = {
+        "task": {
+            "type": "token-classification",
+            "name": "Grounded multimodal named entity recognition",
+        },
+        "dataset": {
+            "type": data.name,
+            "name": f"{data.name}{' (built-in world)' if data.synthetic else ''}",
+            "split": data.split,
+            "revision": data.fingerprint,
+        },
+        "metrics": metrics,
+    }
+    index = {"model-index": [{"name": result.config.model, "results": [scored]}]}
+    text: str = yaml.safe_dump(index, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _figure_lines(result: RunResult, analysis: Path) -> list[str]:
@@ -238,8 +265,4 @@ def _limits(result: RunResult, record: ExportRecord) -> list[str]:
             "box is better than the best candidate, and another detector's candidates are not "
             "those it was scored with."
         )
-    if not result.data.saw_pixels:
-        lines.append("No picture was seen in training: its boxes mean nothing.")
-    if result.data.synthetic:
-        lines.append("It knows invented names and drawn pictures only.")
-    return lines
+    return [*lines, *(f"{line[0].upper()}{line[1:]}." for line in record.limits)]

@@ -87,6 +87,8 @@ class ExportRecord:
         model: its name.
         config_sha: the run's.
         files: sha256 of every other file that is read.
+        drawn: whether it has learnt from invented names and drawn pictures alone.
+        saw_pixels: whether it has seen any picture in training.
     """
 
     gmbench: str
@@ -98,6 +100,8 @@ class ExportRecord:
     text: Architecture
     vision: Architecture
     files: Mapping[str, str]
+    drawn: bool = False
+    saw_pixels: bool = True
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -111,6 +115,19 @@ class ExportRecord:
     def types(self) -> dict[str, str]:
         """Tag -> name, in class order."""
         return {label.tag: label.name for label in self.labels}
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What every answer has to be read with, for people."""
+        lines = {
+            "trained on drawn pictures and invented names: nothing is known of real posts": (
+                self.drawn
+            ),
+            "trained without pictures: boxes mean nothing, and none is given unless asked for": (
+                not self.saw_pixels
+            ),
+        }
+        return tuple(line for line, holds in lines.items() if holds)
 
     def to_json(self) -> bytes:
         """The bytes of ``export.json``."""
@@ -191,6 +208,8 @@ def _of_run(folder: Path, trust: Collection[str]) -> TrainedModel:
         text=text,
         vision=vision,
         files={},
+        drawn=result.data.synthetic,
+        saw_pixels=result.data.saw_pixels,
     )
     descriptions = {TEXT_FILE: text_config} | (
         {VISION_FILE: vision_config} if vision_config else {}
@@ -219,6 +238,8 @@ def _of_export(folder: Path, trust: Collection[str]) -> TrainedModel:
         else build_vision(record.vision, folder, record.pixels),
         pixels=record.pixels,
     )
+    # An export of before does not say it, but its configuration does.
+    record = replace(record, drawn=record.drawn or config["data"].get("world") is not None)
     trained = _assemble(config, encoders, record, {})
     weights = folder / WEIGHTS
     try:

@@ -54,6 +54,7 @@ class Predictor:
         device: torch.device,
         regions: RegionSource | None = None,
         note: str | None = None,
+        boxes: bool = False,
     ) -> None:
         """Move the model to its device.
 
@@ -62,6 +63,7 @@ class Predictor:
             device: CPU or GPU.
             regions: candidates of pictures, for a model that chooses among them.
             note: added to every answer about a picture.
+            boxes: give boxes even where the model saw no picture in training.
         """
         self.record = trained.record
         self.device = device
@@ -72,6 +74,7 @@ class Predictor:
         self._tokenizer = trained.tokenizer
         self._regions = regions
         self._note = note
+        self._boxes = boxes or trained.record.saw_pixels
         accelerator = "cpu" if device.type == "cpu" else "auto"
         self._half = resolve_precision(self._reading.precision, accelerator) == "bf16-mixed"
         self._encode = None
@@ -143,7 +146,7 @@ class Predictor:
         found = iter(self._forward(items) if items else [])
         for answer, item in chunk:
             predictions: tuple[Prediction, ...] = () if item is None else next(found)
-            if answer.size is None:  # a box on no picture means nothing
+            if answer.size is None or not self._boxes:  # a box on no picture means nothing
                 predictions = tuple(replace(p, box=None) for p in predictions)
             yield replace(answer, predictions=predictions)
 
@@ -173,7 +176,7 @@ class Predictor:
             if strict:
                 raise
             if len(tokens.ids) > limit:
-                return Answer(post=asked).with_fault(str(error)), None
+                return Answer(post=asked, notes=self.record.limits).with_fault(str(error)), None
             answer, item = self._prepared(asked, tokens, _Shown())
             return answer.with_fault(str(error)), item
 
@@ -182,6 +185,7 @@ class Predictor:
         size = None if picture is None else picture.size
         candidates = None
         notes = (NO_PICTURE,) if picture is None else (self._note,) if self._note else ()
+        notes += self.record.limits
         answer = Answer(post=asked, size=size, notes=notes, turned=shown.turned)
         for note in asked.notes:
             answer = answer.with_fault(note)
@@ -268,6 +272,7 @@ def load(
     device: str = "auto",
     regions: str | RegionSource | None = None,
     num_regions: int | None = None,
+    boxes: bool = False,
     trust: Collection[str] = (),
 ) -> Predictor:
     """A trained model that answers, from an export folder or a finished run.
@@ -281,6 +286,7 @@ def load(
             ``selective_search``, ``vinvl:PATH``, ``jsonl:PATH``, or a source of one's own. By
             default the run's own if it needs nothing but the picture, otherwise the grid.
         num_regions: how many of them; as in the run's evaluation by default.
+        boxes: give boxes even where the model saw no picture in training.
         trust: prefixes of further packages whose classes may be built.
 
     Raises:
@@ -305,7 +311,7 @@ def load(
             regions, note = "grid", GRID
     if isinstance(regions, str):
         regions = region_source(regions, reading.num_regions)
-    return Predictor(trained, device=_device(device), regions=regions, note=note)
+    return Predictor(trained, device=_device(device), regions=regions, note=note, boxes=boxes)
 
 
 def _device(name: str) -> torch.device:
