@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gmbench.core.errors import InputError
-from gmbench.serving.posts import post, read_folder, read_posts, word_places
+from gmbench.serving.posts import ONE_WORD, post, read_folder, read_posts, word_places
 
 
 def read(*rows, images=None, name=Path("folder/posts.jsonl")):
@@ -80,3 +80,20 @@ def test_a_folder_without_text_or_with_a_bad_one(tmp_path):
     (tmp_path / "a.txt").write_text(" ")
     with pytest.raises(InputError, match=r"a\.txt: the text has no word"):
         list(read_folder(tmp_path))
+
+
+@pytest.mark.parametrize("ending", [".JPG", ".Png", ".jfif", ".AVIF"])
+def test_a_picture_beside_a_text_is_found_by_any_ending(ending, tmp_path):
+    (tmp_path / "a.txt").write_text("Rosa Lind")
+    (tmp_path / f"a{ending}").touch()
+    (found,) = read_folder(tmp_path)
+    assert found.image == tmp_path / f"a{ending}"
+
+
+@pytest.mark.parametrize(
+    "text", ["北京大学的学生在图书馆学习", "สวัสดีชาวโลกทุกคน", "東京タワーへ行きました"]
+)
+def test_a_text_without_spaces_is_one_word_and_a_note(text):
+    assert post(text).notes == (ONE_WORD,)
+    assert post(text, words=[text[:2], text[2:]]).notes == ()
+    assert post("Rosa Lind in 北京").notes == ()
