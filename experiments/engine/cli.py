@@ -81,9 +81,10 @@ def _parser(experiment: Experiment) -> argparse.ArgumentParser:
     add("overrides", nargs="*", help="of every run, say data.root=FOLDER or trainer.epochs=8")
     add(
         "--preset",
-        choices=("paper", "world", "smoke"),
+        choices=("paper", "world", "photos", "smoke"),
         default="paper",
-        help="the paper's data (default), the built-in world, or seconds of it",
+        help="the paper's data (default), the built-in world, photographs (data.coco=FOLDER), or "
+        "seconds of the world",
     )
     add("--launch", action="store_true", help="run what is missing, one process a run")
     add("--build", action="store_true", help="write NAME.md, .csv and .png")
@@ -146,7 +147,7 @@ def _table(
         variant, missing = line[0].row, line[0].wanted - len(line[0].runs)
         cells: list[object] = [variant.label]
         if first:
-            world = () if block.setting.real else variant.world_only
+            world = variant.world_only if block.setting.kind == "world" else ()
             overrides = " ".join((f"{variant.key}:", *variant.overrides, *world))
             cells += [Text(overrides, style="dim"), missing or ""]
         for cell in line:

@@ -156,7 +156,7 @@ def _provenance(block: Block) -> Iterator[str]:
     if not block.setting.real and any(cell.paper for row in block.cells for cell in row):
         yield (
             "The paper's numbers are of real tweets with BERT and CLIP. Ours here are of the "
-            "built-in world: only directions can be compared, never the numbers."
+            f"{block.setting.label}: only directions can be compared, never the numbers."
         )
     if runs:
         first = runs[0].result

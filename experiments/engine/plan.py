@@ -32,8 +32,8 @@ class Variant:
             overrides and nothing is trained; a run that trained by them itself does as well.
         against: key of the row it is compared with, in place of the experiment's reference; its
             own key = with none.
-        only: ``real`` or ``world``: it makes sense on such data alone; ``print``: it is a row of
-            the paper that is not ours to run.
+        only: ``real``, ``world`` or ``photos``: it makes sense on such data alone; ``print``: it is
+            a row of the paper that is not ours to run.
     """
 
     key: str
@@ -46,11 +46,11 @@ class Variant:
     extra: bool = False
     weights_of: str | None = None
     against: str | None = None
-    only: Literal["real", "world", "print"] | None = None
+    only: Literal["real", "world", "photos", "print"] | None = None
 
     def fits(self, setting: "Setting") -> bool:
         """Whether the row can be run there."""
-        return self.only is None or self.only == ("real" if setting.real else "world")
+        return self.only is None or self.only == setting.kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,13 @@ class Setting:
     overrides: tuple[str, ...]
     real: bool = True
 
+    @property
+    def kind(self) -> Literal["real", "world", "photos"]:
+        """What ``Variant.only`` asks for."""
+        if self.real:
+            return "real"
+        return "photos" if self.key == "photos" else "world"
+
 
 GMNER_DATA = Setting(
     key="twitter_gmner", label="Twitter-GMNER", overrides=("data=twitter_gmner", "encoders=paper")
@@ -79,6 +86,13 @@ FMNERG_DATA = Setting(
     overrides=("data=twitter_fmnerg", "encoders=paper"),
 )
 WORLD = Setting(key="world", label="built-in world", overrides=("data=synthetic",), real=False)
+PHOTOS = Setting(
+    key="photos",
+    label="photographs, invented posts",
+    overrides=("data=photos", "encoders=small", "regions=ssd", "regions.num=10"),
+    real=False,
+)
+"""Any folder of COCO's format, given by ``data.coco=FOLDER``."""
 SMOKE = Setting(
     key="smoke",
     label="built-in world, tiny and hardly trained (smoke test)",
@@ -100,10 +114,11 @@ class Experiment:
         settings: the data sets of ``--preset paper``.
         real: overrides of every run on the paper's data, say ``+experiment=...``.
         world: overrides of every run on the built-in world (``--preset world`` and ``smoke``).
+        photos: overrides of every run on photographs (``--preset photos``).
         measures: what is shown of each run; the first is compared and drawn.
         paper: whether ``papers.yaml`` has a table of this name.
         curve: name of the axis where the picture is a curve over ``Variant.x``.
-        seeds: of ``--preset paper`` and ``world``; ``smoke`` takes the first.
+        seeds: of every preset; ``smoke`` takes the first.
         note: what a reader must know, in Markdown.
         picture: draws the PNG in place of bars or curves; given the runs of the first setting by
             their row's label, it may answer None where it has nothing to draw.
@@ -119,6 +134,7 @@ class Experiment:
     settings: tuple[Setting, ...] = (GMNER_DATA,)
     real: tuple[str, ...] = ()
     world: tuple[str, ...] = ()
+    photos: tuple[str, ...] = ("trainer.epochs=20",)
     measures: tuple[Measure, ...] = (GMNER_F1,)
     paper: bool = True
     curve: str | None = None
@@ -192,7 +208,7 @@ def curve(key: str, values: tuple[float, ...]) -> tuple[Variant, ...]:
     )
 
 
-Preset = Literal["paper", "world", "smoke"]
+Preset = Literal["paper", "world", "photos", "smoke"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -221,7 +237,12 @@ class Planned:
 
 def settings_of(experiment: Experiment, preset: Preset) -> tuple[Setting, ...]:
     """The data sets of a preset."""
-    return {"paper": experiment.settings, "world": (WORLD,), "smoke": (SMOKE,)}[preset]
+    return {
+        "paper": experiment.settings,
+        "world": (WORLD,),
+        "photos": (PHOTOS,),
+        "smoke": (SMOKE,),
+    }[preset]
 
 
 def plan(
@@ -236,7 +257,7 @@ def plan(
 
     Args:
         experiment: the table or figure.
-        preset: the paper's data, the built-in world, or the smallest that runs at all.
+        preset: the paper's data, the built-in world, photographs, or the smallest that runs.
         extra: further overrides of every run, which win.
         seeds: in place of the experiment's.
         runs: folder of all run folders.
@@ -251,9 +272,10 @@ def plan(
             overrides = (
                 *experiment.base,
                 *setting.overrides,
-                *(experiment.real if setting.real else experiment.world),
+                *getattr(experiment, setting.kind),
                 *row.overrides,
-                *(row.paper_only if setting.real else row.world_only),
+                *(row.world_only if setting.kind == "world" else ()),
+                *(row.paper_only if setting.real else ()),
                 *extra,
             )
             cfg = compose(overrides)

@@ -48,6 +48,15 @@ EXPERIMENT = Experiment(
             )
             for k in (5, 15, 30)
         ),
+        *(
+            Variant(key=key, label=label, overrides=("model=mqspn", *overrides), only="photos")
+            for key, label, *overrides in (
+                ("annotated", "MQSPN, annotated boxes", "regions=vinvl"),
+                ("ssd_10", "MQSPN, detector, first 10", "regions=ssd"),
+                ("ssd_5", "MQSPN, detector, first 5", "regions=ssd", "regions.num=5"),
+                ("selective_search", "MQSPN, selective search", "regions=selective_search"),
+            )
+        ),
         Variant(
             key="qgn",
             label="QGN (no proposals)",

@@ -59,7 +59,10 @@ def test_name_and_rows(module):
         assert rows == set(table.rows)
 
 
-@pytest.mark.parametrize("preset", ["world", pytest.param("paper", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "preset",
+    ["world", *(pytest.param(preset, marks=pytest.mark.slow) for preset in ("paper", "photos"))],
+)
 @pytest.mark.parametrize("module", MODULES)
 def test_every_row_composes_and_rows_differ(module, preset):
     """No two rows are the same run."""
@@ -70,6 +73,20 @@ def test_every_row_composes_and_rows_differ(module, preset):
         row for s in settings_of(experiment, preset) for row in experiment.rows if row.fits(s)
     ]
     assert len(planned) == len(fitting)
+
+
+def test_photographs_have_rows_schedule_and_candidates_of_their_own():
+    photos = experiment_of("experiments.studies.photos")
+    assert not plan(photos, preset="world")
+    planned = plan(photos, preset="photos", extra=("data.coco=/somewhere",))
+    assert len(planned) == 15
+    assert {run.config["encoders"]["name"] for run in planned} == {"small"}
+    assert {run.config["trainer"]["epochs"] for run in planned} == {20}
+    names = [run.config["regions"]["name"] for run in planned[::3]]
+    assert names == ["ssd", "selective_search", "vinvl", "ssd", "ssd"]
+    curve = experiment_of("experiments.studies.proposal_recall")
+    shas = {run.sha for run in plan(curve, preset="photos", extra=("data.coco=/somewhere",))}
+    assert len(shas & {run.sha for run in planned}) == 4 * 3  # what both want runs once
 
 
 TINY = Experiment(
