@@ -20,12 +20,11 @@ from gmbench.data.regions import RegionSource
 from gmbench.lifecycle.build import frozen_encoder
 from gmbench.serving.model_folder import TrainedModel, read_model
 from gmbench.serving.posts import Answer, Post, post
-from gmbench.serving.regions import region_source, source_of_run
+from gmbench.serving.regions import best_source, region_source, source_of_run
 from gmbench.training.trainer import resolve_precision
 
 NO_PICTURE = "no picture: no entity has a box"
 NO_CANDIDATE = "no candidate region: no entity has a box"
-GRID = "candidates are a fixed grid of boxes; a detector's or selective_search's fit better"
 LOSSLESS_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 """Pillow's modes that a PNG holds without loss."""
 
@@ -130,7 +129,7 @@ class Predictor:
         stream = iter(posts)
         failure: Exception | None = None
         while failure is None:
-            chunk = []
+            chunk: list[tuple[Answer, Item | None]] = []
             try:
                 chunk += (self._read(asked) for asked in islice(stream, batch_size))
             except Exception as error:
@@ -184,7 +183,9 @@ class Predictor:
         picture = shown.picture
         size = None if picture is None else picture.size
         candidates = None
-        notes = (NO_PICTURE,) if picture is None else (self._note,) if self._note else ()
+        notes: tuple[str, ...] = (
+            (NO_PICTURE,) if picture is None else (self._note,) if self._note else ()
+        )
         notes += self.record.limits
         answer = Answer(post=asked, size=size, notes=notes, turned=shown.turned)
         for note in asked.notes:
@@ -284,7 +285,8 @@ def load(
         device: ``cpu``, ``cuda``, ``cuda:1`` ...; ``auto`` takes a GPU where there is one.
         regions: candidates for a model that chooses among them: ``grid``,
             ``selective_search``, ``vinvl:PATH``, ``jsonl:PATH``, or a source of one's own. By
-            default the run's own if it needs nothing but the picture, otherwise the grid.
+            default the run's own if it needs nothing but the picture, otherwise the first installed of ``ssd``,
+            ``selective_search`` and ``grid``; answers say which.
         num_regions: how many of them; as in the run's evaluation by default.
         boxes: give boxes even where the model saw no picture in training.
         trust: prefixes of further packages whose classes may be built.
@@ -308,7 +310,7 @@ def load(
     elif regions is None:
         regions = source_of_run(trained.config, reading.num_regions)
         if regions is None:
-            regions, note = "grid", GRID
+            regions, note = best_source(reading.num_regions)
     if isinstance(regions, str):
         regions = region_source(regions, reading.num_regions)
     return Predictor(trained, device=_device(device), regions=regions, note=note, boxes=boxes)

@@ -484,9 +484,9 @@ def test_a_bad_line_is_told_with_its_number(line, message, mqspn, tmp_path, caps
     assert predict([str(mqspn.export), "--input", str(path)]) == 2
     captured = capsys.readouterr()
     answers = [json.loads(row) for row in captured.out.splitlines()]
-    assert note == f"note: {DRAWN}"
     assert [answer["text"] for answer in answers] == ["caf\ufffd"] * 2
-    told, summary = captured.err.splitlines()
+    told, summary, note = captured.err.splitlines()
+    assert note == f"note: {DRAWN}"
     assert summary == "2 posts, 1 more left out: no posts"
     assert told.startswith(f"{path}:2: ")
     assert message in told
