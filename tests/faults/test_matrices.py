@@ -31,11 +31,16 @@ def test_killed_anywhere(unbroken, world, tmp_path, fault, workers, promise):
     same(killed_and_continued(tmp_path, world, fault, workers), unbroken, promise)
 
 
-def test_a_loader_s_worker_that_is_killed_ends_the_run_which_goes_on(
-    unbroken, world, tmp_path, promise
+@pytest.mark.parametrize(("fault", "told"), [("kill", "is killed"), ("stop", "timed out after 20")])
+def test_a_loader_s_worker_that_is_killed_or_stopped_ends_the_run_which_goes_on(
+    unbroken, world, tmp_path, fault, told, promise
 ):
-    assert go(tmp_path, world, "trainer.num_workers=2", fault="load:9:kill") == 1
-    assert json.loads((tmp_path / "failure.json").read_text())["cause"] == "loader"
+    settings = "trainer.num_workers=2", "+trainer.peer_timeout=20"
+    assert go(tmp_path, world, *settings, fault=f"load:5:{fault}") == 1
+    failure = json.loads((tmp_path / "failure.json").read_text())
+    assert told in failure["message"]
+    assert "trainer.num_workers=0" in failure["message"]
+    assert failure["cause"] == "loader"
     assert go(tmp_path, world, "trainer.num_workers=2") == 0
     same(Made(tmp_path), unbroken, promise)
 

@@ -87,6 +87,27 @@ def test_an_interrupted_grid_leaves_no_child(number, tmp_path, promise):
     promise("R15", "interrupted grids that left no process", 1)
 
 
+@pytest.mark.fault
+def test_a_second_command_on_a_run_folder_is_refused_while_the_first_works(tmp_path, promise):
+    first = start(tmp_path, *GRID[:2], "seed=8")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob(".lock")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    code, output = run(tmp_path, *GRID[:2], "seed=8")
+    assert code == 2
+    assert "Traceback" not in output
+    (line,) = (line for line in output.splitlines() if "in use by" in line)
+    assert f"seed=8: in use by process {first.pid} on " in line
+    assert line.endswith("wait until it has ended, or end it")
+    first.kill()  # nothing is left to take over, but the file
+    first.communicate()
+    (tmp_path / "mended").touch()
+    assert run(tmp_path, *GRID[:2], "seed=8")[0] == 0
+    (folder,) = (path.parent for path in tmp_path.rglob("result.json"))
+    assert not list(folder.rglob(".*"))
+    promise("R16", "second processes on a run folder that were told so", 1)
+
+
 def descendants(pid):
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as file:
