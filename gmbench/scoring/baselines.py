@@ -109,7 +109,9 @@ def types_of_classes(train: Sequence[Example]) -> dict[str, str]:
         for entity in example.entities:
             if entity.groundable:
                 hits = (pairwise_iou(entity.boxes, found.boxes) >= 0.5).any(axis=0)
-                for name in {found.classes[index] for index in hits.nonzero()[0]}:
+                for name in {
+                    found.classes[index] for index, hit in enumerate(hits.tolist()) if hit
+                }:
                     shown.setdefault(name, Counter())[entity.type] += 1
     return {name: min(types, key=lambda tag: (-types[tag], tag)) for name, types in shown.items()}
 

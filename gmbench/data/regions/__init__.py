@@ -56,5 +56,9 @@ def clipped(found: Candidates, size: Size | None) -> Candidates:
         features=None if found.features is None else found.features[keep].astype(np.float32),
         classes=None
         if found.classes is None
-        else tuple(name for name, stays in zip(found.classes, keep.tolist(), strict=True) if stays),
+        else tuple(
+            name
+            for name, stays in zip(found.classes, np.asarray(keep).tolist(), strict=True)
+            if stays
+        ),
     )
