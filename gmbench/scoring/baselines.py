@@ -108,10 +108,8 @@ def types_of_classes(train: Sequence[Example]) -> dict[str, str]:
             continue
         for entity in example.entities:
             if entity.groundable:
-                hits = (pairwise_iou(entity.boxes, found.boxes) >= 0.5).any(axis=0)
-                for name in {
-                    found.classes[index] for index, hit in enumerate(hits.tolist()) if hit
-                }:
+                best = pairwise_iou(entity.boxes, found.boxes).max(axis=0)
+                for name in {found.classes[k] for k, iou in enumerate(best) if iou >= 0.5}:
                     shown.setdefault(name, Counter())[entity.type] += 1
     return {name: min(types, key=lambda tag: (-types[tag], tag)) for name, types in shown.items()}
 
