@@ -8,12 +8,19 @@ from typing import Any
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError, did_you_mean
 from gmbench.data.regions import RegionSource, Size
+from gmbench.data.regions.detector import Ssd
 from gmbench.data.regions.grid import LEVELS, Pyramid
 from gmbench.data.regions.jsonl import JsonLines
 from gmbench.data.regions.selective_search import SelectiveSearch
 from gmbench.data.regions.vinvl import VinVL
 
-KINDS = ("grid", "selective_search", "vinvl:PATH", "jsonl:PATH")
+KINDS = ("grid", "selective_search", "ssd", "vinvl:PATH", "jsonl:PATH")
+BEST = {
+    "ssd": "candidates are those of MobileNet-SSD (ssd)",
+    "selective_search": "candidates are those of selective_search; a detector's fit better",
+    "grid": "candidates are a fixed grid of boxes; a detector's or selective_search's fit better",
+}
+"""What works on any picture, the best first, and how answers tell of it."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,16 @@ def source_of_run(config: Mapping[str, Any], count: int) -> RegionSource | None:
     return None
 
 
+def best_source(count: int) -> tuple[RegionSource, str]:
+    """The first of ``BEST`` whose packages are installed and sound, and what to tell of it."""
+    for kind, note in BEST.items():
+        try:
+            return region_source(kind, count), note
+        except InputError:
+            continue
+    raise AssertionError("a grid needs no package")
+
+
 def region_source(spec: str, count: int) -> RegionSource:
     """The source that ``spec`` names.
 
@@ -58,9 +75,11 @@ def region_source(spec: str, count: int) -> RegionSource:
     if kind not in known:
         hint = did_you_mean(kind, known)
         raise InputError(f"regions {spec!r}: no such kind{hint} (kinds: {', '.join(KINDS)})")
-    if kind in ("grid", "selective_search"):
+    if kind in BEST:
         if path:
             raise InputError(f"regions {spec!r}: {kind} takes no path")
+        if kind == "ssd":
+            return Ssd(k=count)
         return Pyramid() if kind == "grid" else SelectiveSearch(k=count)
     if not path or not Path(path).exists():
         raise InputError(f"regions {spec!r}: {'no such path' if path else f'write {kind}:PATH'}")
