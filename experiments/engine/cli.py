@@ -68,7 +68,7 @@ def main(experiment: Experiment, arguments: Sequence[str] | None = None) -> int:
     screen.print(f"{len(found)} of {len(planned)} runs are there, {missing} missing.")
     if missing and not options.launch:
         screen.print(f"Run them: {_command(experiment, options, options.overrides)} --launch")
-    if options.build:
+    if options.build and blocks:
         _build(experiment, blocks, options, screen)
     return code
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import experiments
-from experiments.engine import Experiment, Variant
+from experiments.engine import Experiment, Variant, main
 from experiments.engine.collect import collect, find
 from experiments.engine.files import markdown, portable, table_csv
 from experiments.engine.measures import BOTH_RIGHT, SWAPPED
@@ -75,8 +75,10 @@ def test_every_row_composes_and_rows_differ(module, preset):
     assert len(planned) == len(fitting)
 
 
-def test_photographs_have_rows_schedule_and_candidates_of_their_own():
+def test_photographs_have_rows_schedule_and_candidates_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     photos = experiment_of("experiments.studies.photos")
+    assert main(photos, ["--preset", "world", "--build"]) == 0  # says so, and writes nothing
     assert not plan(photos, preset="world")
     planned = plan(photos, preset="photos", extra=("data.coco=/somewhere",))
     assert len(planned) == 15
