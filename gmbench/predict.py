@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from gmbench.serving.predictor import Predictor
 
 REGIONS = (
-    "grid, selective_search, vinvl:PATH (npz folder or file), jsonl:PATH; default: the run's own "
-    "if it needs the picture alone, otherwise grid"
+    "grid, selective_search, ssd, vinvl:PATH (npz folder or file), jsonl:PATH; default: the run's "
+    "own if it needs the picture alone, otherwise ssd, selective_search or grid as installed"
 )
 
 

@@ -283,10 +283,10 @@ def load(
     Args:
         folder: what ``python -m gmbench.export`` wrote, or a run folder.
         device: ``cpu``, ``cuda``, ``cuda:1`` ...; ``auto`` takes a GPU where there is one.
-        regions: candidates for a model that chooses among them: ``grid``,
+        regions: candidates for a model that chooses among them: ``grid``, ``ssd``,
             ``selective_search``, ``vinvl:PATH``, ``jsonl:PATH``, or a source of one's own. By
-            default the run's own if it needs nothing but the picture, otherwise the first installed of ``ssd``,
-            ``selective_search`` and ``grid``; answers say which.
+            default the run's own if it needs nothing but the picture, otherwise the first that is
+            installed of ``ssd``, ``selective_search`` and ``grid``; answers say which.
         num_regions: how many of them; as in the run's evaluation by default.
         boxes: give boxes even where the model saw no picture in training.
         trust: prefixes of further packages whose classes may be built.

