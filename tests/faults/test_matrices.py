@@ -31,7 +31,9 @@ def test_killed_anywhere(unbroken, world, tmp_path, fault, workers, promise):
     same(killed_and_continued(tmp_path, world, fault, workers), unbroken, promise)
 
 
-@pytest.mark.parametrize(("fault", "told"), [("kill", "DataLoader worker"), ("stop", "timed out after 20")])
+@pytest.mark.parametrize(
+    ("fault", "told"), [("kill", "DataLoader worker"), ("stop", "timed out after 20")]
+)
 def test_a_loader_s_worker_that_is_killed_or_stopped_ends_the_run_which_goes_on(
     unbroken, world, tmp_path, fault, told, promise
 ):
