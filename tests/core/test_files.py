@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gmbench.core.errors import InputError
+from gmbench.core.errors import InputError, located
 from gmbench.core.files import check_file, read_file
 
 
@@ -27,3 +27,10 @@ def test_a_file_beyond_its_limit_is_not_read(tmp_path):
     assert read_file(tmp_path / "a", limit=5) == b"12345"
     with pytest.raises(InputError, match="more than 0 MB"):
         read_file(tmp_path / "a", limit=4)
+
+
+@pytest.mark.parametrize("address", ["https://a.org/1.jpg", "s3://bucket/1.jpg"])
+def test_a_web_address_keeps_its_slashes(address):
+    told = f"{address}: not there; a web address is no file: download it first"
+    assert located(Path(address), "not there") == told  # a path takes one slash
+    assert located(Path.cwd() / address, "not there").endswith(told)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 import experiments
 from experiments.engine import Experiment, Variant, main
@@ -141,13 +142,27 @@ def answer(run, *, missing):
     return result.metrics.gmner.f1
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are written, with what is plotted in them."""
+    figures = []
+    write = Figure.savefig
+
+    def keeping(figure, *arguments, **named):
+        figures.append(figure)
+        write(figure, *arguments, **named)
+
+    monkeypatch.setattr(Figure, "savefig", keeping)
+    return figures
+
+
 def cells_of(planned, tmp_path):
     found = find(planned, read_index(tmp_path / "runs"))
     (block,) = collect(TINY, planned, found)
     return found, block
 
 
-def test_cells_are_what_the_runs_say_and_nothing_else(planned, tmp_path):
+def test_cells_are_what_the_runs_say_and_nothing_else(planned, tmp_path, drawn):
     full = [run for run in planned if run.row.key == "full"]
     (less, _) = [run for run in planned if run.row.key == "wo_sag"]
     values = [100 * answer(run, missing=n) for n, run in enumerate(full)]
@@ -171,6 +186,11 @@ def test_cells_are_what_the_runs_say_and_nothing_else(planned, tmp_path):
     assert [row["n"] for row in rows] == ["2", "1", "0"]
     assert rows[2]["mean"] == rows[2]["ours_minus_paper"] == ""
     assert picture(TINY, (block,)).startswith(b"\x89PNG")
+    (axis,) = drawn[-1].axes
+    bars = [(bar.get_y() + bar.get_height() / 2, bar.get_width()) for bar in axis.patches]
+    assert bars == [(0, pytest.approx(whole.summary.mean)), (1, pytest.approx(lower))]
+    seeds = [line.get_xdata() for line in axis.lines]
+    assert [list(points) for points in seeds] == [pytest.approx(values), pytest.approx([lower])]
 
 
 def test_a_run_is_found_wherever_it_lies_but_not_another_configuration(planned, tmp_path):
@@ -281,7 +301,7 @@ def test_recall_is_by_whether_another_entity_has_the_type():
     assert recall([LONE], answers, shared=True) is None
 
 
-def test_lines_of_a_curve(planned, tmp_path):
+def test_lines_of_a_curve(planned, tmp_path, drawn):
     """One a series and measure, by place; a series without places runs across."""
     for run in planned:
         answer(run, missing={"full": 0, "wo_sag": 12, "wo_bml": 6}[run.row.key])
@@ -300,6 +320,10 @@ def test_lines_of_a_curve(planned, tmp_path):
     assert (chooses.label, draws.label) == ("chooses: GMNER F1", "draws: GMNER F1")
     assert chooses.colour != draws.colour
     assert picture(several, (block,)).startswith(b"\x89PNG")
+    along, across = drawn[-1].axes[0].lines
+    means = [summary.mean for _, summary in chooses.points]
+    assert (list(along.get_xdata()), list(along.get_ydata())) == ([50, 90], pytest.approx(means))
+    assert set(across.get_ydata()) == {draws.points[0][1].mean}
 
 
 def test_a_folder_is_hidden_however_it_was_overridden():

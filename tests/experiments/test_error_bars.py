@@ -1,6 +1,7 @@
 """What became of the gold entities, of runs of two models: shares, columns and the picture."""
 
 import pytest
+from matplotlib.figure import Figure
 
 from experiments.engine.error_bars import OUTCOMES, draw, measures, spurious
 from experiments.engine.measures import Finished
@@ -42,9 +43,12 @@ def test_the_outcomes_of_a_run_add_up_to_its_entities(runs):
         assert ceiling(run) == 100  # no candidates, no region a type: nothing in the way
 
 
-def test_the_picture_shows_a_bar_a_row_and_nothing_without_an_analysis(runs, tmp_path):
-    picture = draw({label: [run] for label, run in runs.items()})
-    assert picture.startswith(b"\x89PNG")
+def test_the_picture_shows_a_bar_a_row_and_nothing_without_an_analysis(runs, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    draw({label: [run] for label, run in runs.items()})
+    shares = [o.share(run) for run in runs.values() for o in OUTCOMES]
+    assert [bar.get_width() for bar in figures[0].axes[0].patches] == pytest.approx(shares)
     first = next(iter(runs.values()))
     bare = Finished(seed=1, folder=tmp_path, result=first.result)
     assert draw({"bare": [bare]}) is None

@@ -116,6 +116,14 @@ def test_files_that_are_no_npz(tmp_path):
         ask(VinVL(folder=tmp_path))
 
 
+def test_an_archive_that_unpacks_to_far_more_is_refused_unread(tmp_path):
+    path = tmp_path / "1.jpg.npz"
+    np.savez_compressed(path, bounding_boxes=np.zeros((5_000_000, 4), np.float32))
+    assert path.stat().st_size < 200_000
+    with pytest.raises(InputError, match="'bounding_boxes' unpacks to more than 64 MB"):
+        ask(VinVL(folder=tmp_path))
+
+
 def test_a_flipped_bit_is_found(tmp_path):
     path = npz(tmp_path)
     data = bytearray(path.read_bytes())
