@@ -6,7 +6,7 @@ The weights are read back and compared bit for bit before DIR appears.
 
   python -m gmbench.export runs/default/mqspn/synthetic/seed=1 exported/mqspn
 
-Exit codes: 0 done, 2 anything wrong: one line says what, 130 interrupted.
+Exit codes: 0 done, 2 anything wrong: one line says what, 128 + N ended by signal N.
 """
 
 import sys

@@ -15,8 +15,8 @@ A line of posts.jsonl is {"id", "text" and/or "words", "image"}; image is a path
 folder. A picture that cannot be read, or a text that is too long, marks its post with a note; a
 line that is no post is left out. Both are told on standard error and the others go on.
 
-Exit codes: 0 done, 2 bad input (also one line of many): one line names file, line and what, 130
-interrupted.
+Exit codes: 0 done, 2 bad input (also one line of many): one line names file, line and what,
+128 + N ended by signal N.
 """
 
 import json
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from gmbench.core.command_line import CommandLine, exit_code
 from gmbench.core.errors import InputError, located
 from gmbench.core.files import check_file
+from gmbench.core.safe_text import printable
 from gmbench.serving.folders import is_export
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _many(options: Namespace, predictor: "Predictor") -> int:
     total = marked = left_out = 0
 
     def tell(line: str) -> None:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
 
     def refuse(error: InputError) -> None:
         nonlocal left_out

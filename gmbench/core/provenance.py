@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gmbench.core.safe_text import printable
+
 LIBRARIES = (
     "gmbench",
     "torch",
@@ -157,12 +159,12 @@ def print_redacted(
 ) -> None:
     """A ``sys.excepthook``: the traceback on stderr, which a grid keeps, without credentials."""
     text = "".join(traceback.format_exception(kind, error, trace))
-    print(redact(text), end="", file=sys.stderr)
+    print(printable(str(redact(text))), end="", file=sys.stderr)
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats records of the log, exceptions included, without their credentials."""
+    """Formats records of the log, exceptions included: no credential, no control character."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The finished line or lines."""
-        return str(redact(super().format(record)))
+        return printable(str(redact(super().format(record))))

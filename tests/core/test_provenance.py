@@ -148,9 +148,9 @@ def test_a_log_line_and_its_traceback_lose_their_credentials(
     try:
         raise ValueError("canary-canary from http://me:secret@h/x")
     except ValueError:
-        logging.getLogger("gmbench.test").exception("it said %s", "canary-canary")
+        logging.getLogger("gmbench.test").exception("it said %s \x1b[2J", "canary-canary")
     (record,) = caplog.records
     text = RedactingFormatter("%(levelname)s %(message)s").format(record)
-    assert text.startswith("ERROR it said ***\nTraceback")
+    assert text.startswith("ERROR it said *** \\x1b[2J\nTraceback")
     assert "ValueError: *** from http://***@h/x" in text
     assert "canary" not in text
