@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from gmbench.core.errors import InputError, did_you_mean, located
+from gmbench.core.errors import InputError, chain, did_you_mean, located
 from gmbench.core.safe_text import printable
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ class Stopped(BaseException):
 
 def stopped_by(error: BaseException | None) -> Stopped | None:
     """The signal behind an error; torch wraps one that arrives during a save in a RuntimeError."""
-    while error is not None and not isinstance(error, Stopped):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((link for link in chain(error) if isinstance(link, Stopped)), None)
 
 
 @contextmanager

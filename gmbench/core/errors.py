@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gmbench.core.safe_text import printable
@@ -41,6 +41,15 @@ class SizeMismatch(InputError):
 
 class MissingRegions(InputError):
     """A source of candidate regions has nothing for an image."""
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from, and so on; a circle of them ends."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
 
 
 def located(path: Path | str, what: str, todo: str = "", *, line: int | None = None) -> str:

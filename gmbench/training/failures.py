@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from gmbench.core.command_line import stopped_by
-from gmbench.core.errors import NonFinite
+from gmbench.core.errors import NonFinite, chain
 from gmbench.core.tensors import Batch
 from gmbench.training.durable_files import is_full
 
@@ -30,8 +30,7 @@ def cause_of(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, NonFinite):
         return "nan"
-    link: BaseException | None = error
-    while link is not None:
+    for link in chain(error):
         if is_out_of_memory(link):
             return "oom"
         if is_full(link):
@@ -40,7 +39,6 @@ def cause_of(error: BaseException) -> str:
             return PEER
         if isinstance(link, RuntimeError) and str(link).startswith("DataLoader"):
             return LOADER
-        link = link.__cause__ or link.__context__
     return type(error).__name__
 
 

@@ -1,6 +1,8 @@
+import signal
+
 import pytest
 
-from gmbench.core.command_line import CommandLine
+from gmbench.core.command_line import CommandLine, Stopped, stopped_by
 
 
 @pytest.fixture
@@ -41,3 +43,11 @@ def test_help_keeps_the_examples_lines(parser, capsys):
         parser.parse_args(["--help"])
     assert end.value.code == 0
     assert "\n  an example\n" in capsys.readouterr().out
+
+
+def test_errors_that_name_each_other_as_their_cause_are_searched_once() -> None:
+    first, second = OSError("first"), ValueError("second")
+    first.__context__, second.__context__ = second, first
+    assert stopped_by(first) is None
+    second.__cause__ = Stopped(signal.SIGTERM)
+    assert stopped_by(first) is second.__cause__
