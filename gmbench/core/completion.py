@@ -92,6 +92,5 @@ def _keys(node: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object
 def _read(file: Path) -> Mapping[str, object]:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    tree = yaml.load(file.read_text(), Loader=loader)
+    tree = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
     return tree if isinstance(tree, dict) else {}

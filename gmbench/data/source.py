@@ -8,7 +8,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field
+from annotated_types import MinLen
 
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError, fault, located, near_names
@@ -78,7 +78,7 @@ class DataSource:
     xml_dir: str
     image_dir: str
     tag_column: Count
-    types: Annotated[Mapping[str, str], Field(min_length=1)]
+    types: Annotated[Mapping[str, str], MinLen(1)]
     missing_image: Literal["error", "blank"] = "error"
     bad_input: Literal["error", "mask"] = "error"
     drop_leaked: bool = False

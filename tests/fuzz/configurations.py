@@ -13,7 +13,9 @@ from gmbench.core.errors import InputError
 @cache
 def stored() -> bytes:
     """``config.yaml`` of a run."""
-    return OmegaConf.to_yaml(compose(["data=synthetic_tiny", "trainer=debug"])).encode()
+    return OmegaConf.to_yaml(
+        compose(["data=synthetic_tiny", "trainer=debug"]), resolve=True
+    ).encode()
 
 
 def checked(path: Path) -> None:

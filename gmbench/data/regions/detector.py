@@ -16,20 +16,19 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
 
 from gmbench.core.carried import CarriedFile, digest, locate
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError, fault, first_line
 from gmbench.core.iou import pairwise_iou
-from gmbench.core.limits import Count
+from gmbench.core.limits import Count, Share
 from gmbench.core.progress import track
 from gmbench.data.cache import intact, kept
 from gmbench.data.images import image_size, open_image
 from gmbench.data.regions import Size
 
 VERSION = 1
-Share = Annotated[float, Field(ge=0, le=1)]
+
 Rows = NDArray[np.float64]
 """``[N, 6]``: xyxy in pixels, score, number of the class."""
 

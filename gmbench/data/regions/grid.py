@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from annotated_types import Gt, Le, MinLen
 
 from gmbench.core.entities import Candidates
 from gmbench.core.limits import Count
@@ -25,9 +25,7 @@ class Pyramid:
             windows in each direction, evenly spaced from edge to edge.
     """
 
-    levels: Annotated[
-        Sequence[tuple[Annotated[float, Field(gt=0, le=1)], Count]], Field(min_length=1)
-    ] = LEVELS
+    levels: Annotated[Sequence[tuple[Annotated[float, Gt(0), Le(1)], Count]], MinLen(1)] = LEVELS
 
     def files(self, id: str) -> tuple[Path, ...]:
         """None."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from annotated_types import Ge
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError
@@ -42,7 +42,7 @@ class SelectiveSearch:
     """
 
     k: Count = 50
-    max_side: Annotated[int, Field(ge=2 * LEAST_SIDE)] = 512
+    max_side: Annotated[int, Ge(2 * LEAST_SIDE)] = 512
     cache: Path | None = None
 
     def __post_init__(self) -> None:
