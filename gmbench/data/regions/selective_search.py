@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from annotated_types import Ge
+from numpy.typing import NDArray
 
 from gmbench.core.entities import Candidates
 from gmbench.core.errors import InputError
