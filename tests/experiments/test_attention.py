@@ -178,7 +178,7 @@ def folders(tmp_path_factory):
         )
         run = build_run(parse(cfg))
         folder = tmp_path_factory.mktemp(model)
-        OmegaConf.save(cfg, folder / "config.yaml")
+        OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
         (folder / "checkpoints").mkdir()
         torch.save({"state_dict": run.module.state_dict()}, folder / "checkpoints" / "best.ckpt")
         examples = run.data.splits["test"].examples

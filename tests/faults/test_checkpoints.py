@@ -130,13 +130,13 @@ def test_a_signal_during_a_save_stays_a_signal(tmp_path, number):
     before = {path.name for path in tmp_path.iterdir()}
 
     def save_and_be_stopped() -> int:
-        write, left = _HashingStream.write, iter(range(3))
+        write, left = _HashingStream.write, iter(range(4))
         monkey.setattr(_HashingStream, "write", lambda self, data: struck(write, left, self, data))
         save(tmp_path, 2)
         return 0
 
     def struck(write, left, self, data):
-        if next(left, None) is None:
+        if next(left, None) == 3:
             signal.raise_signal(number)
         return write(self, data)
 
