@@ -7,6 +7,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 """How a cell begins that a spreadsheet runs as a formula, and the mark that says it is text."""
 
+NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?")
+
 
 def printable(text: str) -> str:
     r"""The text with each control character as its escape: ``\x1b`` for ESC."""
@@ -15,7 +17,12 @@ def printable(text: str) -> str:
 
 def to_cell(value: object) -> object:
     """A value for a csv file: text that a spreadsheet would run gets a leading apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and _runs(value) else value
+
+
+def _runs(text: str) -> bool:
+    """Whether a spreadsheet may run it; a signed number, alone, is none."""
+    return text.startswith(FORMULA) and not NUMBER.fullmatch(text)
 
 
 def of_cell(text: str) -> str:
