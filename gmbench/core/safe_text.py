@@ -7,7 +7,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 """How a cell begins that a spreadsheet runs as a formula, and the mark that says it is text."""
 
-NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?")
+NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?( [0-9.]+)*")
 
 
 def printable(text: str) -> str:
