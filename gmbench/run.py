@@ -23,7 +23,7 @@ from gmbench.config.check import secret_arguments
 from gmbench.config.messages import unknown_flags
 from gmbench.config.overrides import quoted, replacing
 from gmbench.config.schema import Settings
-from gmbench.core.command_line import console, exit_code, unbroken_output
+from gmbench.core.command_line import console, ending, unbroken_output
 from gmbench.core.errors import InputError, NonFinite
 from gmbench.core.locks import LOCK, held, launched_rank
 from gmbench.core.progress import show_bars
@@ -105,35 +105,35 @@ def _finished(settings: Settings, folder: Path) -> "RunResult | None":
 
 def main() -> int:
     """Run the verb with the command line's arguments."""
-    return exit_code(_run)
-
-
-def _run() -> int:
-    if (shadow := shadowed_models()) is not None:
-        raise InputError(shadow)
-    if "${" in str(Path.cwd()):
-        raise InputError(f"{Path.cwd()}: Hydra reads ${{...}} in a path; run from another folder")
-    sys.excepthook = print_redacted
-    if wrong := [*secret_arguments(sys.argv[1:]), *unknown_flags(sys.argv[1:])]:
-        raise InputError(wrong)
-    # Hydra would print its own traceback and leave; with this it hands the exception to us. What
-    # the user asked for is kept under a name of our own.
-    os.environ.setdefault("GMBENCH_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0"))
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sweep = not {"-m", "--multirun"}.isdisjoint(sys.argv)
-    sys.argv[1:] = replacing(quoted(argument, sweep=sweep) for argument in sys.argv[1:])
-    try:
-        with unbroken_output():
-            _task()
-    except Exception as error:
-        line = friendly(error, sys.argv[1:])
-        if line is not None and not _tracebacks_wanted():
-            raise InputError(line) from None
-        if line is None and isinstance(error, NonFinite):
-            traceback.print_exception(error)
-            return EXIT_NONFINITE
-        raise
-    return 0
+    with ending() as ended:
+        if (shadow := shadowed_models()) is not None:
+            raise InputError(shadow)
+        if "${" in str(Path.cwd()):
+            raise InputError(
+                f"{Path.cwd()}: Hydra reads ${{...}} in a path; run from another folder"
+            )
+        sys.excepthook = print_redacted
+        if wrong := [*secret_arguments(sys.argv[1:]), *unknown_flags(sys.argv[1:])]:
+            raise InputError(wrong)
+        # Hydra would print its own traceback and leave; with this it hands the exception to us.
+        # What the user asked for is kept under a name of our own.
+        os.environ.setdefault("GMBENCH_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0"))
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        sweep = not {"-m", "--multirun"}.isdisjoint(sys.argv)
+        sys.argv[1:] = replacing(quoted(argument, sweep=sweep) for argument in sys.argv[1:])
+        try:
+            with unbroken_output():
+                _task()
+        except Exception as error:
+            line = friendly(error, sys.argv[1:])
+            if line is not None and not _tracebacks_wanted():
+                raise InputError(line) from None
+            if line is None and isinstance(error, NonFinite):
+                traceback.print_exception(error)
+                ended.code = EXIT_NONFINITE
+            else:
+                raise
+    return ended.code
 
 
 def _tracebacks_wanted() -> bool:

@@ -13,6 +13,7 @@ import time
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
@@ -86,8 +87,23 @@ def handling_signals(handle: Callable[[int], None]) -> Iterator[None]:
             signal.signal(caught, handler)
 
 
+@dataclass
+class Ended:
+    """How a command ended: its exit code."""
+
+    code: int = 0
+
+
 def exit_code(work: Callable[[], int]) -> int:
-    """The exit code of ``work``; bad input and missing files become one line and exit code 2.
+    """The exit code of ``work``, which ends as in :func:`ending`."""
+    with ending() as ended:
+        ended.code = work()
+    return ended.code
+
+
+@contextmanager
+def ending() -> Iterator[Ended]:
+    """Hold a command's exit code; bad input and missing files become one line and exit code 2.
 
     A signal raises :class:`Stopped`, and becomes one line and 128 + its number. Where the reader of
     standard output leaves early (``| head``), the work ends there, without an error. Characters
@@ -102,31 +118,30 @@ def exit_code(work: Callable[[], int]) -> int:
             raise Stopped(number)
 
     _make_printable()
-    code, message = 2, ""
+    ended, message = Ended(), ""
     try:
         with handling_signals(stop):
-            code = work()
+            yield ended
             sys.stdout.flush()
     except BrokenPipeError:
-        code = 0
+        ended.code = 0
     except OSError as error:
         named = error.filename and located(error.filename, str(error.strerror))
-        message = named or str(error)
+        ended.code, message = 2, named or str(error)
     except InputError as error:
-        message = str(error)
+        ended.code, message = 2, str(error)
     except SystemExit:  # after --help
         lost_output()
         raise
     except BaseException as error:
         if (stopped := stopped_by(error)) is None:
             raise
-        code = 128 + stopped.number
+        ended.code = 128 + stopped.number
         message = "; ".join([str(stopped), *getattr(stopped, "__notes__", ())])
     if lost := lost_output():
-        code, message = code or 2, f"standard output: {lost}"
+        ended.code, message = ended.code or 2, f"standard output: {lost}"
     if message:
         print(printable(message), file=sys.stderr)
-    return code
 
 
 def _make_printable() -> None:

@@ -119,7 +119,7 @@ def test_a_finished_run_is_shown_not_repeated(trained, folder):
     assert (run / "result.json").stat().st_mtime_ns == before
 
 
-def test_from_the_command_to_the_fit_there_are_five_functions(trained, folder):
+def test_from_the_command_to_the_fit_there_are_three_functions(trained, folder):
     code = (
         "import lightning, sys, traceback, gmbench.run\n"
         "def fit(*_, **__):\n"
@@ -129,7 +129,7 @@ def test_from_the_command_to_the_fit_there_are_five_functions(trained, folder):
         "gmbench.run.main()"
     )
     done = python("-c", code, *TINY, "name=frames", folder=folder)
-    assert done.stderr.splitlines()[-1] == "main exit_code _run _task execute"
+    assert done.stderr.splitlines()[-1] == "main _task execute"
 
 
 def test_testing_the_checkpoint_gives_the_same_predictions(trained, folder):
