@@ -6,8 +6,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What steers a terminal; tab and line feed are not among it."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 """How a cell begins that a spreadsheet runs as a formula, and the mark that says it is text."""
-
 NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?( [0-9.]+)*")
+"""A figure with its sign, or a difference and the value it belongs to: no formula."""
 
 
 def printable(text: str) -> str:
