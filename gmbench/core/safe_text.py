@@ -6,8 +6,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What steers a terminal; tab and line feed are not among it."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 """How a cell begins that a spreadsheet runs as a formula, and the mark that says it is text."""
-NUMBER = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?( [0-9.]+)*")
-"""A figure with its sign, or a difference and the value it belongs to: no formula."""
+FIGURE = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?( [0-9.]+)*")
+"""A number with its sign, or a difference and the value it belongs to."""
 
 
 def printable(text: str) -> str:
@@ -15,14 +15,16 @@ def printable(text: str) -> str:
     return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def to_cell(value: object) -> object:
-    """A value for a csv file: text that a spreadsheet would run gets a leading apostrophe."""
-    return f"'{value}" if isinstance(value, str) and _runs(value) else value
+def to_cell(value: object, *, figures: bool = False) -> object:
+    """A value for a csv file: text that a spreadsheet would run gets a leading apostrophe.
 
-
-def _runs(text: str) -> bool:
-    """Whether a spreadsheet may run it; a signed number, alone, is none."""
-    return text.startswith(FORMULA) and not NUMBER.fullmatch(text)
+    Args:
+        value: only text is changed.
+        figures: whether signed numbers are figures, which stay; among ids they are names.
+    """
+    if not isinstance(value, str) or not value.startswith(FORMULA):
+        return value
+    return value if figures and FIGURE.fullmatch(value) else f"'{value}"
 
 
 def of_cell(text: str) -> str:

@@ -162,7 +162,7 @@ class Table:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.heads)
-        writer.writerows(map(to_cell, row) for row in self.rows)
+        writer.writerows([to_cell(cell, figures=True) for cell in row] for row in self.rows)
         return text.getvalue()
 
     def records(self) -> list[dict[str, object]]:
