@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from gmbench.serving.predictor import Predictor
 
 REGIONS = (
-    "grid, selective_search, ssd, vinvl:PATH (npz folder or file), jsonl:PATH; default: the run's "
-    "own if it needs the picture alone, otherwise ssd, selective_search or grid as installed"
+    "grid, selective_search, ssd, detector:FOLDER, vinvl:PATH (npz folder or file), jsonl:PATH; "
+    "default: the run's own, with its settings, if it needs the picture alone, otherwise ssd, "
+    "selective_search or grid as installed"
 )
 
 

@@ -284,7 +284,8 @@ def load(
         folder: what ``python -m gmbench.export`` wrote, or a run folder.
         device: ``cpu``, ``cuda``, ``cuda:1`` ...; ``auto`` takes a GPU where there is one.
         regions: candidates for a model that chooses among them: ``grid``, ``ssd``,
-            ``selective_search``, ``vinvl:PATH``, ``jsonl:PATH``, or a source of one's own. By
+            ``selective_search``, ``detector:FOLDER``, ``vinvl:PATH``, ``jsonl:PATH``, or a source
+            of one's own; the kind that the run was trained on proposes with the run's settings. By
             default the run's own if it needs nothing but the picture, otherwise the first that is
             installed of ``ssd``, ``selective_search`` and ``grid``; answers say which.
         num_regions: how many of them; as in the run's evaluation by default.
@@ -297,23 +298,30 @@ def load(
     """
     trained = read_model(Path(folder), trust)
     reading = trained.record.reading
+    place = _device(device)
+    asked: dict[str, str | int] = {"device": str(place)}
     if num_regions is not None:
+        asked["k"] = num_regions
         if num_regions < 1:
             raise InputError(f"num_regions must be at least 1, not {num_regions}")
         reading = replace(reading, num_regions=num_regions)
         trained = replace(trained, record=replace(trained.record, reading=reading))
-    note = None
+    note, missing = None, ""
     if "regions" not in reading.inputs:
         if regions is not None:
             name = trained.record.model
             raise InputError(f"{name} reads pixels, no candidates: leave regions out")
     elif regions is None:
-        regions = source_of_run(trained.config, reading.num_regions)
+        try:
+            regions = source_of_run(trained.config, **asked)
+        except InputError as error:
+            missing = f" (not the run's own: {error})"
         if regions is None:
             regions, note = best_source(reading.num_regions)
+            note += missing
     if isinstance(regions, str):
-        regions = region_source(regions, reading.num_regions)
-    return Predictor(trained, device=_device(device), regions=regions, note=note, boxes=boxes)
+        regions = region_source(regions, reading.num_regions, trained.config, **asked)
+    return Predictor(trained, device=place, regions=regions, note=note, boxes=boxes)
 
 
 def _device(name: str) -> torch.device:

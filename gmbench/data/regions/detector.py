@@ -29,6 +29,9 @@ from gmbench.data.regions import Size
 
 VERSION = 1
 
+PARTS = ["*.json", "*.safetensors"]
+"""Files of a detector on the hub."""
+
 Rows = NDArray[np.float64]
 """``[N, 6]``: xyxy in pixels, score, number of the class."""
 
@@ -156,6 +159,18 @@ def _inside(rows: Rows, size: Size) -> Rows:
     return rows[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
 
 
+def local_folder(model: str) -> Path | None:
+    """Where a detector lies on this machine, be it in the hub's cache; nothing is fetched."""
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=PARTS, local_files_only=True))
+    except (OSError, ValueError):
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Detector(CachedDetector):
     """Any AutoModelForObjectDetection of transformers with its image processor.
@@ -175,7 +190,7 @@ class Detector(CachedDetector):
         from huggingface_hub import snapshot_download
 
         try:
-            return Path(snapshot_download(self.model, allow_patterns=["*.json", "*.safetensors"]))
+            return Path(snapshot_download(self.model, allow_patterns=PARTS))
         except Exception as error:  # whatever the hub, the network and the name bring about
             what = f"no such folder, and not on a hub ({first_line(error)})"
             raise fault(self.model, what, "set regions.source.model=FOLDER") from None
