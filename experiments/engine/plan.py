@@ -134,7 +134,7 @@ class Experiment:
     settings: tuple[Setting, ...] = (GMNER_DATA,)
     real: tuple[str, ...] = ()
     world: tuple[str, ...] = ()
-    photos: tuple[str, ...] = ("trainer.epochs=20",)
+    photos: tuple[str, ...] = ("trainer.epochs=12",)
     measures: tuple[Measure, ...] = (GMNER_F1,)
     paper: bool = True
     curve: str | None = None

@@ -30,11 +30,18 @@ EXPERIMENT = Experiment(
                 ("annotated", "annotated boxes", "vinvl"),
             )
         ),
-        Variant(key="qgn", label="QGN (no proposals)", overrides=("model=qgn",), only="photos"),
+        # MQSPN reads features that are computed once; these two run the vision tower at every
+        # step, on two cores too long at 224 pixels.
+        Variant(
+            key="qgn",
+            label="QGN (no proposals)",
+            overrides=("model=qgn", "encoders.image_size=112"),
+            only="photos",
+        ),
         Variant(
             key="mner_qg",
             label="MNER-QG (one box a type)",
-            overrides=("model=mner_qg",),
+            overrides=("model=mner_qg", "encoders.image_size=112"),
             only="photos",
         ),
     ),
