@@ -4,7 +4,7 @@ import runpy
 import sys
 
 from gmbench.core.command_line import exit_code
-from gmbench.core.completion import SCRIPT, completions
+from gmbench.core.completion import SCRIPTS, completions
 from gmbench.core.errors import did_you_mean
 
 VERBS = {
@@ -35,7 +35,7 @@ examples:
   gmbench export runs/default/mqspn/synthetic/seed=1 mqspn
   gmbench predict mqspn --image I.jpg --text "a sentence about it"
   gmbench score GOLD.jsonl PRED.jsonl
-  eval "$(gmbench --completion)"                     in bash: the tabulator completes verbs and keys
+  eval "$(gmbench --completion bash)"                the tab key completes verbs and keys (zsh, fish too)
 
 exit codes of every verb:
   0    done
@@ -57,7 +57,12 @@ def main() -> int:
         print(f"gmbench {__version__}")
         return 0
     if verb == "--completion":
-        print(SCRIPT)
+        shell = sys.argv[2] if len(sys.argv) > 2 else "bash"
+        if shell not in SCRIPTS:
+            hint = did_you_mean(shell, SCRIPTS) or f"; shells: {', '.join(SCRIPTS)}"
+            print(f"gmbench: no completion for {shell!r}{hint}", file=sys.stderr)
+            return 2
+        print(SCRIPTS[shell])
         return 0
     if verb == "--complete":
         print("\n".join(completions(sys.argv[2], VERBS)))

@@ -84,8 +84,12 @@ def _parse(argv: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def unknown_flags(arguments: Sequence[str]) -> Iterator[str]:
-    """Options that Hydra does not know, one line each; settings are written without dashes."""
+    """Options that Hydra does not know, one line each; settings are written without dashes.
+
+    ``--key=value`` is also how ``wandb agent`` passes parameters, unless its sweep says otherwise.
+    """
     known = [name for action in get_args_parser()._actions for name in action.option_strings]
+    sweep = False
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
         flag, equals, value = argument.partition("=")
         if not flag.startswith("--") or flag in known:
@@ -99,7 +103,13 @@ def unknown_flags(arguments: Sequence[str]) -> Iterator[str]:
                 did_you_mean(flag, [n for n in known if n.startswith("--")])
                 or "; settings are written key=value, without dashes"
             )
+        sweep |= bool(keys and equals)
         yield f"{argument}: no such option{meant}"
+    if sweep:
+        yield (
+            "settings are written key=value, without dashes; the command of a W&B sweep passes "
+            "them as ${args_no_hyphens}, not ${args}"
+        )
 
 
 def _settings_called(name: str) -> list[str]:

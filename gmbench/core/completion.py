@@ -12,16 +12,47 @@ CONF = next(
     (place for place in (PACKAGE / "conf", PACKAGE.parent / "conf") if place.is_dir()), PACKAGE
 )
 
-SCRIPT = r"""_gmbench() {
+BASH = r"""_gmbench() {
     local line="${COMP_LINE:0:COMP_POINT}" IFS=$'\n'
     local word="${line##* }"
     COMPREPLY=($(gmbench --complete "$line" 2>/dev/null))
     # bash begins a new word behind "=", so what stands before it is not typed again
     [[ $word == *=* && $COMP_WORDBREAKS == *=* ]] && COMPREPLY=("${COMPREPLY[@]#"${word%=*}="}")
-    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+    [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *[=.] ]] && compopt -o nospace
 }
 complete -o default -F _gmbench gmbench"""
-"""For bash: ``eval "$(gmbench --completion)"``."""
+
+ZSH = r"""(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+_gmbench() {
+    local line="${(j: :)words[1,CURRENT-1]} $PREFIX"
+    local -a offered=(${(f)"$(gmbench --complete "$line" 2>/dev/null)"})
+    if (( $#offered )); then
+        compadd -- ${offered:#*[=.]}
+        compadd -S '' -- ${(M)offered:#*[=.]}
+    else
+        compset -P '*='
+        _files
+    fi
+}
+compdef _gmbench gmbench"""
+
+FISH = r"""function __gmbench
+    set -l offered (gmbench --complete (commandline -cp | string collect) 2>/dev/null)
+    if test -n "$offered"
+        printf '%s\n' $offered
+    else
+        set -l word (commandline -ct)
+        set -l files (__fish_complete_path (string replace -r '.*=' '' -- $word))
+        string replace -r '^' (string replace -r '[^=]*$' '' -- $word) -- $files
+    end
+end
+complete -c gmbench -f -a '(__gmbench)'"""
+
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
+"""For ``eval "$(gmbench --completion SHELL)"``, in fish ``gmbench --completion fish | source``.
+
+Files are offered where gmbench has nothing to offer.
+"""
 
 
 def completions(line: str, verbs: Iterable[str], conf: Path = CONF) -> list[str]:

@@ -319,11 +319,11 @@ def test_a_tag_that_yaml_reads_as_false_is_told(tree: Path, make: Compose) -> No
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
-        (["-m", "--model=qgn", "--config-dir=x", "a=--b"], "model=qgn"),
+        (["-m", "--model", "qgn", "--config-dir=x", "a=--b"], "model=qgn"),
         (["--epochs", "3"], "trainer.epochs=3"),
         (["--epoch", "3", "seed=1"], "trainer.epochs=3"),
-        (["--batch-size=8"], "trainer.batch_size=8"),
-        (["--optim.clip=1"], "optim.clip=1"),
+        (["--batch-size", "8"], "trainer.batch_size=8"),
+        (["--optim.clip", "1"], "optim.clip=1"),
         (["--confg-dir", "--help"], "--config-dir"),
     ],
 )

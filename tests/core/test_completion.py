@@ -10,7 +10,7 @@ import time
 import pytest
 
 from gmbench.__main__ import VERBS, main
-from gmbench.core.completion import SCRIPT, completions
+from gmbench.core.completion import SCRIPTS, completions
 
 
 @pytest.mark.parametrize(
@@ -47,23 +47,53 @@ def test_it_answers_in_under_a_second_and_without_torch_or_hydra(monkeypatch, ca
     assert capsys.readouterr().out == "model.network.num_queries=\n"
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+ASKED = {
+    "bash": "{script}\nCOMP_LINE='{line}' COMP_POINT={size}\ncompopt() {{ :; }}\n_gmbench\n"
+    'printf "%s" "${{COMPREPLY[@]}}"',
+    # Outside an editor: completion's builtins are replaced by what they would be given.
+    "zsh": "compdef() {{ }}\n{script}\ncompadd() {{ print -rn -- ${{@:#(-S|--|)}} }}\n"
+    "compset() {{ }}\n_files() {{ print -rn files }}\n"
+    "local words=({line}) CURRENT=${{#${{(z)${{:-{line}}}}}}} PREFIX={word}\n_gmbench",
+    "fish": "{script}\ncomplete -C '{line}' | string join ' ' | tr -d '\\n'",
+}
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
 @pytest.mark.parametrize(
-    ("line", "words"),
-    [("gmbench exp", "export"), ("gmbench run model=q", "qgn"), ("gmbench run trainer.epo", None)],
+    ("line", "inserted"),
+    [
+        ("gmbench run model=q", "model=qgn"),
+        ("gmbench run seed=1 trainer.epo", "trainer.epochs="),
+        ("gmbench run ckpt=best.c", "ckpt=best.ckpt"),
+    ],
 )
-def test_bash_gets_what_it_has_to_insert(line, words, tmp_path):
+def test_the_shell_gets_what_it_has_to_insert(shell, line, inserted, tmp_path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    (tmp_path / "best.ckpt").touch()
     command = tmp_path / "gmbench"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m gmbench "$@"\n')
     command.chmod(0o755)
-    asked = f"{SCRIPT}\nCOMP_LINE='{line}'; COMP_POINT={len(line)}; compopt() {{ :; }}\n"
+    word = line.split()[-1]
+    script = ASKED[shell].format(script=SCRIPTS[shell], line=line, size=len(line), word=word)
     done = subprocess.run(
-        ["bash", "-c", f'{asked}_gmbench; printf "%s" "${{COMPREPLY[@]}}"'],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        [shell, *(["-f"] if shell == "zsh" else []), "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
     )
-    assert done.stdout == (words or "trainer.epochs=")
+    if shell == "bash":  # it begins a new word behind "=", and completes files by itself
+        inserted = "" if "ckpt" in line else inserted.removeprefix("model=")
+    elif shell == "zsh" and "ckpt" in line:
+        inserted = "files"
+    assert done.stdout.strip() == inserted
     assert done.stderr == ""
+
+
+def test_an_unknown_shell_is_answered_with_those_that_are_known(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gmbench", "--completion", "zhs"])
+    assert main() == 2
+    assert capsys.readouterr().err == "gmbench: no completion for 'zhs'; did you mean zsh?\n"

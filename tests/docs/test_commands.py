@@ -194,7 +194,8 @@ CHECKED = (
         composes,
     ),
     Checked(
-        r'eval "\$\(gmbench --completion\)"|gmbench run (model=<TAB>|--epochs 3)',
+        r'eval "\$\(gmbench --completion \w+\)"|gmbench --completion fish \| source'
+        r"|gmbench run (model=<TAB>|--epochs 3)",
         "typed into a shell, or refused with a hint: tests/core/test_completion.py, tests/config",
         is_a_pattern,
     ),
