@@ -26,12 +26,12 @@ def iou(first: Sequence[float], second: Sequence[float]) -> float:
 
 def pairwise_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     """IoU of every pair: ``[N, 4]`` and ``[M, 4]`` -> ``[N, M]``; one box alone counts as N = 1."""
-    a = np.asarray(first, dtype=np.float64).reshape(-1, 1, 4)
-    b = np.asarray(second, dtype=np.float64).reshape(1, -1, 4)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    inter = sides.clip(min=0).prod(axis=-1)  # [N, M]
-    area_a = (a[..., 2:] - a[..., :2]).clip(min=0).prod(axis=-1)  # [N, 1]
-    area_b = (b[..., 2:] - b[..., :2]).clip(min=0).prod(axis=-1)  # [1, M]
+    ax1, ay1, ax2, ay2 = np.asarray(first, dtype=np.float64).reshape(-1, 4).T[..., None]  # [N, 1]
+    bx1, by1, bx2, by2 = np.asarray(second, dtype=np.float64).reshape(-1, 4).T  # [M]
+    inter = (np.minimum(ax2, bx2) - np.maximum(ax1, bx1)).clip(min=0)  # [N, M]
+    inter *= (np.minimum(ay2, by2) - np.maximum(ay1, by1)).clip(min=0)
+    area_a = (ax2 - ax1).clip(min=0) * (ay2 - ay1).clip(min=0)
+    area_b = (bx2 - bx1).clip(min=0) * (by2 - by1).clip(min=0)
+    union = area_a + area_b - inter
     has_area = (area_a > 0) & (area_b > 0)
-    union = np.where(has_area, area_a + area_b - inter, 1.0)
-    return np.where(has_area, inter / union, 0.0)
+    return np.divide(inter, union, out=np.zeros_like(inter), where=has_area)

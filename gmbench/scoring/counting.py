@@ -13,8 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gmbench.core.entities import Box, Entity, Prediction
-from gmbench.core.iou import iou
+from gmbench.core.iou import iou, pairwise_iou
 
 
 def region_right(box: Box | None, boxes: Sequence[Box], iou_threshold: float = 0.5) -> bool:
@@ -27,24 +30,45 @@ def region_right(box: Box | None, boxes: Sequence[Box], iou_threshold: float = 0
     return any(iou(box, gold) >= iou_threshold for gold in boxes)
 
 
-def match(edges: Sequence[Iterable[int]], *, ordered: bool = True) -> dict[int, int]:
+def regions_right(
+    guesses: Sequence[Prediction], entities: Sequence[Entity], iou_threshold: float = 0.5
+) -> NDArray[np.bool_]:
+    """``region_right`` of every prediction and gold entity: ``[P, G]``."""
+    boxless = np.asarray([p.box is None for p in guesses], dtype=bool)
+    right = boxless[:, None] & np.asarray([not e.boxes for e in entities], dtype=bool)
+    gold = [(g, box) for g, e in enumerate(entities) for box in e.boxes]
+    boxed = np.flatnonzero(~boxless)
+    if gold and len(boxed):
+        owners, boxes = zip(*gold, strict=True)
+        overlap = pairwise_iou([guesses[p].box for p in boxed], boxes)
+        rows, columns = np.nonzero(overlap >= iou_threshold)
+        right[boxed[rows], np.asarray(owners)[columns]] = True
+    return right
+
+
+def matched(right: NDArray[np.bool_]) -> int:
+    """Size of a maximum one-to-one matching of rows and columns."""
+    if min(right.shape) < 2:
+        return int(right.any())
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    return int((maximum_bipartite_matching(csr_array(right)) >= 0).sum())
+
+
+def match(edges: Sequence[Iterable[int]]) -> dict[int, int]:
     """A maximum one-to-one matching, as ``partner: i``.
 
     Args:
         edges: the partners that each ``i`` may take, tried in their order, depth first; whoever
             took one before moves on to the next.
-        ordered: whether the order matters; if not, a partner that is free is taken at once.
     """
     rows = [tuple(row) for row in edges]
     numbers: dict[tuple[int, ...], int] = {}
     equal = [numbers.setdefault(row, len(numbers)) for row in rows]
     taken: dict[int, int] = {}
     dead: set[int] = set()  # partners from which no free one can be reached, now or later
-    for first, row in enumerate(rows):
-        free = None if ordered else next((right for right in row if right not in taken), None)
-        if free is not None:
-            taken[free] = first
-            continue
+    for first in range(len(rows)):
         seen = set(dead)
         untried: dict[int, Iterator[int]] = {}  # equal rows go on where the other stopped
         path, wanted = [first], list[int]()
@@ -211,21 +235,15 @@ class Tally:
         self, entities: Sequence[Entity], guesses: Sequence[Prediction], iou_threshold: float
     ) -> None:
         """Several predictions or gold entities on one span: match them."""
-        found: dict[Box | None, set[int]] = {}
-        for p in guesses:
-            if p.box not in found:
-                found[p.box] = {
-                    g for g, e in enumerate(entities) if region_right(p.box, e.boxes, iou_threshold)
-                }
-        right = [found[p.box] for p in guesses]
-        self.eeg_tp += len(match(right, ordered=False))
+        right = regions_right(guesses, entities, iou_threshold)  # [P, G]
+        golds = np.asarray([entity.type for entity in entities])
+        named = np.asarray([guess.type for guess in guesses])
+        self.eeg_tp += matched(right)
         for name in dict.fromkeys(entity.type for entity in entities):
-            own = {g for g, e in enumerate(entities) if e.type == name}
-            named = [p for p, guess in enumerate(guesses) if guess.type == name]
-            row = self.types[name]
-            row[0] += len(match([right[p] & own for p in named], ordered=False))
-            row[1] += min(len(named), len(own))
-            row[2] += len(match([edges & own for edges in right], ordered=False))
+            own, row = right[:, golds == name], self.types[name]
+            row[0] += matched(own[named == name])
+            row[1] += min(own.shape[1], int((named == name).sum()))
+            row[2] += matched(own)
 
     def scores(self) -> Scores:
         """The counts of the three tasks."""
