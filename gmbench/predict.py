@@ -19,7 +19,6 @@ Exit codes: 0 done, 2 bad input (also one line of many): one line names file, li
 128 + N ended by signal N.
 """
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -28,10 +27,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gmbench.core.command_line import CommandLine, exit_code
+from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.errors import InputError, located
 from gmbench.core.files import check_file
-from gmbench.core.safe_text import printable
+from gmbench.core.safe_text import to_json
 from gmbench.serving.folders import is_export
 
 if TYPE_CHECKING:
@@ -116,7 +115,6 @@ def _one(options: Namespace, predictor: "Predictor") -> int:
 
 def _many(options: Namespace, predictor: "Predictor") -> int:
     from rich import progress
-    from rich.console import Console
 
     columns = (
         progress.TextColumn("posts"),
@@ -124,14 +122,14 @@ def _many(options: Namespace, predictor: "Predictor") -> int:
         progress.MofNCompleteColumn(),
         progress.TimeElapsedColumn(),
     )
-    console = Console(stderr=True)
+    screen = console(stderr=True)
     bar = progress.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        *columns, console=screen, transient=True, disable=not screen.is_terminal
     )
     total = marked = left_out = 0
 
     def tell(line: str) -> None:
-        console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
+        screen.print(line, soft_wrap=True, markup=False, highlight=False)
 
     def refuse(error: InputError) -> None:
         nonlocal left_out
@@ -181,7 +179,7 @@ def _posts(
 def _write(answer: "Answer", options: Namespace) -> None:
     """One line of JSON on standard output."""
     record = answer.scorable() if options.format == "score" else answer.full()
-    sys.stdout.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(to_json(record) + "\n")
 
 
 def _parser() -> ArgumentParser:

@@ -13,8 +13,6 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
@@ -86,7 +84,7 @@ def _site(board: Board, options: argparse.Namespace) -> Path:
     Raises:
         InputError: the folder holds something else.
     """
-    screen = Console(stderr=True)
+    screen = console(stderr=True)
 
     def gold_of(member: Member) -> Sequence[Example] | None:
         try:

@@ -10,7 +10,6 @@ Exit codes: 0 done, 2 anything wrong: one line says what (file, line, id). Forma
 docs/scoring.md.
 """
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Literal
 from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.entities import Box, Example, Prediction
 from gmbench.core.records import to_plain
+from gmbench.core.safe_text import to_json
 from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS, DataSource
 from gmbench.reporting.formats import (
@@ -373,7 +373,7 @@ def _print_tables(
 
 
 def _print_json(plain: Plain) -> None:
-    print(json.dumps(plain, ensure_ascii=False, allow_nan=False))
+    print(to_json(plain))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def console() -> "Console":
-    """A console on standard output; a file or a pipe gets the width of ``COLUMNS``, or 80."""
+def console(*, stderr: bool = False) -> "Console":
+    """A console on standard output or error; a file or pipe is ``COLUMNS`` wide, or 80."""
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
 
@@ -39,7 +39,7 @@ def console() -> "Console":
             for part in super().render(renderable, options):
                 yield part if part.control else Segment(printable(part.text), part.style)
 
-    return Screen()
+    return Screen(stderr=stderr)
 
 
 PATIENCE = 2.0

@@ -1,6 +1,8 @@
 """Text of strangers, made safe for a terminal and for a spreadsheet."""
 
+import json
 import re
+from typing import Any
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What steers a terminal; tab and line feed are not among it."""
@@ -13,6 +15,16 @@ FIGURE = re.compile(r"[+-]?[0-9.]+(e[+-]?[0-9]+)?( [0-9.]+)*")
 def printable(text: str) -> str:
     r"""The text with each control character as its escape: ``\x1b`` for ESC."""
     return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    r"""JSON in plain text; each control character is an escape that keeps it: ``\u009b``.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def to_cell(value: object, *, figures: bool = False) -> object:

@@ -4,7 +4,6 @@ On the terminal (rich), as Markdown, LaTeX, CSV or JSON. Below them, one run and
 objects.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from gmbench.core.safe_text import printable
+from gmbench.core.safe_text import printable, to_json
 from gmbench.reporting.leaderboard import EVERY_ROW, Board, BoardRow, League, Versus
 from gmbench.reporting.pairs import Pair, every_pair
 from gmbench.reporting.record import RunResult, TaskFigures
@@ -138,7 +137,7 @@ class Report:
             for section in self.sections
         ]
         plain = {"leagues": leagues, "left_out": self.set_aside, "failed": self.failed}
-        return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return to_json(plain, indent=2) + "\n"
 
 
 # The leaderboard.

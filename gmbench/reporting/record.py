@@ -5,7 +5,6 @@ data fingerprint, split or limit must never be ranked together. Change a field's
 ``SCHEMA`` goes up.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from gmbench.core.errors import InputError
 from gmbench.core.files import read_file, write_atomically
 from gmbench.core.provenance import GitState, redact
 from gmbench.core.records import parse_record, to_plain
+from gmbench.core.safe_text import to_json
 from gmbench.scoring.analysis import Analysis
 from gmbench.scoring.baselines import Baseline
 from gmbench.scoring.counting import TASKS, CorpusScores, Counts
@@ -303,7 +303,7 @@ def read_analysis(path: Path) -> Analysis:
 
 def _write(path: Path, plain: Any, indent: int) -> None:
     try:
-        text = json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
+        text = to_json(plain, indent=indent)
     except ValueError as fault:
         raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
     write_atomically(path, f"{text}\n".encode())

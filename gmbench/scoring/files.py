@@ -27,7 +27,6 @@ content gives equal bytes.
 
 import csv
 import io
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +38,7 @@ from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.errors import InputError, did_you_mean
 from gmbench.core.files import read_file, read_lines, write_atomically
 from gmbench.core.records import Fields, parse_line, to_plain
-from gmbench.core.safe_text import of_cell, to_cell
+from gmbench.core.safe_text import of_cell, to_cell, to_json
 from gmbench.scoring.counting import Counts, Scores
 from gmbench.scoring.intervals import TweetTable, table_of
 from gmbench.scoring.oddities import without_area
@@ -238,7 +237,7 @@ def _floats(box: Box) -> Box:
 
 def _write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     try:
-        lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+        lines = [to_json(row) + "\n" for row in rows]
     except ValueError as fault:
         raise ValueError(f"{path}: not written, a number is not finite ({fault})") from fault
     write_atomically(path, "".join(lines).encode())
