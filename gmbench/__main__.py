@@ -35,7 +35,7 @@ examples:
   gmbench export runs/default/mqspn/synthetic/seed=1 mqspn
   gmbench predict mqspn --image I.jpg --text "a sentence about it"
   gmbench score GOLD.jsonl PRED.jsonl
-  eval "$(gmbench --completion bash)"                the tab key completes verbs and keys (zsh, fish too)
+  eval "$(gmbench --completion bash)"                Tab completes verbs and keys; zsh, fish too
 
 exit codes of every verb:
   0    done

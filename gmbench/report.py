@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from shlex import quote
 
 from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.entities import Example
@@ -34,7 +35,9 @@ def _report(options: argparse.Namespace) -> int:
     try:
         board = _board(options)
         if options.wandb:
-            print(f"W&B: {_mirror(board, options)}", file=sys.stderr)
+            unsynced = _mirror(board, options)
+            if unsynced is not None:
+                print(f"wandb sync {quote(str(unsynced))}", file=sys.stderr)
         if options.html is not None:
             print(_site(board, options))
             return 0
@@ -65,7 +68,7 @@ def _board(options: argparse.Namespace) -> Board:
     return leaderboard(index, metric=options.metric, by=by, tests=options.tests)
 
 
-def _mirror(board: Board, options: argparse.Namespace) -> Path:
+def _mirror(board: Board, options: argparse.Namespace) -> Path | None:
     from gmbench.reporting.wandb import mirror_board
 
     return mirror_board(
@@ -148,11 +151,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write a site to look at offline: runs, pairs, examples",
     )
-    add("--no-images", action="store_true", help="with --html: no pictures of tweets in the site")
+    add("--no-images", action="store_true", help="with --html: no pictures of examples in the site")
     add(
         "--no-tweets",
         action="store_true",
-        help="with --html: neither pictures nor sentences of tweets, only what was counted",
+        help="with --html: neither pictures nor sentences of examples, only what was counted",
     )
     add(
         "--trust",

@@ -84,7 +84,7 @@ def execute(
         result = record(settings, run, trainer, fit, folder, overrides, began)
         tracking.finished(run, result)
     show(result, console)
-    say(console, closing(folder, Path(settings.tree["runs"])))
+    say(console, closing(folder, Path(settings.tree["runs"]), tracking.unsynced))
     return result.selected_f1
 
 

@@ -33,18 +33,19 @@ def opening(settings: Settings, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def closing(folder: Path, runs: Path) -> str:
-    """The three commands that come next."""
+def closing(folder: Path, runs: Path, unsynced: Path | None = None) -> str:
+    """The commands that come next; ``unsynced`` is the folder of an offline mirror on W&B."""
     run = quote(_shown(folder))
-    return "\n".join(
-        (
-            f"Run folder: {_shown(folder)}",
-            "Next:",
-            f'  gmbench predict {run} --image I.jpg --text "..."',
-            f"  gmbench report {quote(_shown(runs))}",
-            f"  gmbench export {run} DIR",
-        )
-    )
+    lines = [
+        f"Run folder: {_shown(folder)}",
+        "Next:",
+        f'  gmbench predict {run} --image I.jpg --text "..."',
+        f"  gmbench report {quote(_shown(runs))}",
+        f"  gmbench export {run} DIR",
+    ]
+    if unsynced is not None:
+        lines.append(f"  wandb sync {quote(_shown(unsynced))}")
+    return "\n".join(lines)
 
 
 def _shown(folder: Path) -> str:

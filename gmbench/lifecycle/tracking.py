@@ -8,8 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+import numpy as np
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
 from gmbench.config import schema
 from gmbench.config.identity import run_sha
@@ -19,6 +21,7 @@ from gmbench.lifecycle.build import Run
 from gmbench.lifecycle.record import PICTURES
 from gmbench.reporting.formats import flat_figures
 from gmbench.reporting.leaderboard import of_the_method
+from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.record import RunResult
 from gmbench.reporting.wandb import WandbMirror, show_examples, show_model, show_pictures
 from gmbench.training.loggers import build_loggers
@@ -40,6 +43,11 @@ class Tracking:
     folder: Path
     settings: schema.Logger
 
+    @property
+    def unsynced(self) -> Path | None:
+        """The folder of a closed mirror that ``wandb sync`` takes."""
+        return None if self.mirror is None else self.mirror.offline
+
     def finished(self, run: Run, result: RunResult) -> None:
         """Show the results of a run whose files are all written.
 
@@ -47,10 +55,22 @@ class Tracking:
             run: its built parts, with the test predictions in the module.
             result: as written.
         """
+        pictures = sorted((self.folder / PICTURES).glob("*.png"))
+        if not self.settings.examples:
+            pictures = [path for path in pictures if path.name != EXAMPLES]
+        for logger in self.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                for path in pictures:
+                    pixels = np.asarray(Image.open(path).convert("RGB"))
+                    logger.experiment.add_image(
+                        f"{PICTURES}/{path.stem}", pixels, dataformats="HWC"
+                    )
+                logger.finalize("success")
         if self.mirror is None:
             return
         self.mirror.send(lambda wandb_run: wandb_run.summary.update(flat_figures(result)))
-        self.mirror.send(show_pictures, self.folder / PICTURES)
+        if pictures:
+            self.mirror.send(show_pictures, pictures)
         if self.settings.examples:
             found = dict(run.module.predictions)
             test = run.data.splits["test"].examples

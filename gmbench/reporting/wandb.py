@@ -31,7 +31,6 @@ from gmbench.core.provenance import redact
 from gmbench.data.images import open_image
 from gmbench.reporting.formats import board_report
 from gmbench.reporting.leaderboard import Board
-from gmbench.reporting.overlays import EXAMPLES
 from gmbench.scoring.counting import score_document
 
 log = logging.getLogger("gmbench")
@@ -61,6 +60,9 @@ class WandbMirror:
         config: plain containers; credentials are hidden here.
         folder: gets the folder ``wandb``, for ``wandb sync`` if the mode is ``offline``.
         patience: time limits.
+
+    Attributes:
+        offline: the folder that ``wandb sync`` takes, once an offline mirror has begun.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class WandbMirror:
         patience: Patience | None = None,
     ) -> None:
         self.id = init["id"]
+        self.offline: Path | None = None
         self._init = {**init, "config": redact(dict(config)), "dir": str(folder)}
         self._patience = patience or Patience()
         self._queue: SimpleQueue[Callable[[Any], None] | None] = SimpleQueue()
@@ -162,7 +165,10 @@ class WandbMirror:
                 # Its service still holds the id for the run that never began.
                 self._try("does not let go", self.wandb.teardown)
             else:
-                log.log(logging.INFO if online else logging.DEBUG, "W&B: %s", run.url)
+                if online:
+                    log.info("W&B: %s", run.url)
+                else:
+                    self.offline = Path(run.settings.sync_dir)
                 return run
         return None
 
@@ -263,13 +269,11 @@ def _name(example: Example, row: Entity | Prediction) -> str:
     return f"{' '.join(example.words[row.start : row.end + 1])} ({row.type})"
 
 
-def show_pictures(run: Any, folder: Path) -> None:
-    """Log the pictures of the analysis; not that of the examples, which is a choice."""
+def show_pictures(run: Any, pictures: Sequence[Path]) -> None:
+    """Log pictures of the run folder."""
     import wandb
 
-    pictures = sorted(path for path in folder.glob("*.png") if path.name != EXAMPLES)
-    if pictures:
-        run.log({f"analysis/{path.stem}": wandb.Image(str(path)) for path in pictures})
+    run.log({f"{path.parent.name}/{path.stem}": wandb.Image(str(path)) for path in pictures})
 
 
 def show_model(run: Any, name: str, files: Sequence[Path], metadata: Mapping[str, Any]) -> None:
@@ -285,8 +289,10 @@ def show_model(run: Any, name: str, files: Sequence[Path], metadata: Mapping[str
 # A leaderboard on W&B: a table and an artifact in a run of its own.
 def mirror_board(
     board: Board, folders: Sequence[Path], *, by: str, metric: str, project: str, mode: str
-) -> Path:
-    """Log a leaderboard; the folder with W&B's files, below the first of ``folders``.
+) -> Path | None:
+    """Log a leaderboard; the folder that ``wandb sync`` takes, None if there is nothing to sync.
+
+    It lies below the first of ``folders``.
 
     The same folders, ranked alike, are the same run on W&B.
     """
@@ -307,7 +313,7 @@ def mirror_board(
     )
     mirror.send(_show_board, board)
     mirror.close()
-    return folders[0] / "wandb"
+    return mirror.offline
 
 
 def _show_board(run: Any, board: Board) -> None:

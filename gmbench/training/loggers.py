@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,13 @@ class MetricsFile(CSVLogger):
     def continue_from(self, step: int) -> None:
         """Keep the rows before a step."""
         self.experiment.continue_from(step)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log all but learning rates: the file is the same whatever other logger there is."""
+        kept = {name: value for name, value in metrics.items() if not name.startswith("lr-")}
+        if kept:
+            super().log_metrics(kept, step)
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
         """Log nothing: the run folder holds the whole configuration."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import lightning
 import torch
 import torch.distributed as dist
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch.distributed import distributed_c10d as c10d
@@ -52,6 +52,8 @@ def build_trainer(
     all_callbacks: list[Callback] = [*callbacks, StepNotes(), checkpoints, EpochLines()]
     if watching.progress:
         all_callbacks.append(EpochBar())
+    if len(loggers) > 1:  # for TensorBoard and W&B; metrics.csv leaves them out
+        all_callbacks.append(LearningRateMonitor(logging_interval="step"))
     if watching.patience is not None:
         all_callbacks.append(EarlyStopping("dev/select", mode="max", patience=watching.patience))
     return lightning.Trainer(

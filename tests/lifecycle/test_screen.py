@@ -50,6 +50,10 @@ def test_the_next_commands_can_be_pasted(tmp_path, monkeypatch):
     assert "  gmbench predict 'runs/a b/seed=1' --image I.jpg" in said
     assert "  gmbench report runs\n" in said
     assert said.endswith("  gmbench export 'runs/a b/seed=1' DIR")
+    mirrored = closing(
+        tmp_path / "runs", Path("runs"), tmp_path / "runs" / "wandb" / "offline-run-1-x"
+    )
+    assert mirrored.endswith("  gmbench export runs DIR\n  wandb sync runs/wandb/offline-run-1-x")
 
 
 @pytest.mark.parametrize(

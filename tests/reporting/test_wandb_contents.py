@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -12,14 +11,12 @@ from PIL import Image
 from gmbench.core.entities import Prediction
 from gmbench.report import main
 from gmbench.reporting.formats import flat_figures
-from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.record import write_result
 from gmbench.reporting.wandb import (
     COLUMNS,
     Patience,
     WandbMirror,
     show_examples,
-    show_pictures,
 )
 from tests.reporting.sample import BOX, GOLD, sample
 from tests.wandb_reader import read_offline
@@ -87,19 +84,11 @@ def test_a_run_that_saw_no_pixels_has_no_grounding_in_its_summary():
     assert not [key for key in blind if "gmner" in key or "eeg" in key]
 
 
-def test_the_picture_of_tweets_is_not_among_those_of_the_analysis(tmp_path):
-    """It would send tweets also where ``logger.examples=0`` says that none may go."""
-    for name in ("errors.png", EXAMPLES):
-        Image.new("RGB", (4, 4)).save(tmp_path / name)
-    logged = {}
-    show_pictures(SimpleNamespace(log=logged.update), tmp_path)
-    assert list(logged) == ["analysis/errors"]
-
-
 def test_the_board_is_a_table_and_an_artifact(runs, capsys):
     assert main([str(runs), "--wandb", "--format", "csv"]) == 0
     printed = capsys.readouterr()
-    assert str(runs / "wandb") in printed.err
+    (folder,) = (runs / "wandb").glob("offline-run-*")
+    assert printed.err.splitlines()[-1] == f"wandb sync {folder}"
     found = read_offline(runs)
     assert (found.run.job_type, found.exit_code) == ("report", 0)
     assert found.summary["rows"] == 1
