@@ -21,7 +21,7 @@ class Entity:
         boxes: xyxy pixels; empty means *not groundable* (the entity is not in the image).
 
     Raises:
-        ValueError: the span is negative or turned round.
+        ValueError: an index is negative, or the span ends before it starts.
     """
 
     start: int
@@ -49,7 +49,7 @@ class Prediction:
         no_target: probability that the entity is not in the image, where the model gives one.
 
     Raises:
-        ValueError: the span is negative or turned round.
+        ValueError: an index is negative, or the span ends before it starts.
     """
 
     start: int
@@ -72,7 +72,7 @@ class Candidates:
         boxes: ``[K, 4]`` xyxy pixels, float64.
         scores: ``[K]`` detector confidences, or None.
         features: ``[K, D]`` detector features, or None.
-        classes: K names that the detector gives, or None.
+        classes: K class names of the detector, or None.
 
     Raises:
         ValueError: the arrays disagree about K.
@@ -109,12 +109,12 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """One tweet: its words, its gold entities and its image.
+    """One example: its words, gold entities and image.
 
     Attributes:
-        image: the picture's file, or None where a lenient policy accepted that there is none.
-        size: ``(width, height)`` in pixels of the original image; None where nothing tells it.
-        candidates: regions of a detector, or None where no source was asked.
+        image: its file; None if it is missing and the settings accept that.
+        size: ``(width, height)`` in pixels of the original image; None if unknown.
+        candidates: candidate regions; None without a source of them.
 
     Raises:
         ValueError: an entity lies outside the sentence.

@@ -1,8 +1,8 @@
 """Typed tensors that travel between data, models, matcher, losses and decoding.
 
-Every class checks its shapes and dtypes when it is built: one letter is one size throughout the
+Every class checks its shapes and dtypes when it is built: a letter stands for one size in all of a
 record (B batch, T sub-words, W words, K1 candidate regions plus the blank slot 0, Q queries,
-G gold entities of the longest sample, M boxes of the entity that has most, C1 types plus
+G gold entities of the example with most, M boxes of the entity with most, C1 types plus
 *no entity* at index 0, D width, P image patches).
 """
 
@@ -73,14 +73,14 @@ class TensorRecord:
 
 @dataclass(frozen=True, eq=False)
 class Targets(TensorRecord):
-    """Gold entities of a batch, padded to the sample that has most of them.
+    """Gold entities of a batch, padded to the example with most of them.
 
     Attributes:
-        mask: True where an entity stands.
+        mask: True for an entity, False for padding.
         types: class index, 1..C; 0 in padding.
         starts, ends: word indices, both inclusive.
         boxes: every gold box, cxcywh in 0..1 of the original image.
-        box_mask: True where a gold box stands; a row without any is *not groundable*.
+        box_mask: True for a gold box; an entity without any is *not groundable*.
         regions: candidate slots that show the entity (IoU at least the threshold with one of its
             boxes); slot 0 (the blank image) for an entity that is not groundable. A groundable
             entity that no candidate covers has an empty row. None without candidates.
@@ -102,21 +102,21 @@ class Targets(TensorRecord):
 
 @dataclass(frozen=True, eq=False)
 class Batch(TensorRecord):
-    """What a model reads.
+    """Input of a model: sub-words, pixels and candidate regions of a batch.
 
     Attributes:
         ids: the examples' ids, in order.
         input_ids, token_mask: sub-words with the tokenizer's special tokens; True = real.
         word_index: the word of each sub-word; -1 for special tokens and padding.
-        word_mask: True where a word stands.
+        word_mask: True for a word, False for padding.
         image_sizes: width, height in pixels of the original image (1, 1 where unknown).
-        image_mask: False where there is no picture: its pixels are zeros, to be masked as keys.
+        image_mask: False without an image: its pixels are zeros, and attention must mask them.
         pixels: the whole image squashed to a square (no crop ever loses a box), normalised.
-        region_mask: True where a candidate stands; slot 0 is the blank image and always True.
+        region_mask: True for a candidate; slot 0 is the blank image and always True.
         region_boxes: xyxy pixels of the original image; zeros in slot 0.
-        region_pixels: one letterboxed crop a slot.
-        region_features: one cached vector a slot.
-        targets: gold, absent at prediction.
+        region_pixels: one letterboxed crop per slot.
+        region_features: one cached vector per slot.
+        targets: gold; None at prediction.
     """
 
     ids: tuple[str, ...]
@@ -139,7 +139,7 @@ class Batch(TensorRecord):
 
 @dataclass(frozen=True, eq=False)
 class Attention(TensorRecord):
-    """Weights for pictures, only on demand; each row sums to 1 over its real keys."""
+    """Attention weights for visualisation; each row sums to 1 over the unpadded keys."""
 
     query_to_word: Float[Tensor, "B Q W"] | None = None
     query_to_region: Float[Tensor, "B Q K1"] | None = None
@@ -148,19 +148,18 @@ class Attention(TensorRecord):
 
 @dataclass(frozen=True, eq=False)
 class Outputs(TensorRecord):
-    """What a model answers: one row a query. Padded words and regions hold ``MASKED``.
+    """Output of a model: one row per query. Logits of padding are ``MASKED``.
 
-    A model that brings loss terms and a decoder of its own may answer with a subclass that holds
-    more.
+    A model with loss terms and a decoder of its own may return a subclass with more fields.
 
     Attributes:
         type_logits: index 0 = no entity, types from 1.
-        start_logits, end_logits: a score for each word.
-        region_logits: a score for each candidate slot (proposal-based models).
+        start_logits, end_logits: one score per word.
+        region_logits: one score per candidate slot (proposal-based models).
         boxes: cxcywh in 0..1 of the original image (proposal-free models).
         no_target_logits: log-odds that the entity is not in the image (proposal-free models).
-        aux: the same of earlier layers, for deep supervision in training.
-        attention: only on demand.
+        aux: outputs of earlier layers, for deep supervision in training.
+        attention: only on request.
     """
 
     type_logits: Float[Tensor, "B Q C1"]

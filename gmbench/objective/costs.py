@@ -1,15 +1,15 @@
-"""Terms of the matching cost: how badly a query would answer for a gold entity.
+"""Terms of the matching cost: how poorly a query fits a gold entity.
 
-MQSPN (bipartite matching loss) and QGN (eq. 4) both add up what a query ``q`` says of a gold
-entity ``g``, each term with a weight of its own::
+MQSPN (bipartite matching loss) and QGN (eq. 4) both sum weighted terms, one per property of
+gold entity ``g`` that query ``q`` predicts::
 
     C[q, g] = - p_q^c(type_g)                                   TypeCost
               - p_q^s(start_g) - p_q^e(end_g)                   SpanCost
               - max p_q^r(slots that show g)                    RegionCost (proposal-based)
               + l1 |b_q - b_g|_1 + giou (1 - GIoU(b_q, b_g))    BoxCost (proposal-free)
 
-Probabilities stand in place of their logarithms, so that all terms are of one order (DETR).
-Columns of padded gold entities may hold anything finite: the matcher never reads them.
+Probabilities replace their logarithms, so that all terms have the same order of magnitude (DETR).
+Columns of padded gold entities may hold any finite value: the matcher never reads them.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def total_cost(terms: dict[str, CostTerm], outputs: Outputs, targets: Targets) -
 
 @dataclass(frozen=True, kw_only=True)
 class TypeCost:
-    """``-p^c(type)``; a type whose logit is masked is forbidden to the query."""
+    """``-p^c(type)``; a query never matches a type whose logit is masked."""
 
     weight: float = 1.0
 
@@ -85,7 +85,7 @@ class SpanCost:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionCost:
-    """``-p^r(slot)`` of the likeliest candidate slot that shows the gold entity.
+    """``-p^r(slot)`` of the most likely candidate slot that shows the gold entity.
 
     0 for an entity that no candidate covers.
     """
@@ -107,7 +107,7 @@ class BoxCost:
     Attributes:
         weight: of the whole term.
         l1, giou: factors of the two parts (DETR: 5 and 2).
-        overlap: ``iou`` = the paper's word in the cost; its loss says GIoU.
+        overlap: ``giou``, or ``iou`` as the paper writes in the cost (its loss says GIoU).
         ungroundable: cost of an entity without a box: 0, or the paper's "large constant".
     """
 

@@ -29,20 +29,21 @@ class Decodes(Protocol):
 
 
 class Decoder:
-    """Turns a model's outputs into at most one prediction a query, best first.
+    """Turns a model's outputs into at most one prediction per query, best first.
 
-    Ties are broken by the query's number, so the answer is a pure function of the outputs.
+    Ties are broken by query index, so the predictions are a pure function of the outputs.
 
     Args:
         types: names of classes 1..C.
-        type_threshold: least probability of the predicted type.
+        type_threshold: minimum probability of the predicted type.
         span: ``joint`` = best ``start <= end`` by the product of both probabilities; ``argmax`` =
             each end on its own, a span whose end comes before its start is dropped (the papers).
         span_activation: as the model was trained.
-        max_span: most words of a span (the longest of the real data has 9).
+        max_span: maximum number of words in a span (the longest in the real data has 9).
         overlap: ``flat`` = a prediction that shares a word with a better one is dropped;
             ``nested`` = only crossing and equal spans are; ``none`` = only equal spans.
-        no_target_threshold: a proposal-free model answers *not in the image* from here on.
+        no_target_threshold: probability from which a proposal-free model predicts *not in the
+            image*.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Terms of the training loss over matched queries, and SetLoss, which matches and adds them up.
 
-With ``g`` the gold entity that ``matcher.py`` gave to query ``q``, MQSPN's loss and QGN's eq. 5 are
-sums of::
+With ``g`` the gold entity that ``matcher.py`` assigned to query ``q``, MQSPN's loss and QGN's
+eq. 5 are sums of::
 
     - log p_q^c(type_g), or - log p_q^c(no entity)              TypeLoss, every query
     - log p_q^s(start_g) - log p_q^e(end_g)                     SpanLoss, matched queries
@@ -57,7 +57,7 @@ class LossTerm(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LossValues:
-    """A loss and where it comes from.
+    """A loss, its parts and the matching behind it.
 
     Attributes:
         total: the scalar to minimise, every layer included.
@@ -77,9 +77,9 @@ class SetLoss:
         matcher: assigns gold entities to queries, for each layer on its own.
         terms: named loss terms.
         aux_weight: weight of each earlier layer (deep supervision); 0 leaves them out.
-        gold: which gold boxes are taught; None = the batch's targets as they are.
-        region_target: an entity's query is taught every candidate that shows it, or each such
-            candidate is a gold row of its own (MQSPN's released code).
+        gold: selects the gold boxes to train on; None = all of them.
+        region_target: train an entity's query on every candidate that shows it, or make each such
+            candidate a gold row of its own (MQSPN's released code).
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class RegionLoss:
     """Which candidate slots show the matched entity (multi-hot; slot 0 = not in the image).
 
     The mean over matched queries with a covered or ungroundable entity. Groundable entities that
-    no candidate covers have no truth among the slots: they are left out, so that a model is never
+    no candidate covers have no right slot: they are left out, so that a model is never
     taught *not in the image* by its detector's misses.
 
     Attributes:
@@ -234,7 +234,7 @@ class BoxLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class PointLoss:
-    """``-log`` of the weight on patches of the gold box: the mean over matched queries with one.
+    """``-log`` of the attention weight on the gold box: the mean over matched queries with one.
 
     Ours, for heads that point before they regress (not in the paper). A box that holds no patch's
     centre is shown by the patch nearest to its own. 0 for models that do not point.

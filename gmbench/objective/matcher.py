@@ -1,14 +1,14 @@
-"""Bipartite matching between queries and gold entities: one cost matrix, scipy solves it.
+"""Bipartite matching between queries and gold entities: one cost matrix, solved by scipy.
 
 MQSPN (bipartite matching loss) and QGN (eq. 4) compare a set of ``Q`` answers with a set of ``G``
 gold entities, filled up with *no entity* to ``Q``. The assignment of least total cost decides which
-query is taught which entity::
+entity each query learns::
 
     pi = argmin over one-to-one assignments of  sum over g of C[pi(g), g]
 
 ``C`` is the weighted sum of the terms in ``costs.py``; *no entity* costs nothing, so it is left out
-of the matrix, and every query that no entity is assigned to is taught *no entity*. MQSPN repeats
-the gold entities before that ("replicating Y"), so that several queries learn each of them.
+of the matrix, and every query without an entity learns *no entity*. MQSPN first repeats the gold
+entities ("replicating Y"), so that several queries learn each of them.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 @dataclass(frozen=True, eq=False)
 class Matching(TensorRecord):
-    """Which gold entity each query answers for.
+    """Gold entity assigned to each query.
 
     Attributes:
         gold: row of the gold entity, or -1 for *no entity*.
@@ -69,9 +69,9 @@ class Matcher(Protocol):
 class HungarianMatcher:
     """Optimal assignment of gold entities to queries.
 
-    Invariants: a query answers for at most one gold entity; without repetition a gold entity has
-    at most one query; the total cost is minimal; with no gold nothing is matched; with more golds
-    than queries, as many golds as there are queries are matched and the rest is counted.
+    Invariants: a query is matched to at most one gold entity; without repetition a gold entity
+    has at most one query; the total cost is minimal; without gold nothing is matched; of more gold
+    entities than queries, as many as there are queries are matched and the rest is counted.
 
     Args:
         terms: named cost terms; at least one.
@@ -171,9 +171,9 @@ class HungarianMatcher:
 
 
 class NoMatching:
-    """For loss terms that read the gold entities themselves: no query is matched with any.
+    """Match no query, for loss terms that read the gold entities themselves.
 
-    A model whose queries name a type rather than an entity answers with all spans of the type.
+    For models with one query per type, which predict all spans of that type.
     """
 
     def __call__(

@@ -1,6 +1,6 @@
-"""The canonical strict protocol: who is right, counted in integers.
+"""The canonical strict protocol, counted in integers.
 
-A prediction may be right in three ways, each counted by itself: *GMNER* (span, type and region),
+A prediction may be right in three ways, each counted separately: *GMNER* (span, type and region),
 *MNER* (span and type) and *EEG* (span and region). Per document and task, ``tp`` is the size of a
 maximum one-to-one matching between compatible predictions and gold entities, so neither order nor
 repetition can change it. Compatible pairs have equal spans in all three tasks: the matching is
@@ -21,9 +21,9 @@ from gmbench.core.iou import iou, pairwise_iou
 
 
 def region_right(box: Box | None, boxes: Sequence[Box], iou_threshold: float = 0.5) -> bool:
-    """Whether a predicted region answers gold ``boxes``: none for none, else IoU with any one.
+    """Whether a predicted region is right: None if there is no gold box, else IoU with any of them.
 
-    A box without area is still a box: never *none*, and wrong everywhere.
+    A box without area is still a box: never *none*, and always wrong.
     """
     if box is None:
         return not boxes
@@ -144,9 +144,9 @@ class TypeScores:
     """The counts of one entity type.
 
     Attributes:
-        gmner, mner: its own gold against its own predictions; they add up to the micro counts.
-        eeg_tp: its gold entities matched by predictions of *any* type; with ``gold`` a recall.
-            A precision of EEG by type does not exist.
+        gmner, mner: gold and predictions of this type; over all types they sum to the micro counts.
+        eeg_tp: its gold entities matched by predictions of *any* type: EEG by type has a recall
+            and no precision.
     """
 
     gmner: Counts
@@ -161,11 +161,11 @@ class TypeScores:
 
 @dataclass(frozen=True, slots=True)
 class CorpusScores:
-    """A whole corpus: micro counts, and the same by type.
+    """Counts of a whole corpus: micro, and by type.
 
     Attributes:
         n: number of documents.
-        per_type: by every type seen in gold or predictions, sorted by name.
+        per_type: for every type in gold or predictions, sorted by name.
     """
 
     n: int
@@ -279,7 +279,7 @@ def score_document(
 def score_corpus(
     documents: Iterable[tuple[Sequence[Entity], Sequence[Prediction]]], iou_threshold: float = 0.5
 ) -> CorpusScores:
-    """Count pairs of gold entities and predictions, one pair a document, in any order.
+    """Count pairs of gold entities and predictions, one pair per document, in any order.
 
     Raises:
         ValueError: the threshold does not lie in ``(0, 1]``.

@@ -18,7 +18,7 @@ Golden cases, which hold their own gold and predictions; further keys are commen
 
     {"id", "gold": [...], "pred": [...]}
 
-The counts of every tweet, all that statistics need of a run, are a CSV file, sorted by id.
+The counts per example, all that the statistics of a run need, are a CSV file, sorted by id.
 
 ``end`` is inclusive and boxes are xyxy pixels of the original image. Reading is strict: the first
 fault is an error that names file, line, id and what is wrong, and nothing is ever skipped. Equal
@@ -53,8 +53,8 @@ def read_gold(path: Path) -> tuple[Example, ...]:
     """The examples of a gold file, in its order.
 
     Raises:
-        InputError: a malformed line, an id that stands twice, a span outside its sentence, or a
-            box without area.
+        InputError: a malformed line, a duplicate id, a span outside its sentence, or a box without
+            area.
         OSError: the file cannot be read.
     """
     examples = []
@@ -71,11 +71,11 @@ def read_gold(path: Path) -> tuple[Example, ...]:
 
 
 def read_predictions(path: Path, gold: Iterable[Example]) -> dict[str, tuple[Prediction, ...]]:
-    """Predictions by example id, in the order of ``gold``; every example must have its line.
+    """Predictions by example id, in the order of ``gold``; every example must have one line.
 
     Raises:
-        InputError: a malformed line, a span outside its sentence, an id that stands twice, is not
-            in ``gold``, or is missing.
+        InputError: a malformed line, a span outside its sentence, or an id that is duplicate,
+            missing or not in ``gold``.
         OSError: the file cannot be read.
     """
     found = {}
@@ -176,7 +176,7 @@ def predicted_entities(fields: Fields, key: str, words: int | None) -> tuple[Pre
 
 
 def write_gold(path: Path, examples: Iterable[Example]) -> None:
-    """Write examples in the order given; errors as of ``write_predictions``."""
+    """Write examples in the order given; raises the errors of ``write_predictions``."""
     _write(
         path,
         (
@@ -195,11 +195,11 @@ def write_gold(path: Path, examples: Iterable[Example]) -> None:
 
 
 def write_predictions(path: Path, predictions: Mapping[str, Sequence[Prediction]]) -> None:
-    """Write predictions sorted by id: the bytes do not depend on batches and processes.
+    """Write predictions sorted by id: the bytes do not depend on batch size or processes.
 
     Raises:
         ValueError: a number is not finite.
-        OSError: the file cannot be written; what was there before still is.
+        OSError: the file cannot be written; an existing one is left as it was.
     """
     _write(
         path,

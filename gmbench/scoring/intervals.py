@@ -1,11 +1,11 @@
-"""How sure a score is: intervals of P, R and F1 by resampling tweets.
+"""Confidence intervals of P, R and F1 by resampling examples.
 
-The unit is the tweet, since entities of one tweet depend on each other. A *table* of one task is
-``[n, 3]`` integers ``tp, pred, gold``, one row a tweet, and F1 is a ratio of its sums, never a mean
-of per-tweet F1. Everything here is a function of tables and a seed: tweets with equal rows are
-drawn together, so the order of tweets changes nothing, and sums of integers are exact.
+The unit is the example, since its entities depend on each other. A *table* of one task is
+``[n, 3]`` integers ``tp, pred, gold``, one row per example, and F1 is a ratio of its sums, never
+a mean of F1 per example. Everything here is a function of tables and a seed: examples with equal
+rows are drawn together, so their order does not matter, and sums of integers are exact.
 
-Degenerate cases: fewer than two tweets have no interval (``low`` and ``high`` are None); a figure
+Degenerate cases: fewer than two examples have no interval (``low`` and ``high`` are None); a figure
 that is the same in every resample has an interval of no width, which says that the data show no
 variation, not that there is none.
 """
@@ -31,10 +31,10 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure and the range that resampling gives it, all in the figure's own unit.
+    """A figure and its confidence interval, in the figure's own unit.
 
     Attributes:
-        low, high: None where there are fewer than two tweets to draw from.
+        low, high: None with fewer than two examples.
     """
 
     value: float
@@ -105,10 +105,10 @@ def f1(sums: NDArray[np.generic]) -> Floats:
 def intervals(
     *tables: Ints, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[FigureIntervals, ...]:
-    """BCa intervals of P, R and F1 of several tasks, all on the same drawn tweets.
+    """BCa intervals of P, R and F1 of several tasks, all on the same resampled examples.
 
     The bootstrap of Efron (1987), as ``scipy.stats.bootstrap(..., method="BCa")`` computes it.
-    Each table is ``[n, 3]``, row by row of the same tweets.
+    Each table is ``[n, 3]``, with one row per example in the same order.
 
     Raises:
         ValueError: the tables differ in length.

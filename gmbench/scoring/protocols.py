@@ -1,4 +1,4 @@
-"""Whose counting rules: the canonical protocol, and two published variants under their own names.
+"""Counting rules: the canonical protocol, and two published variants under their own names.
 
 ``strict`` is the protocol of this project (``counting``). ``hindex`` and ``mqspn`` count as the
 released code of H-Index and MQSPN does, so that a figure can be compared with theirs; neither is
@@ -45,10 +45,10 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One tweet as a protocol sees it.
+    """Gold and predictions of one example, as a protocol counts them.
 
     Attributes:
-        words, candidates: asked for by ``mqspn`` alone; candidates best first, None = not known.
+        words, candidates: needed by ``mqspn`` only; candidates best first, None if unknown.
     """
 
     gold: Sequence[Entity]
@@ -57,7 +57,7 @@ class Document:
     candidates: Sequence[Box] | None = None
 
     def in_coarse_types(self) -> "Document":
-        """The same tweet with parents in place of fine types."""
+        """The same example with parent types in place of fine ones."""
         return replace(self, gold=with_coarse_types(self.gold), pred=with_coarse_types(self.pred))
 
 
@@ -67,8 +67,8 @@ class Scored:
 
     Attributes:
         ids: sorted.
-        rows: the counts of each tweet, in the order of ``ids``.
-        iou_threshold: least IoU of a right box; under ``hindex`` it must be exceeded.
+        rows: the counts of each example, in the order of ``ids``.
+        iou_threshold: minimum IoU of a right box; under ``hindex`` IoU must exceed it.
     """
 
     protocol: Protocol
@@ -78,7 +78,7 @@ class Scored:
     total: CorpusScores
 
     def table(self) -> TweetTable:
-        """The counts of every tweet, for intervals and tests."""
+        """The counts of every example, for intervals and tests."""
         return table_of(self.ids, (row.micro for row in self.rows))
 
     @property
@@ -91,7 +91,7 @@ class Scored:
 def score(
     documents: Mapping[str, Document], protocol: Protocol = "strict", iou_threshold: float = 0.5
 ) -> Scored:
-    """Count a corpus by id; order changes nothing.
+    """Count a corpus by id; the order of documents does not matter.
 
     Raises:
         InputError: ``mqspn`` is not defined for a document; the message says why.

@@ -39,7 +39,7 @@ class _Shown:
 
 
 class Predictor:
-    """A model with everything between a post and its entities.
+    """A trained model with everything that leads from a post to its entities.
 
     Attributes:
         record: what is known of the model.
@@ -276,9 +276,9 @@ def load(
     boxes: bool = False,
     trust: Collection[str] = (),
 ) -> Predictor:
-    """A trained model that answers, from an export folder or a finished run.
+    """Load a trained model from an export folder or a finished run.
 
-    Nothing is unpickled, and no code runs but gmbench's, models' and that of ``trust``.
+    Nothing is unpickled, and no code runs except that of gmbench, models and ``trust``.
 
     Args:
         folder: what ``python -m gmbench.export`` wrote, or a run folder.
@@ -288,7 +288,7 @@ def load(
             of one's own; the kind that the run was trained on proposes with the run's settings. By
             default the run's own if it needs nothing but the picture, otherwise the first that is
             installed of ``ssd``, ``selective_search`` and ``grid``; answers say which.
-        num_regions: how many of them; as in the run's evaluation by default.
+        num_regions: number of candidates; by default as in the run's evaluation.
         boxes: give boxes even where the model saw no picture in training.
         trust: prefixes of further packages whose classes may be built.
 

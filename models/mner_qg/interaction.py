@@ -13,11 +13,11 @@ Gate = Literal["exists", "groundable", "none"]
 
 @dataclass(frozen=True, eq=False)
 class Interacted:
-    """What the heads read; N = B * C questions.
+    """Inputs of the heads; N = B * C questions.
 
     Attributes:
-        text: ``[N, L, D]`` sub-words that have heard the image as far as the gate let them.
-        vision: ``[N, P, D]`` patches that have heard question and sentence.
+        text: ``[N, L, D]`` sub-words conditioned on the image, as far as the gate lets it through.
+        vision: ``[N, P, D]`` patches conditioned on question and sentence.
         existence: ``[N, 2]`` log-odds: the sentence names the type; the image shows it.
     """
 
@@ -45,7 +45,7 @@ class ExistenceGate(nn.Module):
 
 
 class Interaction(nn.Module):
-    """Both modalities look at each other; the existence gate scales what the text hears.
+    """Attention in both directions; the existence gate scales what reaches the text.
 
     Args:
         width: of both modalities.

@@ -1,4 +1,4 @@
-"""MNER-QG (AAAI 2023), in the reduced form that its papers' readers can rebuild."""
+"""MNER-QG (AAAI 2023), reduced to what can be rebuilt from the paper."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,10 +16,10 @@ from models.mner_qg.vision import MultiScaleVision
 
 
 class MNERQG(nn.Module):
-    """Each type is a question: its spans are read off the sentence, its one box off the image.
+    """One question per type: its spans come from the sentence, its one box from the image.
 
     Questions -> text and multi-scale vision -> interaction -> heads, each in the file of its name.
-    A sentence runs through the text encoder once a type. Outputs do not depend on padding, on the
+    A sentence runs through the text encoder once per type. Outputs do not depend on padding, on the
     other examples of the batch or on the pixels of a missing image.
     """
 

@@ -1,4 +1,4 @@
-"""Query-guided Fusion Net (QFNet): queries meet words, regions meet queries, noise is filtered."""
+"""Query-guided Fusion Net (QFNet): queries attend to words, regions to queries; noise is cut."""
 
 from dataclasses import dataclass
 from typing import Literal

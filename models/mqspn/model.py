@@ -22,7 +22,7 @@ from models.mqspn.regions import region_vectors
 
 
 class MQSPN(nn.Module):
-    """Queries look for entities in the words and for their pictures among candidate regions.
+    """Queries select entities among the words and their boxes among the candidate regions.
 
     Features -> MQS (``queries.py``) -> QFNet (``fusion.py``) -> MSP (``heads.py``). Outputs do not
     depend on padding, on the other examples of the batch or on masked regions.
@@ -121,7 +121,7 @@ class MQSPN(nn.Module):
         )
 
     def forward(self, batch: Batch, attention: bool = False) -> Outputs:
-        """Answer for every query; in training, the earlier QFNet layers answer too.
+        """Predict for every query; in training, also from each earlier QFNet layer.
 
         Args:
             batch: with candidate slots.

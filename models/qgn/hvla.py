@@ -146,9 +146,9 @@ class TextFusion(nn.Module):
 
 
 class HierarchicalAlignment(nn.Module):
-    """A vision tower into which the text speaks at several depths.
+    """A vision tower with text injected at several depths.
 
-    Blocks and norms that nothing reads are taken out of the tower.
+    Blocks and norms that nothing reads are removed from the tower.
 
     Args:
         vision_encoder: the tower; it is changed in place.
@@ -202,7 +202,7 @@ class HierarchicalAlignment(nn.Module):
         return self.tower.prefix_tokens if self.settings.keep_cls else 0
 
     def forward(self, pixels: Tensor, text: Sequence[Tensor], mask: Tensor) -> Tensor:
-        """Visual tokens that have heard the text.
+        """Visual tokens conditioned on the text.
 
         Args:
             pixels: ``[B, 3, H, W]``.

@@ -17,7 +17,7 @@ from models.qgn.mqd import Features, MQDSettings, MultimodalQueryDecoding
 
 
 class QGN(nn.Module):
-    """Queries find entities in the words and draw their boxes on the image themselves.
+    """Queries select entities among the words and regress their boxes on the image.
 
     Features -> MQA and HVLA -> MQD -> heads, each in the file of its name. Outputs do not depend on
     padding, on the other examples of the batch or on the pixels of a missing image.
@@ -88,7 +88,7 @@ class QGN(nn.Module):
         self.deep_supervision = deep_supervision
 
     def forward(self, batch: Batch, *, attention: bool = False) -> Outputs:
-        """Answer for every query.
+        """Predict for every query.
 
         Args:
             batch: with pixels, or without any (then no visual token exists).

@@ -35,7 +35,7 @@ class MQASettings:
 
 
 class MultiViewQueryAttention(nn.Module):
-    """Initial queries -> queries that know the sentence, and text that knows the queries.
+    """Refine the queries with the sentence, and the text with the queries.
 
     Args:
         width: of text and queries.
@@ -65,7 +65,7 @@ class MultiViewQueryAttention(nn.Module):
             self.joint_norm = nn.LayerNorm(width)
 
     def forward(self, text: Tensor, mask: Tensor, ids: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Refine.
+        """Refine text and queries.
 
         Args:
             text: ``F^t [B, S, D]``.

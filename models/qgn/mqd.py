@@ -38,7 +38,7 @@ class MQDSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Features:
-    """What HVLA and MQA give.
+    """Outputs of HVLA and MQA.
 
     Attributes:
         text: ``F~^t [B, S, D]``.
@@ -63,13 +63,13 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Decoded:
-    """What the heads read.
+    """Inputs of the heads.
 
     Attributes:
         layers: queries ``[B, N, D]`` and words ``[B, W, D]`` after each layer; the last is the
             answer, the others are for deep supervision.
-        weights: with which the last fusion layer looked at the visual tokens ``[B, N, V]``; only
-            on demand.
+        weights: of the last fusion layer's attention to the visual tokens ``[B, N, V]``; only
+            on request.
     """
 
     layers: tuple[tuple[Tensor, Tensor], ...]
@@ -102,7 +102,7 @@ class DecoderBlock(nn.Module):
     def weights(
         self, states: Tensor, keys: Tensor, *, own_mask: Tensor | None, key_mask: Tensor | None
     ) -> Tensor:
-        """The weights ``[B, heads, N, K]`` with which :meth:`forward` looks at the keys."""
+        """Attention weights ``[B, heads, N, K]`` of :meth:`forward` on the keys."""
         return self.cross.attention.weights(self._mix(states, own_mask), keys, key_mask)
 
     def _mix(self, states: Tensor, mask: Tensor | None) -> Tensor:
@@ -170,8 +170,8 @@ class MultimodalQueryDecoding(nn.Module):
 
         Args:
             features: of image, text and queries.
-            deep: whether earlier layers are asked for.
-            picture: whether attention weights are.
+            deep: also return earlier layers.
+            picture: also return attention weights.
         """
         f = features
         plain = pool_words(f.text, f.word_index, f.num_words)  # [B, S, D] -> [B, W, D]
