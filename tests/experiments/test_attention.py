@@ -11,6 +11,7 @@ from PIL import Image
 
 from experiments.engine.attention import (
     Look,
+    Looks,
     Scene,
     area_inside,
     draw,
@@ -26,6 +27,7 @@ from experiments.engine.attention import (
     speakers,
 )
 from gmbench.config import compose, parse
+from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.core.tensors import Attention
 from gmbench.lifecycle.build import build_run
 from gmbench.scoring.files import write_predictions
@@ -153,6 +155,81 @@ def test_a_row_an_entity_and_a_column_a_model():
     first, second = Image.open(BytesIO(one)), Image.open(BytesIO(two))
     assert second.size == (2 * first.width, 2 * first.height)
     assert np.asarray(first).std() > 10
+
+
+def shown(axis):
+    """What one scene of a picture holds: pixels, heat, boxes with their look, the hottest place."""
+    pixels, heat = (image.get_array().tolist() for image in axis.images)
+    boxes = [(box.get_bbox().extents.tolist(), box.get_linestyle()) for box in axis.patches]
+    cross = [tuple(line.get_xydata()[0]) for line in axis.lines]
+    assert all(tuple(image.get_extent()) == (0, 80, 60, 0) for image in axis.images)
+    return pixels, heat, boxes, cross
+
+
+def test_a_scene_shows_its_figures(drawn):
+    gold, answer = (10.0, 10.0, 40.0, 30.0), (12.0, 8.0, 44.0, 33.0)
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    near, far = np.zeros((4, 4)), np.zeros((4, 4))
+    near[1, 1], near[3, 3] = 0.6, 0.4  # the first cell is (20, 15, 40, 30): inside the gold box
+    far[0, 2] = 1.0
+    looks = (Look("A", near, answer), Look("B", far, None), Look("C", 0 * near, answer))
+    draw_scenes([Scene("Ann", image, (gold,), looks), Scene("Bob", image, (), looks)])
+    ann, bob = np.asarray(drawn[0].axes).reshape(2, 3)
+    rims = [(list(box), "solid") for box in (gold, gold, answer)]  # each with a white rim
+    mine = [rims[0], (list(gold), "-"), rims[2], (list(answer), "--")]
+    crosses = {"A": [(30.0, 22.5)], "B": [(50.0, 7.5)], "C": []}
+    for row, boxes in ((ann, (mine, mine[:2], mine)), (bob, (mine[2:], [], mine[2:]))):
+        for axis, look, around in zip(row, looks, boxes, strict=True):
+            wanted = (image.tolist(), look.heat.tolist(), around, crosses[look.model])
+            assert shown(axis) == wanted
+    assert [axis.get_title(loc="left") for axis in (*ann, *bob)] == [
+        "Ann\nA: hit, mass inside 60 %",
+        "Ann\nB: miss, mass inside 0 %, no box",
+        "Ann\nC: miss, mass inside 0 %",
+        "Bob\nA: a box, none is due",
+        "Bob\nB: not in the image",
+        "Bob\nC: a box, none is due",
+    ]
+
+
+def test_rows_are_the_first_entities_with_a_box_that_all_looked_for(tmp_path, drawn):
+    gold = (10.0, 10.0, 40.0, 30.0)
+
+    def example(name: str) -> Example:
+        pixels = np.full((60, 80, 3), ord(name), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        entities = (Entity(0, 1, "PER", (gold,)), Entity(3, 3, "LOC"), Entity(4, 4, "ORG", (gold,)))
+        words = (name, "Lee", "in", "Rome", "Fiat")
+        return Example(name, words, entities, tmp_path / f"{name}.png", (80, 60))
+
+    def looks(run: int, *, left_out: str) -> Looks:
+        examples = {name: example(name) for name in "dcba"}
+        heats, answers = {}, {}
+        for name, one in examples.items():
+            for entity in one.entities:
+                span = (entity.start, entity.end)
+                if (name, *span) != (left_out, 4, 4):
+                    heats[name, *span] = np.full((2, 2), 100 * run + ord(name) + entity.start)
+            place = 10.0 * run + ord(name) % 10
+            answers[name] = (
+                Prediction(4, 4, "ORG", None),
+                Prediction(0, 1, "PER", (1, 2, place, 9)),
+            )
+        return Looks(examples, heats, answers, pointing([]))
+
+    draw([("A", looks(1, left_out="b")), ("B", looks(2, left_out="c"))])
+    axes = np.asarray(drawn[0].axes).reshape(-1, 2)
+    kept = [("a", 0), ("a", 4), ("b", 0), ("c", 0), ("d", 0), ("d", 4)]  # SHOWN
+    assert len(axes) == len(kept)
+    for row, (name, start) in zip(axes, kept, strict=True):
+        for run, axis in enumerate(row, start=1):
+            pixels, heat, boxes, _ = shown(axis)
+            assert pixels[0][0] == [ord(name)] * 3
+            assert heat == [[100 * run + ord(name) + start] * 2] * 2
+            answer = [([1, 2, 10.0 * run + ord(name) % 10, 9], "--")] if start == 0 else []
+            assert [box for box in boxes if box[1] == "--"] == answer
+            words = f"{name} Lee (PER)" if start == 0 else "Fiat (ORG)"
+            assert axis.get_title(loc="left").startswith(f"{words}\n{'AB'[run - 1]}: ")
 
 
 @pytest.mark.parametrize("scenes", [[], [scene()], [scene("QGN"), scene("MQSPN")]])

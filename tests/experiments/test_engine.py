@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 
 import experiments
 from experiments.engine import Experiment, Variant, main
@@ -140,20 +139,6 @@ def answer(run, *, missing):
     write_predictions(run.folder / "predictions.test.jsonl", found)
     write_result(run.folder / "result.json", result)
     return result.metrics.gmner.f1
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are written, with what is plotted in them."""
-    figures = []
-    write = Figure.savefig
-
-    def keeping(figure, *arguments, **named):
-        figures.append(figure)
-        write(figure, *arguments, **named)
-
-    monkeypatch.setattr(Figure, "savefig", keeping)
-    return figures
 
 
 def cells_of(planned, tmp_path):
