@@ -21,6 +21,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LONG = {"docs", "experiments", "faults", "grid", "lifecycle", "models", "serving", "verbs"}
+"""Folders whose files take long: begun first, so that no process is left alone with one."""
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +32,19 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no shared folder at {folder} (set GMBENCH_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory):
+    """Where commands are run as a user types them, without importing torch for each."""
+    from tests.door import Door
+
+    with Door(tmp_path_factory.mktemp("reader")) as opened:
+        yield opened
+
+
+def pytest_collection_modifyitems(items) -> None:
+    items.sort(key=lambda item: not LONG & {part.name for part in item.path.parents})
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -10,7 +10,6 @@ from gmbench.core.errors import NonFinite
 from gmbench.training.failures import cause_of, message_of
 from tests.faults.conftest import Steps, scored, trainer
 from tests.faults.runs import SMALL, paths
-from tests.verbs.test_run import gmbench
 
 pytestmark = pytest.mark.fault
 
@@ -67,10 +66,10 @@ def test_a_score_that_is_not_a_number_is_never_the_best(build, tmp_path, value, 
     promise("R3", "scores that are no number kept from being the best", 1)
 
 
-def test_a_real_run_that_blows_up_says_so(world, tmp_path, promise):
+def test_a_real_run_that_blows_up_says_so(world, tmp_path, promise, door):
     arguments = [*SMALL, *paths(world), "optim.lr_head=1e30", "optim.warmup=0"]
-    done = gmbench("run", *arguments, folder=tmp_path)
-    assert done.returncode == 3, done.stderr
+    done = door.run("gmbench.run", *arguments, folder=tmp_path)
+    assert done.code == 3, done.err
     (failure,) = tmp_path.rglob("failure.json")
     record = json.loads(failure.read_text())
     assert (record["status"], record["cause"]) == ("failed:nan", "nan")

@@ -9,7 +9,6 @@ from gmbench.config import compose
 from gmbench.config.identity import run_sha
 from gmbench.reporting.record import write_result
 from tests.reporting.sample import sample
-from tests.verbs.test_run import gmbench
 
 OTHERS = {
     "joblib": ("hydra_joblib_launcher", "sweep", ["hydra/launcher=joblib", "seed=1,2"]),
@@ -27,7 +26,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_finished_run_is_skipped(name, tmp_path):
+def test_a_finished_run_is_skipped(name, tmp_path, door):
     plugin, extra, arguments = OTHERS[name]
     if importlib.util.find_spec(f"hydra_plugins.{plugin}") is None:
         pytest.skip(f"needs the extra {extra}")
@@ -40,12 +39,12 @@ def test_a_finished_run_is_skipped(name, tmp_path):
         config = replace(result.config, sha=sha, seed=seed, overrides=(f"seed={seed}",))
         write_result(folder / "result.json", replace(result, config=config))
         written[folder / "result.json"] = (folder / "result.json").stat().st_mtime_ns
-    done = gmbench("run", "-m", *arguments, folder=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = door.run("gmbench.run", "-m", *arguments, folder=tmp_path)
+    assert done.code == 0, done.output
     assert {path: path.stat().st_mtime_ns for path in written} == written
     assert not list((tmp_path / "runs").rglob("*.ckpt"))
-    assert "two_tweets" in done.stdout  # the leaderboard at the end
+    assert "two_tweets" in done.output  # the leaderboard at the end
     if name == "optuna":
-        assert "Directions: ['maximize']" in done.stdout
-        assert "3 jobs: 0 done, 0 failed, 3 skipped" in done.stdout
-        assert "the same run as" not in done.stdout  # a point asked for twice is one run
+        assert "Directions: ['maximize']" in done.output
+        assert "3 jobs: 0 done, 0 failed, 3 skipped" in done.output
+        assert "the same run as" not in done.output  # a point asked for twice is one run

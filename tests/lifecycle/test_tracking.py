@@ -1,21 +1,23 @@
 """One real run with its mirror on W&B: what is in there, and what is nowhere in its folder."""
 
 import json
-import os
 import subprocess
-import sys
+from io import BytesIO
+from shlex import quote
 
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from gmbench.config import check, compose
 from gmbench.config.check import parse
 from gmbench.config.identity import plain_config
+from gmbench.lifecycle.record import PICTURES
 from gmbench.lifecycle.tracking import tracked, wandb_arguments
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.record import read_result
-from tests.conftest import REPOSITORY
-from tests.verbs.test_run import TINY, gmbench
+from gmbench.training.loggers import TENSORBOARD
+from tests.verbs.test_run import TINY
 from tests.wandb_reader import read_offline
 
 CANARIES = {
@@ -51,16 +53,16 @@ def secrets(folder):
 
 
 @pytest.fixture(scope="module")
-def mirrored(folder, secrets):
-    """The folder of one finished run, and its mirror."""
-    done = gmbench("run", *ASKED, folder=folder)
-    assert done.returncode == 0, done.stderr
+def mirrored(folder, secrets, door):
+    """The folder of one finished run, its mirror, and the last line of what it printed."""
+    done = door.run("gmbench.run", *ASKED, folder=folder)
+    assert done.code == 0, done.err
     (result,) = (folder / "runs").rglob("result.json")
-    return result.parent, read_offline(result.parent)
+    return result.parent, read_offline(result.parent), done.out.splitlines()[-1]
 
 
 def test_the_mirror_holds_the_configuration_and_who_the_run_is(mirrored):
-    run, found = mirrored
+    run, found, _ = mirrored
     result = read_result(run / "result.json")
     cfg = compose(ASKED)
     assert found.run.run_id == result.config.sha[:16]
@@ -75,8 +77,14 @@ def test_the_mirror_holds_the_configuration_and_who_the_run_is(mirrored):
     assert found.exit_code == 0
 
 
+def test_the_last_line_is_the_command_that_syncs_it(mirrored, folder):
+    run, _, last = mirrored
+    (offline,) = (run / "wandb").glob("offline-run-*")
+    assert last == f"  wandb sync {quote(str(offline.relative_to(folder)))}"
+
+
 def test_the_mirror_holds_the_figures_with_their_counts_and_the_curves(mirrored):
-    run, found = mirrored
+    run, found, _ = mirrored
     result = read_result(run / "result.json")
     for task in ("gmner", "mner", "eeg"):
         figures = getattr(result.metrics, task)
@@ -92,7 +100,7 @@ def test_the_mirror_holds_the_figures_with_their_counts_and_the_curves(mirrored)
 
 
 def test_the_mirror_holds_a_table_of_examples_with_both_kinds_of_boxes(mirrored):
-    run, found = mirrored
+    run, found, _ = mirrored
     lines = (run / "predictions.test.jsonl").read_text().splitlines()
     predictions = {row["id"]: row["entities"] for row in map(json.loads, lines)}
     table = json.loads(found.stored("run_table", "examples.table.json").read_text())
@@ -112,13 +120,33 @@ def test_the_mirror_holds_a_table_of_examples_with_both_kinds_of_boxes(mirrored)
 
 
 def test_the_mirror_holds_the_pictures_and_the_model(mirrored):
-    run, found = mirrored
+    run, found, _ = mirrored
     keys = {key for point in found.history for key in point}
     for picture in (run / "pictures").glob("*.png"):
-        shown = f"analysis/{picture.stem}/path" in keys
-        assert shown == (picture.name != EXAMPLES)  # tweets go nowhere unasked
+        assert f"pictures/{picture.stem}/path" in keys
     assert found.stored("model", "best.ckpt") == (run / "checkpoints" / "best.ckpt").resolve()
     assert found.stored("model", "config.yaml").is_file()
+
+
+@pytest.mark.parametrize("examples", [24, 0])
+def test_event_files_hold_the_pictures_and_examples_go_nowhere_unasked(examples, tmp_path):
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard"
+    )
+    (tmp_path / PICTURES).mkdir()
+    for name, colour in (("errors.png", "navy"), (EXAMPLES, "gold")):
+        Image.new("RGB", (6, 4), colour).save(tmp_path / PICTURES / name)
+    settings = check(compose([*TINY, "logger=tensorboard", f"+logger.examples={examples}"]))
+    with tracked(settings, tmp_path, ()) as tracking:
+        tracking.finished(run=None, result=None)  # read for W&B alone
+    events = reader.EventAccumulator(str(tmp_path / TENSORBOARD))
+    events.Reload()
+    names = ["pictures/errors"] + ["pictures/examples"] * bool(examples)
+    assert sorted(events.Tags()["images"]) == names
+    for name, colour in zip(names, ((0, 0, 128), (255, 215, 0)), strict=False):
+        (shown,) = events.Images(name)
+        picture = Image.open(BytesIO(shown.encoded_image_string))
+        assert (picture.size, picture.getpixel((0, 0))) == ((6, 4), colour)
 
 
 def test_a_run_that_fails_ends_its_mirror_too(folder, secrets):
@@ -140,11 +168,11 @@ def test_a_run_that_fails_ends_its_mirror_too(folder, secrets):
     assert found.summary["cause"] == "RuntimeError: *** at https://***@example.org/x.git"
 
 
-def test_credentials_are_nowhere(mirrored, folder, promise):
-    refused = gmbench("run", *TINY, ARGUMENT, folder=folder)
-    assert refused.returncode == 2
-    assert "a secret does not belong on the command line" in refused.stderr
-    assert "canary" not in refused.stdout + refused.stderr
+def test_credentials_are_nowhere(mirrored, folder, door, promise):
+    refused = door.run("gmbench.run", *TINY, ARGUMENT, folder=folder)
+    assert refused.code == 2
+    assert "a secret does not belong on the command line" in refused.err
+    assert "canary" not in refused.output
     files = [path for path in (folder / "runs").rglob("*") if path.is_file()]
     assert len(files) > 50
     for path in files:
@@ -153,19 +181,12 @@ def test_credentials_are_nowhere(mirrored, folder, promise):
     promise("R11", "planted credentials found in run folders", 0, of=len(CANARIES))
 
 
-def test_the_exception_of_a_job_in_a_grid_loses_its_credentials(tmp_path):
+def test_the_exception_of_a_job_in_a_grid_loses_its_credentials(tmp_path, door, monkeypatch):
     secret = "on purpose"  # what the job's exception says
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.grid.dying", "-m", "seed=2"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "GMBENCH_TEST_TOKEN": secret},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "RuntimeError: ***" in done.stdout
+    monkeypatch.setenv("GMBENCH_TEST_TOKEN", secret)
+    done = door.run("tests.grid.dying", "-m", "seed=2", folder=tmp_path)
+    assert done.code == 2, done.output
+    assert "RuntimeError: ***" in done.out
     (output,) = tmp_path.rglob("output.txt")
     assert "raise RuntimeError" in output.read_text()  # the traceback is there
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):

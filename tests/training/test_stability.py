@@ -5,7 +5,7 @@ import pytest
 
 from gmbench.reporting.plots import read_curves
 from gmbench.training.matching_stability import moved
-from tests.verbs.test_run import TINY, gmbench
+from tests.verbs.test_run import TINY
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,10 @@ def test_a_query_changed_if_its_gold_entity_did(before, now, expected):
     assert moved(np.array(before, dtype=np.int16), np.array(now, dtype=np.int16)) == expected
 
 
-def test_a_run_logs_it_from_the_second_epoch_on(tmp_path):
+def test_a_run_logs_it_from_the_second_epoch_on(tmp_path, door):
     shared = [*TINY, "trainer.epochs=3", "callbacks.matching=true"]
-    done = gmbench("run", *shared, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = door.run("gmbench.run", *shared, folder=tmp_path)
+    assert done.code == 0, done.err
     (path,) = tmp_path.rglob("metrics.csv")
     values = [value for _, value in read_curves(path)["train/matching_changed"]]
     assert len(values) == 2

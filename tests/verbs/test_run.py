@@ -1,10 +1,7 @@
 """Through the user's door: real commands, a tiny world, tiny encoders."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,34 +13,10 @@ from gmbench.reporting.index import read_scored_run
 from gmbench.reporting.record import read_analysis, read_result
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_gold, read_predictions, write_gold
-from tests.conftest import REPOSITORY
 
 PICTURES = {"errors.png", "ceiling.png", "examples.png", "curves.png"}
 TINY = ["data=synthetic_tiny", "trainer=debug", "callbacks.progress=false"]
-
-
-def gmbench(verb: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A command as a user types it, from a folder of their own."""
-    return python("-m", f"gmbench.{verb}", *arguments, folder=folder)
-
-
-def python(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
-        "GMBENCH_DATA": str(folder / "data"),
-        "OMP_NUM_THREADS": "1",
-        "COLUMNS": "120",
-    }
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
+TINY += ["data.world.train=16", "data.world.dev=8", "data.world.test=8"]
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +25,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(folder):
+def trained(folder, door):
     """One finished run: its output and its folder."""
-    done = gmbench("run", *TINY, folder=folder)
-    assert done.returncode == 0, done.stderr
+    done = door.run("gmbench.run", *TINY, folder=folder)
+    assert done.code == 0, done.err
     (result,) = (folder / "runs").rglob("result.json")
     return done, result.parent
 
@@ -69,7 +42,7 @@ def test_a_run_leaves_its_folder(trained):
     assert {path.name for path in (run / "pictures").iterdir()} >= PICTURES
     assert not list(run.rglob(".*"))
     assert json.loads((run / "attempt.json").read_text())["status"] == "done"
-    opened = done.stdout.splitlines()
+    opened = done.out.splitlines()
     assert opened[0].startswith("mqspn on synthetic_tiny, ")
     assert opened[1] == f"Folder: {run.relative_to(run.parents[5])}"
     assert opened[2].startswith("Time: ")
@@ -81,7 +54,7 @@ def test_a_run_leaves_its_folder(trained):
     assert commands == ["predict", "report", "export"]
     assert max(len(line) for line in opened if "│" in line) <= 120
     for row in ("mqspn", "training names", "gold text", "GMNER", "MNER", "EEG", "strict"):
-        assert row in done.stdout
+        assert row in done.out
 
 
 def test_the_result_can_be_recomputed_from_the_predictions(trained, folder):
@@ -110,16 +83,16 @@ def test_checkpoints_load_without_unpickling(trained):
         assert any(key.startswith("model.") for key in state["state_dict"])
 
 
-def test_a_finished_run_is_shown_not_repeated(trained, folder):
+def test_a_finished_run_is_shown_not_repeated(trained, folder, door):
     _, run = trained
     before = (run / "result.json").stat().st_mtime_ns
-    again = gmbench("run", *TINY, folder=folder)
-    assert again.returncode == 0, again.stderr
-    assert "Finished before" in again.stdout
+    again = door.run("gmbench.run", *TINY, folder=folder)
+    assert again.code == 0, again.err
+    assert "Finished before" in again.out
     assert (run / "result.json").stat().st_mtime_ns == before
 
 
-def test_from_the_command_to_the_fit_there_are_three_functions(trained, folder):
+def test_from_the_command_to_the_fit_there_are_three_functions(trained, folder, door):
     code = (
         "import lightning, sys, traceback, gmbench.run\n"
         "def fit(*_, **__):\n"
@@ -128,42 +101,44 @@ def test_from_the_command_to_the_fit_there_are_three_functions(trained, folder):
         "lightning.Trainer.fit = fit\n"
         "gmbench.run.main()"
     )
-    done = python("-c", code, *TINY, "name=frames", folder=folder)
-    assert done.stderr.splitlines()[-1] == "main _task execute"
+    (folder / "frames.py").write_text(code)
+    done = door.run("frames", *TINY, "name=frames", folder=folder)
+    assert done.err.splitlines()[-1] == "main _task execute"
 
 
-def test_testing_the_checkpoint_gives_the_same_predictions(trained, folder):
+def test_testing_the_checkpoint_gives_the_same_predictions(trained, folder, door):
     _, run = trained
     best = run / "checkpoints" / "best.ckpt"
-    done = gmbench("run", *TINY, "mode=test", f"ckpt={best}", folder=folder)
-    assert done.returncode == 0, done.stderr
+    done = door.run("gmbench.run", *TINY, "mode=test", f"ckpt={best}", folder=folder)
+    assert done.code == 0, done.err
     results = {p for p in (folder / "runs").rglob("result.json") if "mode=test" in str(p)}
     (tested,) = results
     name = "predictions.test.jsonl"
     assert (tested.parent / name).read_bytes() == (run / name).read_bytes()
 
 
-def test_the_same_command_gives_the_same_bytes(trained, folder):
+def test_the_same_command_gives_the_same_bytes(trained, folder, door):
     _, run = trained
-    done = gmbench("run", *TINY, "runs=./again", folder=folder)
-    assert done.returncode == 0, done.stderr
+    done = door.run("gmbench.run", *TINY, "runs=./again", folder=folder)
+    assert done.code == 0, done.err
     (other,) = (folder / "again").rglob("predictions.test.jsonl")
     assert other.read_bytes() == (run / "predictions.test.jsonl").read_bytes()
 
 
-def test_check_mode_says_what_it_found_and_trains_nothing(folder):
-    done = gmbench("run", *TINY, "mode=check", "name=checked", folder=folder)
-    assert done.returncode == 0, done.stderr
+def test_check_mode_says_what_it_found_and_trains_nothing(folder, door):
+    done = door.run("gmbench.run", *TINY, "mode=check", "name=checked", folder=folder)
+    assert done.code == 0, done.err
     for part in ("One training batch", "text_encoder", "fingerprint", "Memory", "loss", "train"):
-        assert part in done.stdout
+        assert part in done.out
     assert not list((folder / "runs" / "checked").rglob("*.ckpt"))
 
 
-def test_a_grid_of_two_seeds(folder):
-    done = gmbench("run", "-m", *TINY, "seed=3,4", "name=grid", folder=folder)
-    assert done.returncode == 0, done.stderr
-    found = {p.parent.name for p in (folder / "runs" / "grid").rglob("result.json")}
-    assert found == {"seed=3", "seed=4"}
+def test_a_grid_trains_what_is_not_there_yet(trained, folder, door):
+    done = door.run("gmbench.run", "-m", *TINY, "seed=1,3", folder=folder)
+    assert done.code == 0, done.output
+    assert "2 jobs: 1 done, 0 failed, 1 skipped" in done.out
+    _, run = trained
+    assert {path.parent.name for path in run.parent.rglob("result.json")} == {"seed=1", "seed=3"}
 
 
 @pytest.mark.parametrize(
@@ -174,16 +149,18 @@ def test_a_grid_of_two_seeds(folder):
         (["trainer.epochs=many"], "trainer.epochs: 'many' is not an integer"),
         (["data=twitter_gmner", "data.root=/nowhere"], "data.root: no folder /nowhere"),
         (["regions=none"], "regions has no source; set regions=vinvl"),
-        (["model.network.num_queries=4", "data=synthetic_tiny"], "queries cannot answer"),
+        (["model.network.num_queries=4", *TINY], "queries cannot answer"),
         (["--cfg", "job", "-m", "seed=1,2"], "leave -m (--multirun) out"),
         (["trainer.epoch=3", "mode=test"], "ckpt: mode=test needs the checkpoint to test"),
     ],
 )
-def test_bad_configuration_is_a_line_and_no_folder(arguments, message, folder):
-    done = gmbench("run", *arguments, "name=bad", "callbacks.progress=false", folder=folder)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_bad_configuration_is_a_line_and_no_folder(arguments, message, folder, door):
+    done = door.run(
+        "gmbench.run", *arguments, "name=bad", "callbacks.progress=false", folder=folder
+    )
+    assert done.code == 2, done.output
+    assert message in done.err
+    assert "Traceback" not in done.err
     assert not list((folder / "runs" / "bad").rglob("result.json"))
     assert all(log.stat().st_size for log in (folder / "runs" / "bad").rglob("log.txt"))
 
@@ -219,47 +196,52 @@ def broken_npz(world: Path) -> str:
 
 
 @pytest.mark.parametrize("harm", [break_jpg, break_xml, add_dtd, unknown_tag, broken_npz])
-def test_bad_input_is_one_line_and_nothing_is_written(harm, trained, folder, tmp_path):
+def test_bad_input_is_one_line_and_nothing_is_written(harm, trained, folder, tmp_path, door):
     (made,) = (folder / "data" / "synthetic").glob("world-*")
     world = shutil.copytree(made, tmp_path / "world")
     named = harm(world)
     arguments = [*TINY, "data.world=null", f"data.root={world}", "name=harmed"]
-    done = gmbench("run", *arguments, f"cache={tmp_path}/cache", folder=tmp_path)
-    assert done.returncode == 2, done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if named in line]
-    assert len(lines) == 1, done.stderr
-    assert "Traceback" not in done.stderr
+    done = door.run("gmbench.run", *arguments, f"cache={tmp_path}/cache", folder=tmp_path)
+    assert done.code == 2, done.output
+    lines = [line for line in done.err.splitlines() if named in line]
+    assert len(lines) == 1, done.err
+    assert "Traceback" not in done.err
     assert not list((tmp_path / "runs").rglob("result.json"))
     assert not list(tmp_path.rglob("*.part*"))
 
 
-def test_the_lenient_policy_counts_what_it_left_out(trained, folder, tmp_path):
+def test_the_lenient_policy_counts_what_it_left_out(trained, folder, tmp_path, door):
+    _, run = trained
     (made,) = (folder / "data" / "synthetic").glob("world-*")
     world = shutil.copytree(made, tmp_path / "world")
     min((world / "images").glob("test*.jpg")).unlink()
+    ckpt = f"ckpt={run / 'checkpoints' / 'best.ckpt'}"
     arguments = [*TINY, "data.world=null", f"data.root={world}", "data.missing_image=blank"]
-    done = gmbench("run", *arguments, f"cache={tmp_path}/cache", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
+    arguments += ["mode=test", ckpt]
+    done = door.run("gmbench.run", *arguments, f"cache={tmp_path}/cache", folder=tmp_path)
+    assert done.code == 0, done.err
     (result,) = (tmp_path / "runs").rglob("result.json")
     assert json.loads(result.read_text())["data"]["blanked"] == 1
 
 
-def test_prepare_tells_what_is_missing_and_where_it_is(folder):
-    done = gmbench("prepare", "data=twitter_gmner", f"data.root={folder}/none", folder=folder)
-    assert done.returncode == 1
-    assert "NUSTM/GMNER" in done.stdout
-    fine = gmbench("prepare", "data=synthetic_tiny", folder=folder)
-    assert fine.returncode == 0, fine.stdout + fine.stderr
-    assert "fingerprint" in fine.stdout
+def test_prepare_tells_what_is_missing_and_where_it_is(folder, door):
+    done = door.run(
+        "gmbench.prepare", "data=twitter_gmner", f"data.root={folder}/none", folder=folder
+    )
+    assert done.code == 1
+    assert "NUSTM/GMNER" in done.out
+    fine = door.run("gmbench.prepare", *TINY[:1], *TINY[3:], folder=folder)
+    assert fine.code == 0, fine.output
+    assert "fingerprint" in fine.out
 
 
-def test_the_script_starts_verbs_and_names_the_near_one(folder):
-    done = gmbench("__main__", "--help", folder=folder)
-    assert done.returncode == 0
-    assert "prepare" in done.stdout
-    typo = gmbench("__main__", "prepair", folder=folder)
-    assert typo.returncode == 2
-    assert "did you mean prepare?" in typo.stderr
-    inner = gmbench("__main__", "prepare", "--help", folder=folder)
-    assert inner.returncode == 0
-    assert "data.root" in inner.stdout
+def test_the_script_starts_verbs_and_names_the_near_one(folder, door):
+    done = door.run("gmbench.__main__", "--help", folder=folder)
+    assert done.code == 0
+    assert "prepare" in done.out
+    typo = door.run("gmbench.__main__", "prepair", folder=folder)
+    assert typo.code == 2
+    assert "did you mean prepare?" in typo.err
+    inner = door.run("gmbench.__main__", "prepare", "--help", folder=folder)
+    assert inner.code == 0
+    assert "data.root" in inner.out

@@ -1,10 +1,11 @@
 """Commands as a user types them, each in a copy of one process that has imported torch once.
 
-``python -m tests.docs.door`` reads a JSON line a command, ``{"module", "arguments", "folder",
-"output"}``, and answers with its exit code. Forked before anything was computed: each copy starts
-as a fresh interpreter would, without the ten seconds of importing.
+``python -m tests.door`` reads a JSON line a command, the arguments of `_child`, and answers with
+its exit code. Forked before anything was computed: each copy starts as a fresh interpreter would,
+without the ten seconds of importing.
 """
 
+import importlib
 import json
 import os
 import runpy
@@ -17,13 +18,31 @@ from pathlib import Path
 
 from tests.conftest import REPOSITORY
 
+SLOW = (
+    "hydra",
+    "lightning",
+    "matplotlib.figure",
+    "scipy.optimize",
+    "scipy.stats",
+    "timm",
+    "torchmetrics",
+    "torchvision",
+    "transformers.models.bert.modeling_bert",
+)
+"""Packages of others that commands import."""
+
 
 @dataclass(frozen=True)
 class Ended:
     """How a command ended, and all that it wrote."""
 
     code: int
-    output: str
+    out: str
+    err: str
+
+    @property
+    def output(self) -> str:
+        return self.out + self.err
 
 
 class Door:
@@ -32,18 +51,10 @@ class Door:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.count = 0
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(REPOSITORY),
-            "OMP_NUM_THREADS": "1",
-            "COLUMNS": "120",
-            "MPLBACKEND": "Agg",
-        }
-        environment.pop("GMBENCH_DATA", None)  # ./data, as the docs say
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.docs.door"],
+            [sys.executable, "-m", "tests.door"],
             cwd=REPOSITORY,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -59,27 +70,39 @@ class Door:
         """``python -m MODULE ARGUMENTS`` in a folder, the home of all by default."""
         self.count += 1
         output = self.home / f"output-{self.count}.txt"
+        errors = self.home / f"errors-{self.count}.txt"
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        environment |= {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "MPLBACKEND": "Agg"}
+        environment.pop("GMBENCH_DATA", None)  # ./data, as the docs say
         asked = {
             "module": module,
             "arguments": arguments,
             "folder": str(folder or self.home),
-            "output": str(output),
+            "streams": [str(output), str(errors)],
+            "environment": environment,
         }
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         code = json.loads(self.process.stdout.readline())
-        return Ended(code, output.read_text(errors="replace"))
+        return Ended(code, *(p.read_text(errors="replace") for p in (output, errors)))
 
 
-def _child(module: str, arguments: list[str], folder: str, output: str) -> int:
+def _child(
+    module: str,
+    arguments: list[str],
+    folder: str,
+    streams: list[str],
+    environment: dict[str, str],
+) -> int:
     """The command itself, in the copy."""
     signal.alarm(1_200)  # one that hangs ends, and its code says so
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
+    for stream, path in enumerate(streams, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    os.environ.update(environment)
     os.chdir(folder)
     sys.path[0] = folder  # as python -m has it
     sys.argv = [module, *arguments]
@@ -96,13 +119,8 @@ def _child(module: str, arguments: list[str], folder: str, output: str) -> int:
 
 
 def _serve() -> None:
-    import lightning  # noqa: F401
-    import matplotlib.figure  # noqa: F401
-    import timm  # noqa: F401
-    import torch  # noqa: F401
-    import torchvision  # noqa: F401
-    import transformers.models.bert.modeling_bert  # noqa: F401
-
+    for slow in SLOW:
+        importlib.import_module(slow)
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()
