@@ -4,6 +4,7 @@
   python -m gmbench.score --gold-root FOLDER PRED.jsonl
   python -m gmbench.score --verify RUN
   python -m gmbench.score --compare RUN_A RUN_B
+  python -m gmbench.score --audit TABLE.csv
 
 Counts GMNER, MNER and EEG by one protocol, with 95 % intervals, by type and by kind of entity.
 Exit codes: 0 done, 2 anything wrong: one line says what (file, line, id). Formats and rules are in
@@ -33,12 +34,14 @@ from gmbench.reporting.formats import (
 from gmbench.reporting.index import read_scored_run
 from gmbench.reporting.pairs import compare_runs, run_names
 from gmbench.reporting.tables import (
+    audit_table,
     comparison_table,
     rule_of,
     strata_table,
     task_table,
     type_score_table,
 )
+from gmbench.scoring.audit import audit, read_table
 from gmbench.scoring.counting import TASKS
 from gmbench.scoring.files import read_candidates, read_cases, read_gold, read_predictions
 from gmbench.scoring.fine_types import (
@@ -78,6 +81,7 @@ MODES = {
     "cases": {"cases", "corpus", "json", "protocol", "iou", "types"},
     "verify": {"verify", "gold_root", "trust"},
     "compare": {"compare", "json", "resamples", "seed"},
+    "audit": {"audit", "json"},
 }
 """The options that each mode other than scoring files accepts; any other is an error."""
 OWNERS = {"corpus": "cases", "split": "gold-root", "text_dir": "gold-root", "trust": "verify"}
@@ -93,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return verify_run(options)
         if options.compare is not None:
             compare_two_runs(options)
+        elif options.audit is not None:
+            audit_file(options)
         elif options.cases is not None:
             score_cases(options)
         else:
@@ -133,6 +139,7 @@ def _parser() -> ArgumentParser:
     add("--cases", type=Path, metavar="FILE", help="lines that hold gold and pred")
     add("--verify", type=Path, metavar="RUN", help="count a run's figures again")
     add("--compare", type=Path, nargs=2, metavar="RUN", help="two runs, paired tests")
+    add("--audit", type=Path, metavar="TABLE", help="figures of a published table that cannot be")
     instead.add_argument(
         "--trust",
         action="append",
@@ -352,6 +359,15 @@ def compare_two_runs(options: Namespace) -> None:
         _print_json(dict(zip(("first", "second"), names, strict=True)) | to_plain(comparison))
         return
     console().print(comparison_table(comparison, *names, rule_of(first.result)))
+
+
+def audit_file(options: Namespace) -> None:
+    """Print the figures of a published table that cannot come from one list of predictions."""
+    audited = audit(*read_table(options.audit))
+    if options.json:
+        _print_json(to_plain(audited))
+        return
+    console().print(audit_table(audited, str(options.audit)))
 
 
 def _intervals(scored: Scored, resamples: int, seed: int) -> Intervals | None:

@@ -5,6 +5,8 @@
 ``--runs FOLDER`` shows finished runs on the same data set below a table of methods; tables of an
 ablation have a module of their own, say ``experiments.papers.qgn_table3``.
 
+``--csv FILE`` writes the tables as one that ``python -m gmbench.score --audit FILE`` reads.
+
 Every number that something is known against carries a footnote with the reason, and every row says
 by which protocol it was counted. Ours follow below a rule, since two protocols are never ranked
 together.
@@ -22,9 +24,10 @@ from rich.text import Text
 
 from experiments.papers.footnotes import Footnotes
 from experiments.papers.our_rows import OurRow, our_rows
-from experiments.papers.papers import papers
+from experiments.papers.papers import papers, printed_table
 from experiments.papers.published import Cell, Column, PaperTable
 from gmbench.core.command_line import console
+from gmbench.core.files import write_atomically
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard
 
@@ -96,7 +99,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.papers.paper_tables")
     parser.add_argument("tables", nargs="*", metavar="TABLE", help="; ".join(papers().tables))
     parser.add_argument("--runs", type=Path, help="a folder of finished runs, shown below")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write all of them to audit")
     args = parser.parse_args()
+    if args.csv:
+        write_atomically(args.csv, printed_table().csv().encode())
+        return 0
     screen = console()
     board = leaderboard(read_index(args.runs), tests=0) if args.runs else None
     for name in args.tables or papers().tables:

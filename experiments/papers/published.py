@@ -1,12 +1,16 @@
-"""What the papers print, as records; ``papers.py`` reads them from ``papers.yaml``."""
+"""What the papers print, as records; ``papers.py`` reads them from ``papers.yaml``.
+
+Flags, their reasons, and what a number is where it is not what its heading says, come from the
+audit.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gmbench.scoring.audit import FLAGS
 from gmbench.scoring.counting import TASKS
 
-FLAGS = ("ok", "columns_swapped", "permuted", "average_like", "inconsistent", "mixed_average")
 PROTOCOLS = ("strict", "mqspn", "unknown")
 VERSIONS = ("v1", "v2.0", "unknown")
 AVERAGES = ("micro", "macro", "unknown")
@@ -66,7 +70,7 @@ class Cell:
     Attributes:
         printed: verbatim, in the order of the page.
         order: what each number is: P, R, F(1), D(ifference), or ``?`` where it is not certain.
-        flag: what is known against it, one of ``FLAGS``.
+        flag: ``ok``, or what is known against it, one of ``FLAGS``.
         reason: its footnote; None where there is nothing to say.
     """
 
@@ -76,7 +80,7 @@ class Cell:
     reason: str | None
 
     def __post_init__(self) -> None:
-        _one_of("flag", self.flag, FLAGS)
+        _one_of("flag", self.flag, ("ok", *FLAGS))
         if self.flag != "ok" and self.reason is None:
             raise ValueError(f"{self.flag} needs a reason")
         if len(self.values) != len(self.order) or set(self.order) - set("PRFD?"):
@@ -181,7 +185,7 @@ class Claim:
     reason: str | None
 
     def __post_init__(self) -> None:
-        _one_of("flag", self.flag, FLAGS)
+        _one_of("flag", self.flag, ("ok", *FLAGS))
 
 
 @dataclass(frozen=True, slots=True)

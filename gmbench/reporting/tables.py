@@ -24,6 +24,8 @@ from gmbench.reporting.record import (
     TaskFigures,
     TypeFigures,
 )
+from gmbench.scoring.audit import FLAGS as AUDIT_FLAGS
+from gmbench.scoring.audit import Audit
 from gmbench.scoring.counting import TASKS, Counts, Task, TypeScores
 from gmbench.scoring.intervals import LEVEL, FigureIntervals, Interval
 from gmbench.scoring.protocols import Scored
@@ -361,6 +363,20 @@ def strata_table(scored: Scored, strata: Strata) -> Table:
         left=2,
         first_out=("EEG P, R, F1", "MNER"),
         everything="--json",
+    )
+
+
+def audit_table(audited: Audit, title: str) -> Table:
+    """The flags of an audit with their arithmetic."""
+    kinds = dict.fromkeys(flag.flag for flag in audited.flags)
+    meanings = (f"{kind}: {AUDIT_FLAGS[kind]}." for kind in kinds)
+    checked = f"{audited.rows} lines and {audited.differences} stated differences"
+    return Table(
+        title=f"{title}: {checked}, {len(audited.flags) or 'no'} flags",
+        heads=("flag", "figure", "arithmetic"),
+        sections=[[(flag.flag, flag.key, flag.proof) for flag in audited.flags]],
+        caption="\n".join(meanings),
+        left=3,
     )
 
 

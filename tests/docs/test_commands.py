@@ -177,7 +177,7 @@ CHECKED = (
     ),
     Checked(r"(python -m )?pytest\b.*", "these are the tests", names_tests),
     Checked(r"(pre-commit|ruff|mypy|lint-imports|\.ci/run)\b.*", "a step of .ci/run", is_a_tool),
-    Checked(r"(hf|wandb) .*", "needs an account and the network", is_a_script),
+    Checked(r"(hf|wandb|tensorboard) .*", "an account, the network, a browser", is_a_script),
     Checked(
         r".*hydra/(launcher|sweeper)=.*",
         "needs an extra: tests/grid, tests/slurm",
@@ -270,6 +270,8 @@ def reader(door):
     empty = "".join(f'{{"id": "{example.id}", "entities": []}}\n' for example in gold)
     (home / "hindex.jsonl").write_text(empty)
     (home / "riveg.txt").write_text("")
+    page = (REPOSITORY / "docs" / "audit.md").read_text()
+    (home / "TABLE.csv").write_text(page.split("```csv\n")[1].split("```")[0])
     for name in ("examples", "README.md", "docs"):
         (home / name).symlink_to(REPOSITORY / name)
     done = door.run("gmbench.export", RUN, "DIR")

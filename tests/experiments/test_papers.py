@@ -1,4 +1,4 @@
-"""Every flag of papers.yaml is recomputed from the printed numbers, which are the papers' own."""
+"""Every flag that the audit finds is recomputed here, in another way, from the printed numbers."""
 
 import json
 import re
@@ -81,22 +81,15 @@ def test_one_list_of_predictions_has_one_ratio(table):
             if cell.order == "??F":
                 pairs = [cell.values[:2], cell.values[1::-1]]
             ranges.append([((p - HALF) / (r + HALF), (p + HALF) / (r - HALF)) for p, r in pairs])
-        if not all(ranges):
-            assert row.one_list is None, name
-            continue
         agree = any(
             max(low for low, _ in choice) <= min(high for _, high in choice)
-            for choice in product(*ranges)
+            for choice in product(*filter(None, ranges))
         )
-        assert row.one_list is agree is (name == "H-Index"), name
         assert (row.reason is None) is agree
-
-
-def test_pipelines_agree_where_the_reason_says_so():
-    for name, row in papers().table("mqspn_table1").rows.items():
-        if name.endswith("-EVG"):
-            ratios = [row.cells[t].precision / row.cells[t].recall for t in ("gmner", "eeg")]
-            assert ratios[0] == pytest.approx(ratios[1], abs=4e-4), name
+        if not all(ranges) and agree:
+            assert row.one_list is None, name
+            continue
+        assert row.one_list is agree is (name == "H-Index"), name
 
 
 def test_the_same_as_the_list_of_triples(shared):
@@ -171,7 +164,9 @@ def test_averages_over_types(table):
         assert min(values) <= printed.f1 <= max(values)
         if column.average == "macro":
             assert abs(plain - printed.f1) <= 0.0051 + 1e-9
-            assert f"{weighted:.1f}" in printed.reason
+            low, high = bounds_of_micro(values, gold)
+            assert low > printed.f1 + 1
+            assert f"{low:.2f} to {high:.2f}" in printed.reason
         elif column.average == "micro":
             assert abs(weighted - printed.f1) < 0.2 < abs(plain - printed.f1)
             assert printed.flag == "ok"
@@ -212,7 +207,6 @@ def test_a_wrong_file_is_refused(tmp_path):
     text = papers.__wrapped__.__globals__["FILE"].read_text()
     path = tmp_path / "papers.yaml"
     for old, new, word in (
-        ("flag: average_like", "flag: averagelike", "averagelike"),
         ("protocol: mqspn", "protocal: mqspn", "did you mean protocol"),
         ("order: FD", "order: F", "does not say what"),
         ("label: Table VI", "lable: Table VI", "label"),

@@ -254,6 +254,8 @@ def test_every_fault_is_one_line_and_exit_code_2(name, tmp_path, capsys):
         (["--cases", "c", "--from", "llm"], "--from does not belong to --cases"),
         (["--verify", "r", "--protocol", "hindex"], "--protocol does not belong to --verify"),
         (["--compare", "r", "s", "--iou", "0.6"], "--iou does not belong to --compare"),
+        (["--audit", "t", "--iou", "0.6"], "--iou does not belong to --audit"),
+        (["--audit", "gone.csv"], "gone.csv: No such file or directory"),
         (["a", "--cases", "c"], "--cases takes no other file, got a"),
         (["--cases", "c", "--verify", "r"], "not allowed with argument"),
         (["gone.jsonl", "b"], "gone.jsonl: No such file or directory"),
@@ -269,6 +271,14 @@ def test_a_wrong_command_is_one_line(arguments, message, capsys):
     error = capsys.readouterr().err
     assert (code, error.count("\n")) == (2, 1)
     assert message in error
+
+
+def test_a_published_table_is_audited(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text("system,task,P,R,F1\na,gmner,50.00,60.00,53.00\n")
+    found = told(capsys, "--audit", path)
+    assert [flag["flag"] for flag in found["flags"]] == ["inconsistent"]
+    assert (found["rows"], found["readings"]) == (1, {"a GMNER": "???"})
 
 
 def test_a_case_that_is_malformed(tmp_path, capsys):
