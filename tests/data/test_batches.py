@@ -15,6 +15,7 @@ from gmbench.data.dataset import Collate, GroundedDataset, tokenise
 from gmbench.data.features import region_features
 from gmbench.data.pixels import BLANK, PixelSettings, center, letterbox, whole
 from gmbench.nn.text import tiny_tokenizer
+from tests.data.files import picture as noise
 
 PIXELS = PixelSettings(image_size=16, crop_size=8, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 CLASSES = {"PER": 1, "LOC": 2}
@@ -184,6 +185,20 @@ def test_cached_features_are_those_of_the_crops(examples, tmp_path):
     assert batch.region_features.shape == (3, 3, 3)
     assert batch.region_pixels is None
     assert not list((tmp_path / "cache").glob("*.part*"))
+
+
+def test_a_photograph_of_two_examples_is_encoded_once(examples, tmp_path):
+    first = replace(examples[0], image=noise(tmp_path / "noise.png", size=(40, 20)))
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(first.image.read_bytes())
+    twin = replace(first, id="twin", image=copy)
+    other_boxes = replace(first, id="other", candidates=first.candidates.top(1))
+    calls = []
+    cached = features_of([first, examples[2], twin, other_boxes], tmp_path / "c", counting(calls))
+    assert calls == [1, 2, 1, 1]  # the blank image, first, examples[2], other_boxes
+    alone = features_of([twin], tmp_path / "alone")
+    assert torch.equal(cached.row(2, 3), alone.row(0, 3))
+    assert len(cached.row(2, 3).unique()) == 9
 
 
 def test_a_cache_that_was_broken_off_goes_on_where_it_stopped(examples, tmp_path, monkeypatch):

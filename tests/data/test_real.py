@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from gmbench import prepare
 from gmbench.core.entities import Example
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.examples import Split
+from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS
 from gmbench.data.summary import Summary, summarise
 from gmbench.data.voc import read_voc
-from tests.data.files import COARSE, FINE, real
+from tests.data import real_tweets
+from tests.data.files import COARSE, FINE, real, source
 
 pytestmark = pytest.mark.real_data
 
@@ -179,35 +181,24 @@ def test_fingerprints_of_coarse_and_fine_differ(shared):
     assert source.fingerprint() != real(shared, text_dir="txt_fine", types=FINE).fingerprint()
 
 
-def test_real_tweets_with_their_real_pictures(shared, tmp_path):
-    """Pictures put back to their true size: boxes fit and candidates cover them."""
-    folder = shared / "data" / "real_images"
-    index = json.loads((folder / "index.json").read_text())
-    (tmp_path / "images").mkdir()
-    for entry in index:
-        with Image.open(folder / entry["file"]) as small:
-            big = small.resize((entry["orig_w"], entry["orig_h"]))
-        big.save(tmp_path / "images" / entry["file"])
-    from gmbench.data.regions.vinvl import VinVL
-
-    regions = VinVL(folder=folder / "vinvl", k=100, missing="none")
-    source = real(shared, image_dir=str(tmp_path / "images"))
-    seen = {
-        example.id: example
-        for split in SPLITS
-        for example in source.read(split, regions).examples
-        if example.image is not None
-    }
-    assert len(seen) == 30
+def test_real_tweets_with_their_real_pictures(shared, tmp_path, capsys):
+    """Pictures put back to their true size: no complaint, and candidates cover the boxes."""
+    conf = real_tweets.write(tmp_path, shared)
+    assert prepare.main(["--config-dir", str(conf), "data=own", "regions=grid"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if line.startswith(("bad", "missing", "note", "error"))]
+    index = {e["id"]: e for e in json.loads((shared / "data/real_images/index.json").read_text())}
+    regions = VinVL(folder=tmp_path / "vinvl", k=100, missing="none")
+    examples = source(tmp_path).read("test", regions).examples
+    assert {example.id for example in examples} == index.keys()
     best = []
-    for entry in index:
-        if entry["id"] in seen:
-            example = seen[entry["id"]]
-            assert example.size == (entry["orig_w"], entry["orig_h"])
-            gold = [tuple(box) for e in entry["entities"] for box in e["boxes"]]
-            boxes = {box for e in example.entities for box in e.boxes}
-            assert {tuple(map(float, box)) for box in gold} == boxes
-            if example.candidates is not None and boxes:
-                best.append(pairwise_iou(list(boxes), example.candidates.boxes).max())
+    for example in examples:
+        entry = index[example.id]
+        assert example.size == (entry["orig_w"], entry["orig_h"])
+        gold = [tuple(box) for e in entry["entities"] for box in e["boxes"]]
+        boxes = {box for e in example.entities for box in e.boxes}
+        assert {tuple(map(float, box)) for box in gold} == boxes
+        if example.candidates is not None and boxes:
+            best.append(pairwise_iou(list(boxes), example.candidates.boxes).max())
     assert len(best) >= 2
     assert np.mean(best) > 0.5
