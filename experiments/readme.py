@@ -67,7 +67,7 @@ def first_table(text: str) -> list[str]:
 
 
 def runs_table(name: str) -> list[str]:
-    """The runs or their range, each method's mean over seeds, the floors, where it is from.
+    """The runs or their range, each method's mean over seeds, baselines, where it is from.
 
     Raises:
         ValueError: no such runs, or runs that may not share a table.
@@ -79,13 +79,12 @@ def runs_table(name: str) -> list[str]:
     entities = first.metrics.mner.gold
     kind = "built-in world" if first.data.synthetic else first.data.name
     blind = "" if first.data.saw_pixels else ", text alone"
-    title = (
-        f"{kind}{blind}, {first.data.split} split ({first.data.n:,} tweets, {entities:,} entities)"
-    )
+    counts = f"{first.data.n:,} examples, {entities:,} entities"
+    title = f"{kind}{blind}, {first.data.split} split ({counts})"
     heads = [title, *(f"{task.upper()} P / R / F1" for task in shown)]
     if not first.data.saw_pixels:
         heads.append(f"F1 of {' / '.join(first.metrics.per_type)}")
-    rows = [*_methods(methods, shown), *_floors(methods, shown)]
+    rows = [*_methods(methods, shown), *_baselines(methods, shown)]
     commands = [f"- {label}: `{_command(method)}`" for label, method in methods.items()]
     table = Table(heads=heads, sections=[rows], left=len(heads)).markdown()
     return [*table, "", *commands, "", _origin(runs)]
@@ -122,7 +121,9 @@ def overview(names: Sequence[str]) -> list[str]:
         first = next(iter(kept.values()))[0]
         kind = "built-in world" if first.data.synthetic else first.data.name
         blind = "" if first.data.saw_pixels else ", text alone"
-        cells = [f"{kind}{blind}: {task.upper()} F1"]
+        epochs = [_epochs(kept[method]) for method in methods if method in kept]
+        unequal = f", {'/'.join(epochs)} epochs" if len(set(epochs)) > 1 else ""
+        cells = [f"{kind}{blind}{unequal}: {task.upper()} F1"]
         for method in methods:
             values = [100 * getattr(run.metrics, task).f1 for run in kept.get(method, ())]
             found = summarise(values) if values else None
@@ -132,9 +133,18 @@ def overview(names: Sequence[str]) -> list[str]:
         systems = [floor for floor in first.floors if floor.mner is not None]
         best = max(systems, key=lambda floor: getattr(floor, task).f1)
         rows.append([*cells, f"{100 * getattr(best, task).f1:.1f} ({best.name})"])
-    heads = ["test split", *methods, "best without learning"]
-    caption = "Mean F1 ± sd over seeds in %, in brackets how many seeds."
+    heads = ["test split", *methods, "best baseline"]
+    caption = (
+        "Mean F1 ± sd over seeds in %, in brackets how many seeds. Baselines learn nothing and are "
+        "not given the gold text."
+    )
     return [*Table(heads=heads, sections=[rows], left=1).markdown(), "", caption]
+
+
+def _epochs(method: list[RunResult]) -> str:
+    """How often these runs saw the training split, as far as an override says so."""
+    words = [word.partition("=") for word in method[0].config.overrides]
+    return next((value for key, _, value in reversed(words) if key == "trainer.epochs"), "default")
 
 
 def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[list[str]]:
@@ -158,8 +168,8 @@ def _methods(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterat
             yield [*cells, *[""] * (not method[0].data.saw_pixels)]
 
 
-def _floors(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[list[str]]:
-    """Each floor once; a ceiling with the name of the method that has it."""
+def _baselines(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterator[list[str]]:
+    """Each baseline once; an upper bound with the name of the method that has it."""
     said = set()
     for label, (first, *_) in methods.items():
         for floor in first.floors:
@@ -168,8 +178,8 @@ def _floors(methods: Mapping[str, list[RunResult]], shown: list[str]) -> Iterato
                 continue
             said.add(floor.name)
             own = floor.name == UPPER_BOUND_OF_ONE_REGION
-            name = floor.name.replace("its ceiling", f"ceiling of {label}")
-            cells = [name if own else f"floor: {name}", *map(_figures, figures)]
+            name = floor.name.replace("its ceiling", f"upper bound of {label}")
+            cells = [name if own else f"baseline: {name}", *map(_figures, figures)]
             yield [*cells, *[""] * (not first.data.saw_pixels)]
 
 
@@ -181,7 +191,8 @@ def _command(method: list[RunResult]) -> str:
         for word in first.config.overrides
         if word.partition("=")[0] not in ("model", "data")
     ]
-    data = [f"data={first.data.name}", *([] if first.data.synthetic else ["data.root=FOLDER"])]
+    folder = {"photos": "data.coco=FOLDER"}.get(first.data.name, "data.root=FOLDER")
+    data = [f"data={first.data.name}", *([] if first.data.synthetic else [folder])]
     seeds = ",".join(str(run.config.seed) for run in method)
     many = ["-m"] if len(method) > 1 else []
     verb = ["python", "-m", "gmbench.run", *many]

@@ -15,7 +15,7 @@ INTERVALS = (
     "Intervals, 95 %: noise of seeds and of tweets; **bold** where 0 lies outside. Not corrected "
     "for the number of rows. None where a row has one seed, which compares runs, not methods."
 )
-FOLDERS = ("data.root", "cache")
+FOLDERS = ("data.root", "data.coco", "cache")
 """Keys of overrides whose values are folders; they change nothing of what is computed."""
 
 

@@ -83,7 +83,7 @@ def test_photographs_have_rows_schedule_and_candidates_of_their_own(tmp_path, mo
     planned = plan(photos, preset="photos", extra=("data.coco=/somewhere",))
     assert len(planned) == 15
     assert {run.config["encoders"]["name"] for run in planned} == {"small"}
-    assert {run.config["trainer"]["epochs"] for run in planned} == {20}
+    assert {run.config["trainer"]["epochs"] for run in planned} == {12}
     names = [run.config["regions"]["name"] for run in planned[::3]]
     assert names == ["ssd", "selective_search", "vinvl", "ssd", "ssd"]
     curve = experiment_of("experiments.studies.proposal_recall")
@@ -304,6 +304,8 @@ def test_lines_of_a_curve(planned, tmp_path, drawn):
     assert [x for x, _ in draws.points] == [None]
     assert (chooses.label, draws.label) == ("chooses: GMNER F1", "draws: GMNER F1")
     assert chooses.colour != draws.colour
+    measured = replace(several, along=lambda run: 12.34)  # where a row does not say
+    assert [[x for x, _ in line.points] for line in lines(measured, block)] == [[50, 90], [12.3]]
     assert picture(several, (block,)).startswith(b"\x89PNG")
     along, across = drawn[-1].axes[0].lines
     means = [summary.mean for _, summary in chooses.points]
@@ -312,6 +314,12 @@ def test_lines_of_a_curve(planned, tmp_path, drawn):
 
 
 def test_a_folder_is_hidden_however_it_was_overridden():
-    asked = ("data.root=/a/b", "++cache=/c", "trainer.epochs=2", "model=qgn")
-    kept = ["data.root=FOLDER", "++cache=FOLDER", "trainer.epochs=2", "model=qgn"]
+    asked = ("data.root=/a/b", "data.coco=/d", "++cache=/c", "trainer.epochs=2", "model=qgn")
+    kept = [
+        "data.root=FOLDER",
+        "data.coco=FOLDER",
+        "++cache=FOLDER",
+        "trainer.epochs=2",
+        "model=qgn",
+    ]
     assert portable(asked) == kept

@@ -103,3 +103,15 @@ def test_an_overview_has_a_row_a_task_and_the_best_baseline_without_gold(elsewhe
         assert [cell.strip() for cell in row[1:3]] == [mean, mean]
         best = max(getattr(floor, task).f1 for floor in floors if floor.mner is not None)
         assert row[3].strip().startswith(f"{100 * best:.1f} (")
+
+
+def test_an_overview_says_where_methods_were_trained_for_different_epochs(elsewhere):
+    _, page, run = elsewhere
+    for method, epochs in (("a", "1"), ("b", "4")):
+        result = sample()
+        config = replace(result.config, overrides=(f"trainer.epochs={epochs}",))
+        write_result(run / "result.json", replace(result, config=config))
+        add(f"one/{method}", [run])
+    page.write_text("<!-- results: overview one/gmner -->\n<!-- end -->\n")
+    assert main([]) == 0
+    assert ", 1/4 epochs: GMNER F1 |" in page.read_text()
