@@ -78,7 +78,8 @@ class Targets(TensorRecord):
     Attributes:
         mask: True for an entity, False for padding.
         types: class index, 1..C; 0 in padding.
-        starts, ends: word indices, both inclusive.
+        starts: index of the first word.
+        ends: index of the last word, inclusive.
         boxes: every gold box, cxcywh in 0..1 of the original image.
         box_mask: True for a gold box; an entity without any is *not groundable*.
         regions: candidate slots that show the entity (IoU at least the threshold with one of its
@@ -106,7 +107,8 @@ class Batch(TensorRecord):
 
     Attributes:
         ids: the examples' ids, in order.
-        input_ids, token_mask: sub-words with the tokenizer's special tokens; True = real.
+        input_ids: sub-words, with the tokenizer's special tokens.
+        token_mask: True for a sub-word, False for padding.
         word_index: the word of each sub-word; -1 for special tokens and padding.
         word_mask: True for a word, False for padding.
         image_sizes: width, height in pixels of the original image (1, 1 where unknown).
@@ -154,7 +156,8 @@ class Outputs(TensorRecord):
 
     Attributes:
         type_logits: index 0 = no entity, types from 1.
-        start_logits, end_logits: one score per word.
+        start_logits: one score per word, for the first word of the span.
+        end_logits: the same for its last word.
         region_logits: one score per candidate slot (proposal-based models).
         boxes: cxcywh in 0..1 of the original image (proposal-free models).
         no_target_logits: log-odds that the entity is not in the image (proposal-free models).

@@ -106,7 +106,8 @@ class BoxCost:
 
     Attributes:
         weight: of the whole term.
-        l1, giou: factors of the two parts (DETR: 5 and 2).
+        l1: factor of the L1 distance (DETR: 5).
+        giou: factor of ``1 - GIoU`` (DETR: 2).
         overlap: ``giou``, or ``iou`` as the paper writes in the cost (its loss says GIoU).
         ungroundable: cost of an entity without a box: 0, or the paper's "large constant".
     """

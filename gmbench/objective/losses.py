@@ -217,7 +217,8 @@ class BoxLoss:
 
     Attributes:
         weight: of the whole term.
-        l1, giou: factors of the two parts (DETR: 5 and 2).
+        l1: factor of the L1 distance (DETR: 5).
+        giou: factor of ``1 - GIoU`` (DETR: 2).
     """
 
     weight: float = 1.0

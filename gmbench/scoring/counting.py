@@ -144,7 +144,8 @@ class TypeScores:
     """The counts of one entity type.
 
     Attributes:
-        gmner, mner: gold and predictions of this type; over all types they sum to the micro counts.
+        gmner: gold and predictions of this type; over all types they sum to the micro counts.
+        mner: the same for MNER.
         eeg_tp: its gold entities matched by predictions of *any* type: EEG by type has a recall
             and no precision.
     """

@@ -34,7 +34,10 @@ class Interval:
     """A figure and its confidence interval, in the figure's own unit.
 
     Attributes:
-        low, high: None with fewer than two examples.
+        value: the figure itself.
+        low: lower end; None with fewer than two examples.
+        high: upper end; None with fewer than two examples.
+        level: of confidence.
     """
 
     value: float
@@ -58,7 +61,9 @@ class TweetTable:
 
     Attributes:
         ids: sorted.
-        gmner, mner, eeg: ``[n, 3]`` int64 ``tp, pred, gold``, in the order of ``ids``.
+        gmner: ``[n, 3]`` int64 ``tp, pred, gold``, in the order of ``ids``.
+        mner: the same.
+        eeg: the same.
     """
 
     ids: tuple[str, ...]

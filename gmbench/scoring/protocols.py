@@ -48,7 +48,8 @@ class Document:
     """Gold and predictions of one example, as a protocol counts them.
 
     Attributes:
-        words, candidates: needed by ``mqspn`` only; candidates best first, None if unknown.
+        words: needed by ``mqspn`` only.
+        candidates: needed by ``mqspn`` only; best first, None if unknown.
     """
 
     gold: Sequence[Entity]

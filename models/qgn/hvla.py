@@ -23,8 +23,10 @@ class HVLASettings:
 
     Attributes:
         enabled: false = Table III without HVLA: the bare tower, see ``bare``.
-        text_start, text_stride: text blocks J that are read (Table VI, extraction).
-        vision_start, vision_stride: vision blocks V that are changed (Table VI, injection).
+        text_start: first of the text blocks J that are read (Table VI, extraction).
+        text_stride: between two of them.
+        vision_start: first of the vision blocks V that are changed (Table VI, injection).
+        vision_stride: between two of them.
         levels: blocks of each.
         index_base: whether the paper counts blocks from 1 or from 0.
         scale: for encoders of another depth.

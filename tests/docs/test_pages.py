@@ -51,6 +51,16 @@ def test_the_documentation_lists_every_page():
     )
 
 
+def test_the_reference_describes_one_name_a_line():
+    """Of two names before one colon mkdocstrings takes the second for the type of the first."""
+    pages = (REPOSITORY / "docs" / "reference").glob("*.md")
+    modules = [name for page in pages for name in re.findall(r"(?m)^::: (\S+)", page.read_text())]
+    assert len(modules) > 15
+    for module in modules:
+        text = (REPOSITORY / module.replace(".", "/")).with_suffix(".py").read_text()
+        assert not re.findall(r"(?m)^ {8}(?!self)\w+(?:, \w+)+: .*", text), module
+
+
 def test_every_picture_is_shown_somewhere():
     shown = {link.rpartition("/")[2] for page in PAGES for link in LINK.findall(page.read_text())}
     for picture in (REPOSITORY / "docs" / "pictures").iterdir():
