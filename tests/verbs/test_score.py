@@ -322,13 +322,13 @@ def test_1500_tweets_in_a_second_and_intervals_in_five(tmp_path):
     gold, pred = write(tmp_path, *corpus(1_500))
     setup = "from gmbench.score import main"
     plain = [str(gold), str(pred), "--json"]
-    assert cpu_seconds(setup, f"assert main({plain}) == 0") < 1.0
+    assert cpu_seconds(setup, f"assert main({plain}) == 0", below=1) < 1
     resampled = [*plain, "--resamples", "9999"]
-    assert cpu_seconds(setup, f"assert main({resampled}) == 0") < 5.0
+    assert cpu_seconds(setup, f"assert main({resampled}) == 0", below=5) < 5
 
 
 def test_it_starts_at_once_and_without_torch():
-    assert cpu_seconds("", "from gmbench.score import main") < 1.0
+    assert cpu_seconds("", "from gmbench.score import main", below=1) < 1
     heavy = {"torch", "lightning", "transformers", "hydra", "matplotlib", "scipy", "pydantic"}
     code = f"import sys, gmbench.score; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=60)
