@@ -47,23 +47,24 @@ def _task(cfg: DictConfig) -> float | None:
             return _shown(before, folder, Path(settings.tree["runs"]), screen)
         check_files(settings)
         show_bars(settings.callbacks.progress)
-        if settings.mode != "check" and launched_rank() == 0:
-            from gmbench.lifecycle.screen import opening, say
-
-            say(screen, opening(settings, folder))
-        # Only from here on with torch: --help and finished runs do without.
-        check_parts(settings)
+        # From check_parts on with torch: --help, finished and refused runs do without.
         if settings.mode == "check":
+            check_parts(settings)
             from gmbench.lifecycle.dry_run import dry_run
 
             dry_run(settings, screen)
             return None
-        from gmbench.lifecycle.execute import execute
-
         # Of processes that train together the first holds the folder.
         with held(folder / LOCK, folder) if launched_rank() == 0 else nullcontext():
             if (before := _finished(settings, folder)) is not None:  # by another process, meanwhile
                 return _shown(before, folder, Path(settings.tree["runs"]), screen)
+            if launched_rank() == 0:
+                from gmbench.lifecycle.screen import opening, say
+
+                say(screen, opening(settings, folder))
+            check_parts(settings)
+            from gmbench.lifecycle.execute import execute
+
             return execute(settings, folder, tuple(HydraConfig.get().overrides.task), screen)
     except Exception as error:
         line = friendly(error, sys.argv[1:])

@@ -4,7 +4,7 @@ import multiprocessing
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import lightning
@@ -50,12 +50,13 @@ def execute(
     Returns:
         Test F1 of the task that selected the checkpoint; None in a process that is not the first.
     """
-    with _attempt(settings, folder), tracked(settings, folder, overrides) as tracking:
+    with _attempt(settings, folder), ExitStack() as until_tested:
         began = time.perf_counter()
         lightning.seed_everything(settings.seed, workers=True, verbose=False)
         if settings.trainer.num_threads is not None:
             torch.set_num_threads(settings.trainer.num_threads)
         run = build_run(settings)
+        tracking = until_tested.enter_context(tracked(settings, folder, overrides, run.fingerprint))
         resume = ExactResume()
         watching = [MatchingStability()] if settings.callbacks.matching else []
         trainer = build_trainer(

@@ -17,6 +17,7 @@ from gmbench.config import schema
 from gmbench.config.identity import run_sha
 from gmbench.config.schema import Settings
 from gmbench.core.provenance import redact
+from gmbench.data.fingerprint import Fingerprint
 from gmbench.lifecycle.build import Run
 from gmbench.lifecycle.record import PICTURES
 from gmbench.reporting.formats import flat_figures
@@ -82,19 +83,22 @@ class Tracking:
 
 
 @contextmanager
-def tracked(settings: Settings, folder: Path, overrides: tuple[str, ...]) -> Iterator[Tracking]:
+def tracked(
+    settings: Settings, folder: Path, overrides: tuple[str, ...], data: Fingerprint
+) -> Iterator[Tracking]:
     """The loggers of a run, and an end for its mirror also when the run fails.
 
     Args:
         settings: of the run.
         folder: the run folder.
         overrides: as typed.
+        data: fingerprint of what it reads.
     """
     logger, mirror = settings.logger, None
     if logger.name == "wandb":
         only_first = rank_zero_only(WandbMirror)  # None on every other process
         mirror = only_first(
-            init=wandb_arguments(settings, overrides, os.environ),
+            init=wandb_arguments(settings, overrides, data, os.environ),
             config=settings.tree,
             folder=folder,
         )
@@ -121,20 +125,21 @@ def tracked(settings: Settings, folder: Path, overrides: tuple[str, ...]) -> Ite
 
 
 def wandb_arguments(
-    settings: Settings, overrides: tuple[str, ...], environ: Mapping[str, str]
+    settings: Settings, overrides: tuple[str, ...], read: Fingerprint, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     """Arguments of ``wandb.init``: how the run appears; its id follows from what it computes.
 
     Args:
         settings: of the run.
         overrides: as typed.
+        read: fingerprint of its data.
         environ: of the process; inside a sweep, W&B has chosen the id.
     """
     model, data = settings.model.name, str(settings.data["name"])
-    identity = run_sha(settings.tree)
+    computes = [run_sha(settings.tree), read.data, read.candidates]
     if settings.mode != "train":  # the test of some checkpoint is not the run that trained it
-        text = f"{identity} {settings.mode} {settings.ckpt}"
-        identity = sha256(text.encode()).hexdigest()
+        computes += [settings.mode, settings.ckpt]
+    identity = sha256(" ".join(map(str, computes)).encode()).hexdigest()
     method = redact(of_the_method(overrides))
     return {
         "project": settings.logger.project,

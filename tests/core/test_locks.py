@@ -46,6 +46,17 @@ def test_a_second_process_is_told_who_holds_it_and_a_killed_one_holds_nothing(tm
     assert not list(tmp_path.iterdir())
 
 
+def test_a_command_on_a_held_folder_prints_that_one_line(tmp_path, monkeypatch):
+    run = [sys.executable, "-m", "gmbench.run", "data=synthetic_tiny", "hydra.run.dir=run"]
+    with held(tmp_path / "run" / LOCK, tmp_path):
+        monkeypatch.delenv(HOLDERS)  # not one that the holder has started
+        done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert f"run: in use by process {os.getpid()} on " in line
+    assert [path.name for path in tmp_path.rglob("*")] == ["run"]
+
+
 def test_what_a_process_holds_those_that_it_starts_may_use(tmp_path):
     with held(tmp_path / LOCK, tmp_path):
         _, refused = process(tmp_path).communicate("")
