@@ -92,7 +92,7 @@ class MetricsFile(CSVLogger):
         self.experiment.continue_from(step)
 
     @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log all but learning rates: the file is the same whatever other logger there is."""
         kept = {name: value for name, value in metrics.items() if not name.startswith("lr-")}
         if kept:
