@@ -147,8 +147,7 @@ def _table(
         variant, missing = line[0].row, line[0].wanted - len(line[0].runs)
         cells: list[object] = [variant.label]
         if first:
-            world = variant.world_only if block.setting.kind == "world" else ()
-            overrides = " ".join((f"{variant.key}:", *variant.overrides, *world))
+            overrides = " ".join((f"{variant.key}:", *variant.overrides_on(block.setting)))
             cells += [Text(overrides, style="dim"), missing or ""]
         for cell in line:
             cells.append(ours(cell).replace("*", ""))

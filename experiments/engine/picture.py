@@ -97,7 +97,7 @@ def lines(experiment: Experiment, block: Block) -> tuple[Line, ...]:
     for name_number, name in enumerate(names):
         for number, measure in enumerate(experiment.measures[: len(OURS)]):
             points = [
-                (row[number].row.x, summary)
+                (_place(experiment, row[number]), summary)
                 for row in block.cells
                 if row[number].row.series == name
                 and (name is not None or row[number].row.x is not None)
@@ -115,6 +115,14 @@ def lines(experiment: Experiment, block: Block) -> tuple[Line, ...]:
     return tuple(found)
 
 
+def _place(experiment: Experiment, cell: OurCell) -> float | None:
+    """Where a row stands on the axis: as it says, or as its first run was measured."""
+    if cell.row.x is not None or experiment.along is None or not cell.runs:
+        return cell.row.x
+    measured = experiment.along(cell.runs[0])
+    return None if measured is None else round(measured, 1)
+
+
 def _curve(axis: Any, experiment: Experiment, block: Block) -> None:
     drawn = lines(experiment, block)
     for line in drawn:
@@ -130,7 +138,9 @@ def _curve(axis: Any, experiment: Experiment, block: Block) -> None:
             axis.axhline(summary.mean, label=line.label, **look)
             low, high = min(summary.values), max(summary.values)
             axis.axhspan(low, high, color=line.colour, alpha=0.12, linewidth=0)
-    axis.set_xticks([row.x for row in experiment.rows if row.x is not None])
+    planned = {row.x for row in experiment.rows if row.fits(block.setting)}
+    places = planned | {x for line in drawn for x, _ in line.points}
+    axis.set_xticks(sorted(x for x in places if x is not None))
     axis.set_xlabel(experiment.curve, fontsize=8)
     axis.set_ylabel("in %, mean; band: all seeds", fontsize=8)
     axis.tick_params(labelsize=8)

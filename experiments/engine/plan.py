@@ -24,6 +24,7 @@ class Variant:
         overrides: beside those of the experiment, on any data.
         paper_only: overrides that only the paper's data and encoders can take.
         world_only: overrides that only the built-in world can take.
+        photos_only: overrides on photographs alone.
         x: its place on the axis of a curve.
         series: the line it is a point of, where a curve has several; without ``x`` the line runs
             across, for a model that the axis does not touch.
@@ -41,6 +42,7 @@ class Variant:
     overrides: tuple[str, ...] = ()
     paper_only: tuple[str, ...] = ()
     world_only: tuple[str, ...] = ()
+    photos_only: tuple[str, ...] = ()
     x: float | None = None
     series: str | None = None
     extra: bool = False
@@ -51,6 +53,11 @@ class Variant:
     def fits(self, setting: "Setting") -> bool:
         """Whether the row can be run there."""
         return self.only is None or self.only == setting.kind
+
+    def overrides_on(self, setting: "Setting") -> tuple[str, ...]:
+        """Its overrides there, without those of the paper's encoders."""
+        own = {"world": self.world_only, "photos": self.photos_only}
+        return (*self.overrides, *own.get(setting.kind, ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +125,8 @@ class Experiment:
         measures: what is shown of each run; the first is compared and drawn.
         paper: whether ``papers.yaml`` has a table of this name.
         curve: name of the axis where the picture is a curve over ``Variant.x``.
+        along: where a row of a series without ``x`` stands on that axis, from a run of it; None
+            draws its line across.
         seeds: of every preset; ``smoke`` takes the first.
         note: what a reader must know, in Markdown.
         picture: draws the PNG in place of bars or curves; given the runs of the first setting by
@@ -138,6 +147,7 @@ class Experiment:
     measures: tuple[Measure, ...] = (GMNER_F1,)
     paper: bool = True
     curve: str | None = None
+    along: Callable[[Finished], float | None] | None = None
     seeds: tuple[int, ...] = SEEDS
     note: str = ""
     data_varies: bool = False
@@ -273,8 +283,7 @@ def plan(
                 *experiment.base,
                 *setting.overrides,
                 *getattr(experiment, setting.kind),
-                *row.overrides,
-                *(row.world_only if setting.kind == "world" else ()),
+                *row.overrides_on(setting),
                 *(row.paper_only if setting.real else ()),
                 *extra,
             )
