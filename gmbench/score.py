@@ -5,6 +5,7 @@
   python -m gmbench.score --verify RUN
   python -m gmbench.score --compare RUN_A RUN_B
   python -m gmbench.score --audit TABLE.csv
+  python -m gmbench.score --signature TEXT
 
 Counts GMNER, MNER and EEG by one protocol, with 95 % intervals, by type and by kind of entity.
 Exit codes: 0 done, 2 anything wrong: one line says what (file, line, id). Formats and rules are in
@@ -32,11 +33,13 @@ from gmbench.reporting.formats import (
     strata_object,
 )
 from gmbench.reporting.index import read_scored_run
+from gmbench.reporting.leaderboard import signature_of
 from gmbench.reporting.pairs import compare_runs, run_names
 from gmbench.reporting.tables import (
     audit_table,
     comparison_table,
     rule_of,
+    signature_table,
     strata_table,
     task_table,
     type_score_table,
@@ -59,6 +62,7 @@ from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 from gmbench.scoring.intervals import RESAMPLES, FigureIntervals, intervals
 from gmbench.scoring.oddities import oddities
 from gmbench.scoring.protocols import PROTOCOLS, Document, Scored, score
+from gmbench.scoring.signature import Signature, gold_digits, parse_signature, protocol_name
 from gmbench.scoring.strata import Name, Strata, names_of, strata
 
 Types = Literal["coarse", "fine"]
@@ -82,6 +86,7 @@ MODES = {
     "verify": {"verify", "gold_root", "trust"},
     "compare": {"compare", "json", "resamples", "seed"},
     "audit": {"audit", "json"},
+    "signature": {"signature", "json"},
 }
 """The options that each mode other than scoring files accepts; any other is an error."""
 OWNERS = {"corpus": "cases", "split": "gold-root", "text_dir": "gold-root", "trust": "verify"}
@@ -99,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             compare_two_runs(options)
         elif options.audit is not None:
             audit_file(options)
+        elif options.signature is not None:
+            show_signature(options)
         elif options.cases is not None:
             score_cases(options)
         else:
@@ -140,6 +147,7 @@ def _parser() -> ArgumentParser:
     add("--verify", type=Path, metavar="RUN", help="count a run's figures again")
     add("--compare", type=Path, nargs=2, metavar="RUN", help="two runs, paired tests")
     add("--audit", type=Path, metavar="TABLE", help="figures of a published table that cannot be")
+    add("--signature", metavar="TEXT", help="what the signature under a table means")
     instead.add_argument(
         "--trust",
         action="append",
@@ -260,6 +268,7 @@ def score_files(options: Namespace) -> None:
     examples, path = gold.examples, options.files[-1]
     candidates = None if options.candidates is None else candidates_of(options.candidates, examples)
     predictions = _predictions(options, examples, candidates)
+    digits = gold_digits((e.id, e.words, e.entities) for e in examples)
     if options.types == "coarse":
         examples = tuple(replace(e, entities=with_coarse_types(e.entities)) for e in examples)
         predictions = {id_: with_coarse_types(guesses) for id_, guesses in predictions.items()}
@@ -281,10 +290,13 @@ def score_files(options: Namespace) -> None:
     if resamples is None:
         resamples = 0 if options.json else RESAMPLES
     ranges = _intervals(scored, resamples, options.seed)
+    split = options.split if options.gold_root else "file"
+    signature = _signature(scored, split, digits, options.types)
     if not options.json:
-        _print_tables(scored, str(path), ranges, resamples, splits)
+        _print_tables(scored, str(path), ranges, resamples, splits, signature)
         return
     plain = corpus_object(scored)
+    plain["signature"] = str(signature)
     plain["types"] = options.types or "as written"
     if ranges is not None:
         plain["intervals"] = interval_object(ranges, resamples, options.seed)
@@ -318,10 +330,12 @@ def score_cases(options: Namespace) -> None:
     if options.types == "coarse":
         cases = {id_: document.in_coarse_types() for id_, document in cases.items()}
     scored = score(cases, options.protocol, options.iou)
+    digits = gold_digits((id_, case.words, case.gold) for id_, case in cases.items())
+    signature = _signature(scored, "cases", digits, options.types)
     if options.corpus and options.json:
-        _print_json(corpus_object(scored))
+        _print_json(corpus_object(scored) | {"signature": str(signature)})
     elif options.corpus:
-        _print_tables(scored, str(options.cases), None, 0, None)
+        _print_tables(scored, str(options.cases), None, 0, None, signature)
     else:
         counted = dict(zip(scored.ids, scored.rows, strict=True))
         for id_ in cases:
@@ -334,7 +348,7 @@ def score_cases(options: Namespace) -> None:
                 id_, *(f"{task.upper()} {c.tp}/{c.pred}/{c.gold}" for task, c in counts), sep="  "
             )
         if not options.json:
-            print(f"{len(cases)} cases, tp/pred/gold. {scored.rule}.")
+            print(f"{len(cases)} cases, tp/pred/gold. {scored.rule}.\n{signature}")
 
 
 def verify_run(options: Namespace) -> int:
@@ -355,10 +369,13 @@ def compare_two_runs(options: Namespace) -> None:
     resamples = RESAMPLES if options.resamples is None else options.resamples
     comparison = compare_runs(first, second, resamples=resamples, seed=options.seed)
     names = run_names(first, second)
+    signature = signature_of(first.result, [row.task for row in comparison.tasks])
     if options.json:
-        _print_json(dict(zip(("first", "second"), names, strict=True)) | to_plain(comparison))
+        plain = dict(zip(("first", "second"), names, strict=True)) | to_plain(comparison)
+        _print_json(plain | {"signature": str(signature)})
         return
-    console().print(comparison_table(comparison, *names, rule_of(first.result)))
+    table = comparison_table(comparison, *names, rule_of(first.result))
+    console().print(table.signed(signature))
 
 
 def audit_file(options: Namespace) -> None:
@@ -370,6 +387,15 @@ def audit_file(options: Namespace) -> None:
     console().print(audit_table(audited, str(options.audit)))
 
 
+def show_signature(options: Namespace) -> None:
+    """Print the parts of a signature and what they mean."""
+    signature = parse_signature(options.signature)
+    if options.json:
+        _print_json(to_plain(signature))
+        return
+    console().print(signature_table(signature))
+
+
 def _intervals(scored: Scored, resamples: int, seed: int) -> Intervals | None:
     if not resamples:
         return None
@@ -379,13 +405,31 @@ def _intervals(scored: Scored, resamples: int, seed: int) -> Intervals | None:
 
 
 def _print_tables(
-    scored: Scored, title: str, ranges: Intervals | None, resamples: int, splits: Strata | None
+    scored: Scored,
+    title: str,
+    ranges: Intervals | None,
+    resamples: int,
+    splits: Strata | None,
+    signature: Signature,
 ) -> None:
-    screen = console()
-    screen.print(task_table(scored, title, ranges, resamples))
-    screen.print(type_score_table(scored))
+    tables = [task_table(scored, title, ranges, resamples), type_score_table(scored)]
     if splits is not None:
-        screen.print(strata_table(scored, splits))
+        tables.append(strata_table(scored, splits))
+    screen = console()
+    for table in tables:
+        screen.print(table.signed(signature))
+
+
+def _signature(scored: Scored, split: str, gold: str, types: Types | None) -> Signature:
+    return Signature(
+        protocol=protocol_name(scored.protocol),
+        iou=scored.iou_threshold,
+        tasks=TASKS,
+        split=split,
+        n=scored.total.n,
+        gold=gold,
+        types=types,
+    )
 
 
 def _print_json(plain: Plain) -> None:

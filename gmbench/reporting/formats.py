@@ -94,7 +94,8 @@ class Report:
         for section in self.sections:
             notes = (f"{label}: {text}" for label, text in section.league.notes.items())
             title = "\n".join((section.league.title, *notes))
-            tables.append(replace(section.table, title=title))
+            table = replace(section.table, title=title)
+            tables.append(table.signed(section.league.signature))
         return Group(*tables, *map(Text, self.closing))
 
     def text(self, form: str) -> str:
@@ -109,7 +110,7 @@ class Report:
             for label, text in section.league.notes.items():
                 shown = f"`{text}`" if label == EVERY_ROW else text
                 lines += [f"{label.capitalize()}: {shown}.", ""]
-            lines += [*section.table.markdown(), ""]
+            lines += [*section.table.markdown(), "", f"`{section.league.signature}`", ""]
         meaning, *others = self.closing
         text = "\n".join([*lines, meaning, "", *(f"- {line}" for line in others)])
         return printable(text.rstrip()) + "\n"
@@ -119,7 +120,7 @@ class Report:
         for section in self.sections:
             lines.append(f"% {section.league.title}")
             lines += [f"% {label}: {text}" for label, text in section.league.notes.items()]
-            lines += [*section.table.latex(), ""]
+            lines += [*section.table.latex(), f"% {section.league.signature}", ""]
         return printable("\n".join([*lines, *(f"% {line}" for line in self.closing)])) + "\n"
 
     def _csv(self) -> str:
@@ -129,6 +130,7 @@ class Report:
         leagues = [
             {
                 "title": section.league.title,
+                "signature": str(section.league.signature),
                 "apart": section.league.apart,
                 "task": section.league.task,
                 "shared": section.league.shared,

@@ -15,6 +15,7 @@ from gmbench.reporting.record import RunResult
 from gmbench.scoring.counting import TASKS, Task
 from gmbench.scoring.intervals import LEVEL, RESAMPLES, Interval, Ints, f1, resampled_sums
 from gmbench.scoring.methods import MethodDifference, SeedSummary, compare_methods, summarise
+from gmbench.scoring.signature import DIGITS, Signature, protocol_name
 from gmbench.scoring.significance import holm
 
 EVERY_ROW = "every row"
@@ -114,6 +115,14 @@ class League:
         return (self.task, *(task for task in TASKS if task != self.task))
 
     @property
+    def signature(self) -> Signature:
+        """What a figure of this table is to be quoted with."""
+        result = self.rows[0].entries[0].result
+        seeds = [len(row.entries) for row in self.rows]
+        tasks = self.tasks if result.data.saw_pixels else (self.task,)
+        return replace(signature_of(result, tasks), seeds=(min(seeds), max(seeds)))
+
+    @property
     def notes(self) -> dict[str, str]:
         """What is said below the title, by label."""
         notes = {"apart from the first table": "; ".join(self.apart)}
@@ -193,6 +202,20 @@ def conditions(result: RunResult) -> dict[str, str]:
         "pixels": "seen" if data.saw_pixels else "not seen",
         "text": "given" if _given_text(result) else "read",
     }
+
+
+def signature_of(result: RunResult, tasks: Sequence[Task]) -> Signature:
+    """The signature of the figures of one run in these tasks."""
+    data, rules = result.data, result.protocol
+    return Signature(
+        protocol=protocol_name(rules.name, rules.version),
+        iou=rules.iou_threshold,
+        tasks=tuple(tasks),
+        split=data.split,
+        n=data.n,
+        data=data.fingerprint[:DIGITS],
+        text="given" if _given_text(result) else None,
+    )
 
 
 def _given_text(result: RunResult) -> bool:

@@ -29,6 +29,7 @@ from gmbench.scoring.audit import Audit
 from gmbench.scoring.counting import TASKS, Counts, Task, TypeScores
 from gmbench.scoring.intervals import LEVEL, FigureIntervals, Interval
 from gmbench.scoring.protocols import Scored
+from gmbench.scoring.signature import KEYS, POSITIONS, Signature
 from gmbench.scoring.significance import Comparison
 from gmbench.scoring.strata import Strata
 
@@ -56,6 +57,7 @@ class Table:
         first_out: headings of the columns that a narrow terminal loses first, in this order; after
             them it loses the others, from the right.
         everything: where all columns are found.
+        signature: what its figures are to be quoted with, on a line of its own on the terminal.
     """
 
     heads: Row
@@ -65,12 +67,17 @@ class Table:
     left: int = 1
     first_out: Sequence[str] = ()
     everything: str = ""
+    signature: str = ""
 
     @classmethod
     def of_records(cls, records: Sequence[Mapping[str, object]]) -> "Table":
         """A table of records with equal keys, which become its headings."""
         heads = list(records[0]) if records else []
         return cls(heads=heads, sections=[[list(record.values()) for record in records]])
+
+    def signed(self, signature: Signature) -> "Table":
+        """The table with its signature below."""
+        return replace(self, signature=str(signature))
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -117,6 +124,8 @@ class Table:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The table for ``Console.print``, as wide as there is room for."""
         yield self.within(options.max_width)._rich()
+        if self.signature:
+            yield Text(self.signature)
 
     def _rich(self) -> RichTable:
         """The table as rich has it; text in it is never read as markup."""
@@ -378,6 +387,16 @@ def audit_table(audited: Audit, title: str) -> Table:
         caption="\n".join(meanings),
         left=3,
     )
+
+
+def signature_table(signature: Signature) -> Table:
+    """The parts of a signature and what they mean."""
+    plain = {name: getattr(signature, name) for name in (*POSITIONS, *KEYS)}
+    shown = plain | {"iou": f"{signature.iou:g}", "tasks": " ".join(signature.tasks)}
+    shown["seeds"] = " to ".join(str(n) for n in sorted(set(signature.seeds)))
+    meanings = POSITIONS | KEYS
+    rows = [(name, value, meanings[name]) for name, value in shown.items() if value is not None]
+    return Table(title=str(signature), heads=("part", "value", "meaning"), sections=[rows], left=3)
 
 
 def _with_interval(value: float, interval: Interval | None, style: str) -> Text:

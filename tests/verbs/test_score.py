@@ -281,6 +281,18 @@ def test_a_published_table_is_audited(tmp_path, capsys):
     assert (found["rows"], found["readings"]) == (1, {"a GMNER": "???"})
 
 
+def test_every_table_has_a_signature_that_is_read_back(files, capsys):
+    assert main([*map(str, files), "--resamples", "9", "--types", "fine"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    signatures = [line for line in lines if line.startswith("strict1.0|")]
+    assert len(signatures) == sum(line.startswith("╰") for line in lines) == 3
+    parts = told(capsys, "--signature", signatures[0])
+    assert (parts["n"], parts["split"], parts["types"]) == (200, "file", "fine")
+    assert told(capsys, *files, "--types", "fine")["signature"] == signatures[0]
+    assert main(["--signature", "strict1.0|iou0.5"]) == 2
+    assert "part 3 should be tasks" in capsys.readouterr().err
+
+
 def test_a_case_that_is_malformed(tmp_path, capsys):
     path = tmp_path / "c.jsonl"
     path.write_text('{"id": "x", "gold": [], "pred": [{"start": 2, "end": 1}]}\n')
