@@ -1,11 +1,16 @@
 """Posts about photographs: layout, determinism, what may be named, faults of a COCO folder."""
 
+import hashlib
 import json
+import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from gmbench.core.errors import InputError
+from gmbench.data.layout import FOLDERS
 from gmbench.data.photos import coco as coco_module
 from gmbench.data.photos.coco import CocoFolder
 from gmbench.data.photos.posts import PhotoDials
@@ -14,6 +19,7 @@ from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS
 from gmbench.data.synthetic.cast import PARENTS
 from tests.data.files import COARSE, FINE, picture
+from tests.data.files import source as plain_source
 from tests.data.test_synthetic_world import fingerprint
 
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}, {"id": 15, "name": "bench"}]
@@ -26,6 +32,7 @@ THINGS = [
     (1, [0, 0, 100, 20], 1),
     (15, [20, 20, 60, 50], 0),
 ]
+PINNED = ("photos-265ffec3d1", "31a1a23a96574595")
 NAMEABLE = {(0, 0, 40, 60), (50, 10, 80, 70), (10, 40, 40, 70)}
 
 
@@ -88,7 +95,41 @@ def test_posts_are_read_under_the_strict_policies_and_name_what_may_be_named(coc
     assert shown > 20
     assert boxes == {(x0 + 1, y0 + 1, x1, y1) for x0, y0, x1, y1 in NAMEABLE}
     assert [len(photos[split]) for split in SPLITS] == [8, 1, 3]
-    assert len(set.union(*photos.values())) == 12
+    assert len(set.union(*photos.values())) == 12  # a photograph's posts never straddle splits
+
+
+def complaints(data: PhotoSource) -> list[str]:
+    """What prepare finds wrong."""
+    from gmbench.prepare import prepare  # the other tests need no more than numpy, Pillow, PyYAML
+
+    out = StringIO()
+    regions = VinVL(folder=data.folder / "vinvl", k=100)
+    code = prepare(data, regions, Console(file=out, width=200))
+    lines = out.getvalue().splitlines()
+    found = [line for line in lines if line.startswith(("bad", "missing", "error", "note"))]
+    return found or [f"exit code {code}"] * (code != 0)
+
+
+def test_a_reader_cannot_tell_posts_from_twitter_gmner(coco, tmp_path):
+    data = source(coco, tmp_path, per_photo=6)
+    assert {path.name for path in data.folder.iterdir()} == {*FOLDERS, "photos.json"}
+    plain = plain_source(data.folder)
+    for split in SPLITS:
+        mine, theirs = (
+            [(e.id, e.words, e.entities, e.image, e.size) for e in one.read(split).examples]
+            for one in (data, plain)
+        )
+        assert mine == theirs
+    assert complaints(data) == []
+
+
+def test_bytes_are_those_of_every_machine_and_python(coco, tmp_path):
+    """All but the pictures, which another Pillow draws otherwise here."""
+    digest, folder = hashlib.sha256(), source(coco, tmp_path).folder
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.parent.name != "images":
+            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    assert (folder.name, digest.hexdigest()[:16]) == PINNED
 
 
 def test_same_settings_same_bytes_and_a_seed_makes_others(coco, tmp_path, monkeypatch):
@@ -115,6 +156,23 @@ def _shrink(coco):
     picture(coco / "images" / "003.jpg", size=(50, 40))
 
 
+def _garble(coco):
+    (coco / "images" / "003.jpg").write_bytes(b"no picture")
+
+
+def _empty(coco):
+    (coco / "images" / "003.jpg").write_bytes(b"")
+
+
+def _halve(coco):
+    file = coco / "images" / "003.jpg"
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def _replace(coco):
+    (coco / "instances_all.json").write_text("<html>404</html>")
+
+
 def _cut(coco):
     file = coco / "instances_all.json"
     file.write_text(file.read_text()[:-40])
@@ -135,7 +193,12 @@ def _edit(key, **changes):
     [
         (_lose, r"1 of 12 pictures are missing \(003.jpg\)"),
         (_shrink, "the image is 50x40 but its boxes were drawn on 100x80"),
+        (_garble, r"003\.jpg: not an image"),
+        (_empty, r"003\.jpg: 0 bytes"),
+        (_halve, r"003\.jpg: damaged image"),
         (_cut, "not an annotation file"),
+        (_replace, "not an annotation file"),
+        (_edit("annotations", bbox=[1, 2, float("nan"), 4]), "a bbox of image 11 is not finite"),
         (_edit("annotations", bbox=[1, 2, 3]), "an item of 'annotations' cannot be read"),
         (_edit("annotations", category_id=99), "category_id 99 is not in 'categories'"),
         (_edit("images", file_name="../x.jpg"), "leaves the folder"),
@@ -181,3 +244,13 @@ def test_real_photographs_give_every_kind_of_post(shared, tmp_path):
     assert {"PER", "OTHER"} <= {e.type for e in entities if e.groundable} <= {"PER", "ORG", "OTHER"}
     assert any(len(entity.boxes) > 1 for entity in entities)
     assert 0.35 < sum(entity.groundable for entity in entities) / len(entities) < 0.55
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_all_photographs_take_less_than_a_minute_and_prepare_has_no_complaint(shared, tmp_path):
+    data = source(shared / "data" / "photos", tmp_path)
+    start = time.process_time()
+    assert len(list((data.folder / "images").iterdir())) == 2 * 543
+    assert time.process_time() - start < 60
+    assert complaints(data) == []

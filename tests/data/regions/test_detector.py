@@ -4,6 +4,8 @@ torch and transformers are imported where a model is built: collecting the tests
 """
 
 import json
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ import pytest
 from gmbench.core.carried import CarriedFile
 from gmbench.core.errors import InputError
 from gmbench.core.iou import pairwise_iou
+from gmbench.data.fingerprint import fingerprint
 from gmbench.data.regions import detector as module
 from gmbench.data.regions.detector import COCO_NAMES, LAYOUT, Detector, Ssd, suppress
-from tests.data.files import picture
+from gmbench.data.source import SPLITS
+from tests.data.files import dataset, picture, source
 
 SMALL = {"shortest_edge": 64, "longest_edge": 96}
 
@@ -71,6 +75,9 @@ def test_boxes_are_ordered_kept_and_the_same_on_every_run(folder, tmp_path, monk
     alone = Detector(model=str(folder), nms=1.0, k=2)(id="0", image=files[0], size=(100, 80))
     assert len(alone) == len(alone.classes) == 2
     np.testing.assert_allclose(alone.boxes, first.boxes[:2], atol=0.5)
+    again = Detector(model=str(folder), nms=1.0, k=2)(id="0", image=files[0], size=(100, 80))
+    assert np.array_equal(again.boxes, alone.boxes)
+    assert np.array_equal(again.scores, alone.scores)
 
 
 def test_other_weights_or_thresholds_are_another_cache(folder):
@@ -78,6 +85,52 @@ def test_other_weights_or_thresholds_are_another_cache(folder):
     assert one != other
     assert Detector(model=str(folder), nms=0.5, k=3, batch_size=1).identity == one
     assert any(file.suffix == ".safetensors" for file in Detector(model=str(folder)).files("x"))
+
+
+def test_other_weights_are_other_data(folder, tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    other = shutil.copytree(folder, tmp_path / "model")
+    weights = load_file(other / "model.safetensors")
+    torch.manual_seed(2)
+    save_file(
+        {name: value + 0.1 * torch.randn_like(value) for name, value in weights.items()},
+        other / "model.safetensors",
+        {"format": "pt"},
+    )
+    one, two = (Detector(model=str(path), cache=tmp_path / "cache") for path in (folder, other))
+    assert one.identity != two.identity
+    data = source(dataset(tmp_path / "data"))
+    found = [
+        fingerprint(data, {s: data.read(s, regions) for s in SPLITS}, with_candidates=True)
+        for regions in (one, two, one)
+    ]
+    assert found[0] == found[2]
+    assert found[0].data == found[1].data
+    assert found[0].candidates != found[1].candidates
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])
+def test_damaged_files_of_a_detector_are_one_line(folder, tmp_path, name):
+    model = shutil.copytree(folder, tmp_path / "model")
+    (model / name).write_bytes((model / name).read_bytes()[:40])
+    regions = Detector(model=str(model), cache=tmp_path / "cache")
+    with pytest.raises(InputError, match="not an object detector of transformers") as raised:
+        regions(id="0", image=picture(tmp_path / "0.jpg"), size=None)
+    assert len(raised.value.problems) == 1
+    assert not list(tmp_path.glob("cache/**/*.*"))
+
+
+def test_a_picture_that_cannot_be_read_is_one_line_and_nothing_is_kept(folder, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(picture(tmp_path / "0.jpg").read_bytes()[:2000])
+    regions = Detector(model=str(folder), cache=tmp_path / "cache")
+    regions.fill([bad])
+    with pytest.raises(InputError, match=r"bad\.jpg: damaged image") as raised:
+        regions(id="bad", image=bad, size=(100, 80))
+    assert len(raised.value.problems) == 1
+    assert not list(tmp_path.glob("cache/**/*.*"))
 
 
 def test_the_better_of_two_alike_stays_whatever_their_classes():
@@ -110,6 +163,10 @@ def test_ssd_tells_how_to_get_its_package_and_refuses_damaged_weights(monkeypatc
     monkeypatch.setattr(module, "GRAPH", wrong)
     with pytest.raises(InputError, match="sha256 is"):
         Ssd()
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(InputError, match=r"OpenCV is not installed; pip install 'gmbench\[reg"):
+        Ssd()
 
 
 @pytest.mark.real_data
@@ -125,3 +182,6 @@ def test_ssd_finds_what_real_photographs_show(shared, tmp_path):
     assert all(names[one["id"]] == one["name"] for one in given["categories"])
     gold = [0.65, 112.61, 367.6, 284.11]
     assert pairwise_iou(gold, found.boxes).max() > 0.6
+    again = Ssd(k=10)(id="9", image=image, size=(384, 288))
+    assert np.array_equal(again.boxes, found.boxes)
+    assert (again.classes, again.scores.tolist()) == (found.classes, found.scores.tolist())
