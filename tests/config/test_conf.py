@@ -24,20 +24,6 @@ def override_of(path: Path) -> list[str]:
     return [f"+{group}={name}" if group in ("debug", "experiment") else f"{group}={name}"]
 
 
-def reads_real_data(path: Path) -> bool:
-    """Whether a file is one of the real data sets, or an experiment on one."""
-    if path.parent.name == "experiment":
-        return str(compose(override_of(path)).data.name).startswith("twitter")
-    return path.parent.name == "data" and path.stem.startswith("twitter")
-
-
-def on_real_data(path: Path, shared: Path) -> list[str]:
-    """What a configuration of the real data needs to pass where no pictures are."""
-    if reads_real_data(path):
-        return [f"data.root={shared / 'data' / 'twitter_gmner'}", "data.missing_image=blank"]
-    return []
-
-
 def test_the_tree_is_found():
     groups = {path.parent.name for path in FILES}
     assert len(FILES) >= 15
@@ -64,27 +50,23 @@ def test_opens_with_the_command_that_runs_it(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
-def test_its_command_composes_and_passes_the_checks(path, request, tmp_path):
-    overrides = overrides_in(command_of(path))
-    if reads_real_data(path):
-        overrides += on_real_data(path, request.getfixturevalue("shared"))
-    if path.stem == "photos":
-        overrides.append(f"data.coco={tmp_path}")
-    if path.stem == "tensorboard":
-        pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+def test_its_command_composes_settings_build_and_pass_the_checks(path, request, tmp_path):
+    overrides, further = overrides_in(command_of(path)), []
     cfg = compose(overrides)
-    check(cfg)
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(conf_dir()).as_posix())
-def test_every_target_is_there_and_settings_build(path):
-    cfg = compose(overrides_in(command_of(path)))
     for node in (cfg.model.matcher, cfg.model.decode, cfg.data):
         assert get_class(node._target_)
     construct(cfg.model.matcher)
     construct(cfg.model.loss.terms)
     assert construct(cfg.model.decode, types=("A",)).types == ("A",)
     assert construct(cfg.data).types
+    if str(cfg.data.name).startswith("twitter"):  # what passes where no pictures are
+        root = request.getfixturevalue("shared") / "data" / "twitter_gmner"
+        further = [f"data.root={root}", "data.missing_image=blank"]
+    if path.stem == "photos":
+        further = [f"data.coco={tmp_path}"]
+    if path.stem == "tensorboard":
+        pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    check(compose([*overrides, *further]) if further else cfg)
 
 
 @pytest.mark.parametrize(

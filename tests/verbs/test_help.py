@@ -72,7 +72,12 @@ for verb, arguments in {WRONG!r}.items():
 
 
 @pytest.mark.parametrize(
-    ("verb", "told"), [("train", "gmbench run"), ("eval", "gmbench run mode=test"), ("prdict", "?")]
+    ("verb", "told"),
+    [
+        ("train", "gmbench run"),
+        ("eval", "gmbench run mode=test"),
+        ("prepair", "did you mean prepare?"),
+    ],
 )
 def test_verbs_of_other_programs_lead_to_ours(verb, told, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gmbench", verb])

@@ -233,15 +233,3 @@ def test_prepare_tells_what_is_missing_and_where_it_is(folder, door):
     fine = door.run("gmbench.prepare", *TINY[:1], *TINY[3:], folder=folder)
     assert fine.code == 0, fine.output
     assert "fingerprint" in fine.out
-
-
-def test_the_script_starts_verbs_and_names_the_near_one(folder, door):
-    done = door.run("gmbench.__main__", "--help", folder=folder)
-    assert done.code == 0
-    assert "prepare" in done.out
-    typo = door.run("gmbench.__main__", "prepair", folder=folder)
-    assert typo.code == 2
-    assert "did you mean prepare?" in typo.err
-    inner = door.run("gmbench.__main__", "prepare", "--help", folder=folder)
-    assert inner.code == 0
-    assert "data.root" in inner.out
