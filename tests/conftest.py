@@ -35,6 +35,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def world(tmp_path_factory) -> Path:
+    """Where built-in worlds and their caches are made, once for all tests and processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "worlds"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def door(tmp_path_factory):
     """Where commands are run as a user types them, without importing torch for each."""
     from tests.door import Door

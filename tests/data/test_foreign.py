@@ -70,8 +70,9 @@ def test_other_splits_and_a_lone_picture_stay_as_they_are(tweets):
     assert noise.pictures("test", tweets[:1]) is picture_of
 
 
-def test_a_run_sees_them_in_the_splits_named_and_its_data_is_other_data():
-    tiny = ["model=qgn", "data=synthetic_tiny", "trainer=debug"]
+def test_a_run_sees_them_in_the_splits_named_and_its_data_is_other_data(world):
+    places = [f"data.root={world}", f"cache={world}/cache"]
+    tiny = ["model=qgn", "data=synthetic_tiny", "trainer=debug", *places]
     plain = build_run(parse(compose(tiny)))
     noisy = build_run(parse(compose([*tiny, "+foreign=patches", "data.foreign.splits=[test]"])))
     assert plain.source.fingerprint() != noisy.source.fingerprint()

@@ -239,9 +239,8 @@ def test_what_cannot_be_drawn_is_refused(scenes):
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, world):
     """Run folders of untrained models: what the figure reads of a run, and nothing else."""
-    world = tmp_path_factory.mktemp("world")
     found = []
     for model in ("qgn", "mqspn"):
         cfg = compose(

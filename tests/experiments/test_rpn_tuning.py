@@ -21,9 +21,9 @@ def test_five_ways_each_with_a_file_of_its_own():
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, world):
     """A run folder whose candidates hit every gold box in training and none in testing."""
-    root = f"data.root={tmp_path / 'world'}"
+    root = f"data.root={world}"
     source = build_source(parse(compose(["data=synthetic_tiny", root])))
     with (tmp_path / "tuned.jsonl").open("w") as lines:
         for split in ("train", "dev", "test"):

@@ -43,10 +43,10 @@ from tests.reporting.sample import sample
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, world: Path) -> Path:
     """A run folder in a tiny world, as a run leaves it, with a floor in place of a model."""
-    data, run = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("run")
-    settings = parse(compose(["data=synthetic_tiny", f"data.root={data}"]))
+    run = tmp_path_factory.mktemp("run")
+    settings = parse(compose(["data=synthetic_tiny", f"data.root={world}"]))
     source = build_source(settings)
     regions = build_regions(settings, source)
     splits = {name: source.read(name, regions) for name in ("train", "test")}

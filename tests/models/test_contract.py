@@ -17,11 +17,6 @@ MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
-    return tmp_path_factory.mktemp("world")
-
-
-@pytest.fixture(scope="session")
 def build(world):
     @cache
     def configure(name: str) -> Settings:

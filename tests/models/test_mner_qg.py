@@ -15,8 +15,8 @@ PARENTS = ("Person", "Location", "Building", "Organization", "Product", "Art", "
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Bench:
-    return bench_of("mner_qg", tmp_path_factory.mktemp("world"))
+def bench(world) -> Bench:
+    return bench_of("mner_qg", world)
 
 
 def test_it_answers_for_the_eight_parent_types(bench):

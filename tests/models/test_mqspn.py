@@ -67,11 +67,6 @@ SWITCHES = {
 }
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    return tmp_path_factory.mktemp("world")
-
-
 def built(world: Path, *overrides: str) -> Run:
     settings = ["data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache"]
     return build_run(parse(compose([*settings, "trainer.eval_batch_size=6", *overrides])))

@@ -17,8 +17,8 @@ from tests.models.bench import Bench, bench_of
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory) -> Bench:
-    return bench_of("qgn", tmp_path_factory.mktemp("world"))
+def bench(world) -> Bench:
+    return bench_of("qgn", world)
 
 
 def test_there_is_no_way_to_crop_an_image():

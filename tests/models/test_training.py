@@ -29,8 +29,7 @@ LEARNING = {  # overrides, learning rate, most steps
 
 
 @pytest.fixture(scope="module")
-def benches(tmp_path_factory) -> Callable[[str], Bench]:
-    world = tmp_path_factory.mktemp("world")
+def benches(world) -> Callable[[str], Bench]:
     return cache(lambda model: bench_of(model, world))
 
 
