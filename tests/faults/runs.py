@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -68,6 +69,12 @@ class Made:
 BEST_AND_LAST = {f"{name}.ckpt{end}" for name in ("best", "last") for end in ("", ".json")}
 
 
+def undrawn(put: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Draw no pictures of runs, for tests of other things: they take longer than the training."""
+    for name in ("draw_analysis", "draw_overlays", "curves_png"):
+        put(gmbench.lifecycle.record, name, lambda *_, **__: None)
+
+
 def execute_here(
     folder: Path,
     overrides: Sequence[str],
@@ -99,11 +106,7 @@ def execute_here(
     GroundedModule.training_step = noted
     if not dropout:
         GroundedModule.on_train_epoch_start = still
-    # Pictures are not at stake here, and take longer than the training.
-    gmbench.lifecycle.record.draw_analysis = gmbench.lifecycle.record.draw_overlays = (
-        lambda *_, **__: None
-    )
-    gmbench.lifecycle.record.curves_png = lambda *_, **__: None
+    undrawn()
     settings = parse(compose([*SMALL, f"runs={folder}", *overrides]))
     execute(settings, folder, (), screen or Console(file=io.StringIO()))
 

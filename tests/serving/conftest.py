@@ -16,6 +16,7 @@ from gmbench.lifecycle.build_data import build_regions, build_source
 from gmbench.lifecycle.execute import execute
 from gmbench.serving.export import export_run
 from gmbench.serving.posts import Post
+from tests.faults.runs import undrawn
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ def settings(model: str, folder: Path) -> Settings:
 def train(model: str, folder: Path) -> Trained:
     made_with = settings(model, folder)
     run = folder / model / "run"
-    execute(made_with, run, (), Console(file=StringIO()))
+    with pytest.MonkeyPatch.context() as patch:
+        undrawn(patch.setattr)
+        execute(made_with, run, (), Console(file=StringIO()))
     source = build_source(made_with)
     regions = build_regions(made_with, source)
     export_run(run, folder / model / "export")
