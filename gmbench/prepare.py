@@ -29,7 +29,8 @@ from gmbench.data.regions.selective_search import SelectiveSearch
 from gmbench.data.source import SPLITS, DataSource
 from gmbench.data.summary import ALL, RECALL_KS, Summary, recall_at, summarise, unused_types
 from gmbench.lifecycle.build_data import build_regions, build_source
-from gmbench.reporting.plots import draw_recall, png
+from gmbench.reporting.charts import recall_chart
+from gmbench.reporting.plots import charts_png
 from gmbench.reporting.tables import Table
 
 SHOWN = 20
@@ -83,9 +84,8 @@ def prepare(
         screen.print(recall_table(source.name, curves))
         if picture is not None:
             picture.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(
-                picture, png(lambda figure: draw_recall(figure, curves, RECALL_KS, source.name))
-            )
+            chart = recall_chart(curves, RECALL_KS, source.name)
+            write_atomically(picture, charts_png([chart]))
             say(f"drawn: {picture}")
     if source.limit is None and (unused := unused_types(splits, source.types)):
         say(unused, "note", "yellow")

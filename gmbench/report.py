@@ -2,6 +2,7 @@
 
   python -m gmbench.report runs
   python -m gmbench.report runs --by model --format md --out table.md
+  python -m gmbench.report runs --power 1.0 --picture power.png
 
 Mean and deviation over seeds, intervals, tests against the best, cost. Runs that cannot be compared
 (other data, protocol, split, limit, no pixels) stand in tables of their own, with the reason.
@@ -9,6 +10,7 @@ Exit codes: 0 done, 2 bad arguments or no finished run.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from gmbench.core.command_line import CommandLine, console, exit_code
 from gmbench.core.entities import Example
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
+from gmbench.core.records import to_plain
 from gmbench.reporting.formats import FORMATS, board_report, pairs_report
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import Board, leaderboard
@@ -40,6 +43,9 @@ def _report(options: argparse.Namespace) -> int:
                 print(f"wandb sync {quote(str(unsynced))}", file=sys.stderr)
         if options.html is not None:
             print(_site(board, options))
+            return 0
+        if options.power is not None:
+            _power(board, options)
             return 0
     except InputError as fault:
         print(f"report: {fault}", file=sys.stderr)
@@ -66,6 +72,31 @@ def _board(options: argparse.Namespace) -> Board:
         raise InputError(f"no finished run in {', '.join(map(str, options.runs))}{damaged}")
     by = tuple(key for key in (options.by or "").split(",") if key)
     return leaderboard(index, metric=options.metric, by=by, tests=options.tests)
+
+
+def _power(board: Board, options: argparse.Namespace) -> None:
+    """Print how many seeds and examples tell ``--power`` points apart, by table of the report.
+
+    Raises:
+        InputError: the difference is no number of points.
+    """
+    from gmbench.reporting.power import draw_power, plan_of, power_table
+
+    if not 0 < options.power < 100 or options.format not in ("table", "json") or options.out:
+        raise InputError("--power takes points of F1 in (0, 100), --format json and --picture FILE")
+    plans = {league.title: plan_of(league, options.power) for league in board.leagues}
+    known = [(league, found) for league in board.leagues if (found := plans[league.title])]
+    if options.format == "json":
+        print(json.dumps(to_plain(plans), ensure_ascii=False, allow_nan=False))
+    else:
+        for league, found in known:
+            console().print(power_table(league, found))
+    for title in (title for title, found in plans.items() if found is None):
+        print(
+            f"{title}: no method has two seeds, so nothing is known of the spread", file=sys.stderr
+        )
+    if options.picture is not None and known:
+        draw_power(options.picture, *known[0])
 
 
 def _mirror(board: Board, options: argparse.Namespace) -> Path | None:
@@ -144,6 +175,13 @@ def _parser() -> argparse.ArgumentParser:
         default=12,
         help="so many rows from the top are compared with the best, or with each other",
     )
+    add(
+        "--power",
+        type=float,
+        metavar="POINTS",
+        help="how many seeds and examples tell so many points of F1 apart, in place of the table",
+    )
+    add("--picture", type=Path, metavar="FILE", help="with --power: its curve for the first table")
     add("--pairs", action="store_true", help="every two of these rows in place of the leaderboard")
     add(
         "--html",

@@ -4,7 +4,7 @@ import sys
 
 from experiments.engine import TASKS_F1, Experiment, Finished, Measure, Variant, main
 from experiments.engine.plan import GMNER_DATA
-from gmbench.reporting.plots import read_curves
+from gmbench.reporting.charts import read_curves
 
 COUNTS = (1, 2, 4, 6, 8, 12)
 

@@ -194,7 +194,7 @@ def record(
         attempt=ended_attempt(folder, "done"),
     )
     if settings.mode == "train":
-        _draw_curves(folder, saw_pixels=run.saw_pixels)
+        _draw_curves(folder, saw_pixels=run.saw_pixels, chosen=fit.selection.epoch)
     write_result(folder / "result.json", result)
     if result.attempt is not None:
         write_attempt(folder, result.attempt)
@@ -225,10 +225,10 @@ def _store_analysis(run: Run, folder: Path, title: str) -> None:
         log.warning("no pictures of the analysis: %s", error)
 
 
-def _draw_curves(folder: Path, *, saw_pixels: bool) -> None:
+def _draw_curves(folder: Path, *, saw_pixels: bool, chosen: int | None) -> None:
     """Draw the learning curves of a run that trained, from its ``metrics.csv``."""
     try:
-        drawn = curves_png(folder / "metrics.csv", saw_pixels=saw_pixels)
+        drawn = curves_png(folder / "metrics.csv", saw_pixels=saw_pixels, chosen=chosen)
         if drawn is not None:
             (folder / PICTURES).mkdir(exist_ok=True)
             write_atomically(folder / PICTURES / CURVES, drawn)

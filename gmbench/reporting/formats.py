@@ -29,12 +29,12 @@ ABSENT = "-"
 MARK = "\u2020"
 """Marks a row with a run that was interrupted or lost something; a note below says what."""
 TEST_MEANING = (
-    "p: two-sided, by the test that gives the interval and holds the noise of seeds and of tweets; "
-    "* = at most 5 % after Holm. One seed compares runs, not methods: no interval, no p."
+    "p: two-sided, by the test that gives the interval and holds the noise of seeds and of "
+    "examples; * = at most 5 % after Holm. One seed compares runs, not methods: no interval, no p."
 )
 BOARD_MEANING = (
-    "F1 in %, mean ± sample deviation over n seeds; 95 %: of the mean when tweets are drawn again; "
-    f"Δ: to the first row. {TEST_MEANING} Holm over the rows."
+    "F1 in %, mean ± sample deviation over n seeds; 95 %: of the mean when examples are drawn "
+    f"again; Δ: to the first row. {TEST_MEANING} Holm over the rows."
 )
 PAIRS_MEANING = (
     "Δ: mean F1 over seeds of the first minus that of the second, in points; seeds ahead: pairs of "
@@ -164,10 +164,10 @@ def league_table(league: League) -> Table:
     heads = (
         *("row", "n", *(f"{task.upper()} F1" for task in league.tasks)),
         *(f"{league.task.upper()} 95 %", "Δ to the first [95 %]", "p"),
-        *("parameters M (trained)", "tweets/s", "MiB", "min/run"),
+        *("parameters M (trained)", "examples/s", "MiB", "min/run"),
     )
     rows = [_board_cells(league, row) for row in league.rows]
-    costs = ("parameters M (trained)", "MiB", "tweets/s", "min/run")
+    costs = ("parameters M (trained)", "MiB", "examples/s", "min/run")
     return Table(heads=heads, sections=[rows], first_out=costs, everything=IN_FULL)
 
 

@@ -72,14 +72,14 @@ def _runs(folder: Path) -> Iterator[tuple[Path, list[str]]]:
             yield Path(place), names
 
 
-# A run with the counts of every tweet.
+# A run with the counts of every example.
 TWEETS = "tweets.test.csv"
-"""Counts of every tweet, in a run folder."""
+"""Counts of every example, in a run folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
-    """A finished run with the counts of every tweet."""
+    """A finished run with the counts of every example."""
 
     folder: Path
     result: RunResult
@@ -106,7 +106,7 @@ def read_scored_run(folder: Path) -> ScoredRun:
     result, table = read_result(folder / "result.json"), read_tweet_table(folder / TWEETS)
     if len(table.ids) != result.data.n:
         raise InputError(
-            f"{folder / TWEETS}: {len(table.ids)} tweets, result.json has "
+            f"{folder / TWEETS}: {len(table.ids)} examples, result.json has "
             f"{result.data.n}; run it again"
         )
     for task in TASKS:

@@ -28,7 +28,7 @@ class Versus:
     """A row against another, over all seeds of both.
 
     Attributes:
-        delta: the difference of mean F1; its interval holds the noise of seeds and of tweets.
+        delta: the difference of mean F1; its interval holds the noise of seeds and of examples.
         p: two-sided, of the same test; None where a row has one seed, which compares runs alone.
         p_holm: adjusted for the other comparisons of the table.
     """
@@ -60,7 +60,7 @@ class BoardRow:
         label: what tells it from the other rows.
         entries: by seed.
         figures: F1 by task; None where the league does not report it.
-        interval: of the mean of the ranked task over resampled tweets; None without the counts.
+        interval: of the mean of the ranked task over resampled examples; None without the counts.
         versus: against the first row of the league; None for that row or without the counts.
         parameters, trainable: of the model.
         samples_per_second: in training, mean.
@@ -236,7 +236,7 @@ def _title(result: RunResult) -> str:
     data, protocol = result.data, result.protocol
     return (
         f"{data.name}{' (built-in world)' if data.synthetic else ''}, {data.split} split, "
-        f"{data.n} tweets, protocol {protocol.name} {protocol.version}, "
+        f"{data.n} examples, protocol {protocol.name} {protocol.version}, "
         f"data {data.fingerprint[:8]}"
     )
 
@@ -244,7 +244,7 @@ def _title(result: RunResult) -> str:
 def _apart(result: RunResult, first: RunResult) -> tuple[str, ...]:
     """Why a league does not stand in the first table."""
     data = result.data
-    size = "all tweets" if data.limit is None else f"limited to {data.limit} tweets"
+    size = "all examples" if data.limit is None else f"limited to {data.limit} examples"
     reasons = {
         "protocol": f"counted by {result.protocol.name} {result.protocol.version}",
         "data": f"data set {data.name}",
@@ -349,7 +349,7 @@ def _row(label: str, entries: Sequence[Entry]) -> BoardRow:
 
 
 def _tested(rows: Sequence[BoardRow], task: Task) -> list[BoardRow]:
-    """The rows with intervals and tests against the best, where runs kept counts per tweet."""
+    """The rows with intervals and tests against the best, where runs kept counts per example."""
     tables = [tables_of(row.entries, task) for row in rows]
     best = tables[0] if tables else []
     compared = [bool(best and mine and place) for place, mine in enumerate(tables)]
@@ -362,9 +362,9 @@ def _tested(rows: Sequence[BoardRow], task: Task) -> list[BoardRow]:
     ]
 
 
-# Counts by tweet, one table per run.
+# Counts by example, one table per run.
 def tables_of(entries: Sequence[Entry], task: Task) -> list[Ints]:
-    """The counts by tweet of every run; nothing unless all of them have them."""
+    """The counts by example of every run; nothing unless all of them have them."""
     try:
         return [getattr(read_scored_run(entry.folder).table, task) for entry in entries]
     except (ValueError, OSError):
@@ -372,7 +372,7 @@ def tables_of(entries: Sequence[Entry], task: Task) -> list[Ints]:
 
 
 def _interval(tables: Sequence[Ints]) -> Interval | None:
-    """Of the mean F1 over the runs when tweets are drawn again: noise of the test set alone."""
+    """Of the mean F1 over the runs when examples are drawn again: noise of the test set alone."""
     if not tables or len(tables[0]) < 2:
         return None
     joint = np.concatenate(tables, axis=1)

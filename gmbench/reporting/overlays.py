@@ -1,12 +1,13 @@
 """Gold against predicted on some examples of a split: pictures with both kinds of boxes, and words.
 
-Gold boxes are solid, predicted ones dashed, as in the pictures of attention; every line says in
-words what became of an answer, so that no colour is needed to read it.
+A gold entity and its answer share a number: G1 and P1. Gold boxes are solid, predicted ones dashed,
+as in the pictures of attention; every line says in words what became of an answer, so that no
+colour is needed to read it.
 """
 
 import textwrap
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +17,50 @@ from gmbench.core.entities import Box, Entity, Example, Prediction
 from gmbench.core.errors import InputError
 from gmbench.core.files import write_atomically
 from gmbench.data.images import open_image
-from gmbench.reporting.plots import BLUE, GREY, VERMILION, WORDS, png
+from gmbench.reporting.charts import WORDS
+from gmbench.reporting.fonts import fitting
+from gmbench.reporting.plots import BLUE, GREY, VERMILION, png
 from gmbench.reporting.verdicts import Judged, judged
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from PIL import Image
 
 EXAMPLES = "examples.png"
-"""Its name in the pictures of a run folder. It shows tweets: it goes nowhere unasked."""
+"""Its name in the pictures of a run folder. It shows posts: it goes nowhere unasked."""
 SHOWN = 6
 """Examples in the picture."""
 WIDTH, ROW, SIDE = 9.0, 2.3, 3.0
-"""Inches: of the figure, of the least row, of a picture's place in it."""
+"""Inches: of the figure, the greatest height and the width of a picture's place in it."""
 LINE = 0.2
 """Inches of a line of text."""
+EDGE = 0.02
+"""Of the width: left of everything."""
 Lines = list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One example of the picture: its lines with colour and weight, and its boxes by label.
+
+    Attributes:
+        picture: None where there is none; the lines then have the whole width.
+    """
+
+    lines: Lines
+    gold: Sequence[tuple[str, Box]]
+    answers: Sequence[tuple[str, Box]]
+    picture: "Image.Image | None"
+
+    @property
+    def height(self) -> float:
+        """Of its row, in inches."""
+        text = LINE * (len(self.lines) + 1.2)
+        if self.picture is None:
+            return text
+        width, height = self.picture.size
+        return max(text, min(ROW, SIDE * height / width) + LINE)
 
 
 def spread(examples: Sequence[Example], *, saw_pixels: bool, count: int = SHOWN) -> list[Example]:
@@ -60,51 +89,74 @@ def draw_overlays(
 
     ``name`` is the run's, for the title. Without pixels the text alone is shown and judged.
     """
-    rows = []
-    for example in spread(examples, saw_pixels=saw_pixels):
-        answers = predictions[example.id]
-        verdict = judged(example.entities, answers, saw_pixels=saw_pixels)
-        lines = lines_of(example, answers, verdict, saw_pixels)
-        least = ROW if saw_pixels else 0.0
-        rows.append((example, answers, lines, max(least, LINE * (len(lines) + 1.5))))
+    rows = [
+        _shown(example, predictions[example.id], saw_pixels)
+        for example in spread(examples, saw_pixels=saw_pixels)
+    ]
     if not rows:
         return False
-    head = 0.75
-    total = head + sum(height for *_, height in rows)
+    legend = "G gold, P predicted; a pair has one number. Evenly spread over the split, not chosen."
+    if saw_pixels:
+        legend = f"Boxes: gold solid, predicted dashed. {legend}"
+    head: Lines = [(f"{name}: gold and predicted", "black", True), (legend, GREY, False)]
+    total = LINE * (len(head) + 1) + sum(row.height for row in rows)
 
     def draw(figure: "Figure") -> None:
-        _head(figure, name, total, saw_pixels)
-        top = total - head
-        for example, answers, lines, height in rows:
-            if saw_pixels:
-                place = (0.02, (top - height + 0.15) / total, SIDE / WIDTH, (height - 0.2) / total)
-                _picture(figure.add_axes(place), example, answers)
-            _words(figure, lines, (SIDE + 0.4) / WIDTH if saw_pixels else 0.02, top, total)
-            top -= height
+        _words(figure, head, EDGE, total - LINE / 2, total)
+        top = total - LINE * (len(head) + 1)
+        for row in rows:
+            left = EDGE
+            if row.picture is not None:
+                left = (SIDE + 0.4) / WIDTH
+                high = min(ROW, row.height - LINE)
+                place = (EDGE, (top - high) / total, SIDE / WIDTH, high / total)
+                _picture(figure.add_axes(place), row, row.picture)
+            _words(figure, row.lines, left, top, total)
+            top -= row.height
 
-    with warnings.catch_warnings():  # letters that the font has not are drawn as boxes
-        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
-        write_atomically(file, png(draw, (WIDTH, total), layout=None))
+    write_atomically(file, png(draw, (WIDTH, total), layout=None))
     return True
 
 
-def _head(figure: "Figure", name: str, total: float, saw_pixels: bool) -> None:
-    figure.text(
-        0.02, 1 - 0.28 / total, f"{name}: gold and predicted", weight="bold", fontsize=11, va="top"
+def _shown(example: Example, found: Sequence[Prediction], saw_pixels: bool) -> Shown:
+    picture = _opened(example) if saw_pixels else None
+    verdict = judged(example.entities, found, saw_pixels=saw_pixels)
+    numbers = list(_numbers(verdict, len(example.entities)))
+    return Shown(
+        lines=lines_of(example, found, verdict, saw_pixels, 68 if picture is not None else 108),
+        gold=[(f"G{n}", box) for n, e in enumerate(example.entities, start=1) for box in e.boxes],
+        answers=[
+            (f"P{n}", answer.box)
+            for n, answer in zip(numbers, found, strict=True)
+            if answer.box is not None
+        ],
+        picture=picture,
     )
-    legend = "Examples are evenly spread over the split, not chosen by the outcome."
-    if saw_pixels:
-        legend = f"Boxes: G gold, solid; P predicted, dashed. {legend}"
-    figure.text(0.02, 1 - 0.52 / total, legend, fontsize=9, color=GREY, va="top")
+
+
+def _opened(example: Example) -> "Image.Image | None":
+    try:
+        return None if example.image is None else open_image(example.image, example.size)
+    except InputError:
+        return None
+
+
+def _numbers(verdict: Judged, golds: int) -> Iterator[int]:
+    """The number of every answer: that of its gold entity, from 1, or one that no entity has."""
+    for answer in verdict.answers:
+        golds += answer.gold is None
+        yield golds if answer.gold is None else answer.gold + 1
 
 
 def _words(figure: "Figure", lines: Lines, left: float, top: float, total: float) -> None:
     for number, (text, colour, bold) in enumerate(lines):
+        drawable, families = fitting(text)
         figure.text(
             left,
-            (top - 0.06 - LINE * number) / total,
-            text,
+            (top - LINE * number) / total,
+            drawable,
             fontsize=9,
+            family=families,
             color=colour,
             weight="bold" if bold else "normal",
             parse_math=False,
@@ -113,60 +165,46 @@ def _words(figure: "Figure", lines: Lines, left: float, top: float, total: float
 
 
 def lines_of(
-    example: Example, found: Sequence[Prediction], verdict: Judged, saw_pixels: bool
+    example: Example, found: Sequence[Prediction], verdict: Judged, saw_pixels: bool, width: int
 ) -> Lines:
-    """The sentence, an entity of the gold a line, an answer a line, with colour and weight."""
-    width = 68 if saw_pixels else 100
+    """The sentence, then below each gold entity its answer, then the answers that have none."""
+    answers: dict[int, Lines] = {}
+    numbers = _numbers(verdict, len(example.entities))
+    for number, answer, one in zip(numbers, found, verdict.answers, strict=True):
+        what = "right" if one.verdict == "correct" else f"wrong: {WORDS[one.verdict]}"
+        line = f"P{number}  {_named(example, answer, saw_pixels)}: {what}"
+        answers.setdefault(number, []).append((line, VERMILION, False))
     lines: Lines = [
-        (part, "black", False) for part in textwrap.wrap(" ".join(example.words), width)
+        (part, "black", False) for part in textwrap.wrap(fitting(" ".join(example.words))[0], width)
     ]
     for number, entity in enumerate(example.entities, start=1):
         lines.append((f"G{number}  {_named(example, entity, saw_pixels)}", BLUE, True))
-    # Answers come in the order of the predictions: verdicts with them.
-    for number, (answer, one) in enumerate(zip(found, verdict.answers, strict=True), start=1):
-        what = "right" if one.verdict == "correct" else f"wrong: {WORDS[one.verdict]}"
-        text = f"P{number}  {_named(example, answer, saw_pixels)}: {what}"
-        lines.append((text, VERMILION, False))
-    lost = [str(n) for n, fate in enumerate(verdict.fates, start=1) if fate == "missed"]
-    if lost:
-        lines.append((f"missed: G{', G'.join(lost)}", GREY, True))
-    if not found:
-        lines.append(("nothing predicted", GREY, True))
-    return lines
+        lines += answers.pop(number, [(f"P{number}  missed", GREY, False)])
+    return [*lines, *(line for rest in answers.values() for line in rest)]
 
 
 def _named(example: Example, row: Entity | Prediction, saw_pixels: bool) -> str:
-    name = textwrap.shorten(" ".join(example.words[row.start : row.end + 1]), 34, placeholder=" …")
+    words = fitting(" ".join(example.words[row.start : row.end + 1]))[0]
+    name = textwrap.shorten(words, 34, placeholder=" …")
     if not saw_pixels:
         return f"{name} ({row.type})"
     shown = row.boxes if isinstance(row, Entity) else row.box
     return f"{name} ({row.type}){'' if shown else ', not in the image'}"
 
 
-def _picture(axis: "Axes", example: Example, found: Sequence[Prediction]) -> None:
+def _picture(axis: "Axes", row: Shown, picture: "Image.Image") -> None:
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)
     for spine in axis.spines.values():
         spine.set_visible(False)
-    try:
-        picture = None if example.image is None else open_image(example.image, example.size)
-    except InputError:
-        picture = None
-    if picture is None:
-        axis.text(0.5, 0.5, "no picture", ha="center", va="center", color=GREY)
-        return
     width, height = picture.size
     axis.imshow(np.asarray(picture), extent=(0, width, height, 0))
-    for number, entity in enumerate(example.entities, start=1):
-        for box in entity.boxes:
-            _rectangle(axis, box, BLUE, "-")
-            _label(axis, f"G{number}", BLUE, box[:2], above=True, outside=box[1] > 0.1 * height)
-    for number, answer in enumerate(found, start=1):
-        if answer.box is not None:
-            box = answer.box
-            _rectangle(axis, box, VERMILION, "--")
-            below = box[3] < 0.9 * height
-            _label(axis, f"P{number}", VERMILION, box[2:], above=False, outside=below)
+    for label, box in row.gold:
+        _rectangle(axis, box, BLUE, "-")
+        _label(axis, label, BLUE, box[:2], above=True, outside=box[1] > 0.1 * height)
+    for label, box in row.answers:
+        _rectangle(axis, box, VERMILION, "--")
+        _label(axis, label, VERMILION, box[2:], above=False, outside=box[3] < 0.9 * height)
     axis.set(xlim=(0, width), ylim=(height, 0), anchor="NW")
 
 

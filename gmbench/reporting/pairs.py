@@ -81,7 +81,7 @@ class Pair(Versus):
 
 
 def every_pair(league: League, rows: int) -> tuple[Pair, ...]:
-    """All pairs of the first ``rows`` rows, by task; rows without counts per tweet are left out."""
+    """All pairs of the first ``rows`` rows, by task, of those with counts per example."""
     pairs: list[tuple[Task, BoardRow, BoardRow]] = []
     differences = []
     top = league.rows[:rows]

@@ -8,11 +8,15 @@ from gmbench.core.entities import Box, Entity, Prediction
 from gmbench.scoring.error_types import judge
 
 Record = TypeVar("Record")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A prediction and what is wrong with it: ``correct`` or a kind of ``scoring.error_types``."""
+    """A prediction and what is wrong with it: ``correct`` or a kind of ``scoring.error_types``.
+
+    ``gold`` is the place of the gold entity that it was paired with; None where there is none.
+    """
 
     start: int
     end: int
@@ -20,6 +24,7 @@ class Answer:
     box: Box | None
     score: float
     verdict: str
+    gold: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,24 +45,35 @@ def judged(gold: Sequence[Entity], pred: Sequence[Prediction], *, saw_pixels: bo
     if not saw_pixels:
         gold = [replace(e, boxes=()) for e in gold]
         pred = [replace(p, box=None) for p in pred]
-    verdicts = judge(gold, pred)
     # An example may have equal records; each takes one of the verdicts on its like.
-    of_answer = _queues((v.pred, v.kind) for v in verdicts if v.pred is not None)
-    of_gold = _queues((v.gold, v.kind) for v in verdicts if v.gold is not None)
-    return Judged(
-        answers=tuple(
+    places = _queues((entity, place) for place, entity in enumerate(gold))
+    fates, of_answer = ["missed"] * len(gold), []
+    for verdict in judge(gold, pred):
+        place = None if verdict.gold is None else places[verdict.gold].pop(0)
+        if place is not None:
+            fates[place] = verdict.kind
+        if verdict.pred is not None:
+            of_answer.append((verdict.pred, (verdict.kind, place)))
+    answered = _queues(of_answer)
+    answers = []
+    for p in pred:
+        kind, place = answered[p].pop(0)
+        answers.append(
             Answer(
-                **{name: getattr(p, name) for name in ("start", "end", "type", "box", "score")},
-                verdict=of_answer[p].pop(0),
+                start=p.start,
+                end=p.end,
+                type=p.type,
+                box=p.box,
+                score=p.score,
+                verdict=kind,
+                gold=place,
             )
-            for p in pred
-        ),
-        fates=tuple(of_gold[e].pop(0) for e in gold),
-    )
+        )
+    return Judged(answers=tuple(answers), fates=tuple(fates))
 
 
-def _queues(pairs: Iterable[tuple[Record, str]]) -> dict[Record, list[str]]:
-    queues: dict[Record, list[str]] = {}
-    for record, kind in pairs:
-        queues.setdefault(record, []).append(kind)
+def _queues(pairs: Iterable[tuple[Record, Value]]) -> dict[Record, list[Value]]:
+    queues: dict[Record, list[Value]] = {}
+    for record, value in pairs:
+        queues.setdefault(record, []).append(value)
     return queues

@@ -1,7 +1,6 @@
 """An answer as a picture: numbered boxes over the image, the sentence and its entities below."""
 
 import textwrap
-import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gmbench.core.files import write_atomically
+from gmbench.reporting.fonts import fitting
 from gmbench.reporting.plots import BLUE, GREEN, GREY, ORANGE, VERMILION
 from gmbench.serving.posts import Answer
 
@@ -46,20 +46,20 @@ def draw_answer(answer: Answer, picture: Image.Image | None, file: Path) -> None
         axis = figure.add_axes((0.0, below / total, 1.0, above / total))
         _draw(axis, answer, picture)
     for number, (text, colour, bold) in enumerate(lines):
+        drawable, families = fitting(text)
         figure.text(
             0.02,
             (below - LINE * (number + 0.9)) / total,
-            text,
+            drawable,
             fontsize=10,
+            family=families,
             color=colour,
             weight="bold" if bold else "normal",
             parse_math=False,
             va="baseline",
         )
     stream = BytesIO()
-    with warnings.catch_warnings():  # letters missing from the font are drawn as boxes
-        warnings.filterwarnings("ignore", message=".*[Gg]lyph.*")
-        figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=120, metadata={"Software": None})
     write_atomically(file, stream.getvalue())
 
 

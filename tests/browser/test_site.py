@@ -58,7 +58,7 @@ def test_a_column_is_sorted_both_ways(page, site):
 
 def test_filters_and_the_link_to_what_they_found(page, site):
     page.goto((site / "examples" / "league-1.html").as_uri())
-    assert page.locator("#count").inner_text() == "1500 of 1500 tweets"
+    assert page.locator("#count").inner_text() == "1500 of 1500 examples"
     assert page.locator("#list li").count() == 50
     page.fill("#search", "name77")
     assert page.locator("#count").inner_text().startswith("11 of")  # 77 and 770 to 779
@@ -113,11 +113,32 @@ def test_markup_in_a_tweet_is_text(page, site):
     assert page.locator("#sentences b, #sentences script, #list b").count() == 0
 
 
-def test_a_phone_shows_no_page_wider_than_itself(page, site):
-    page.set_viewport_size({"width": 360, "height": 700})
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_no_page_is_wider_than_the_screen(page, site, width):
+    page.set_viewport_size({"width": width, "height": 700})
     for path in site.rglob("*.html"):
         page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path.name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
+
+
+def test_on_a_phone_the_score_stands_beside_the_name(page, site):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto((site / "index.html").as_uri())
+    row = page.locator("tbody tr").first
+    name, score = (row.locator(part).bounding_box() for part in ("th", ".score"))
+    assert name["x"] + name["width"] <= score["x"]
+    assert score["y"] < name["y"] + name["height"]
+    assert score["x"] + score["width"] <= 390
+
+
+def test_charts_follow_a_dark_screen(page, site):
+    page.goto(next((site / "runs").glob("*.html")).as_uri())
+    ink = "getComputedStyle(document.querySelector('.chart text')).fill"
+    colours = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours.append(page.evaluate(ink))
+    assert colours == ["rgb(27, 27, 27)", "rgb(236, 236, 236)"]
 
 
 def test_1500_tweets_are_filtered_without_lag(page, site):

@@ -14,6 +14,7 @@ from PIL import Image
 from gmbench.core.entities import Candidates, Entity, Example, Prediction
 from gmbench.core.errors import InputError
 from gmbench.reporting import overlays, plots
+from gmbench.reporting.charts import WORDS
 from gmbench.reporting.plots import PICTURES, draw_analysis
 from gmbench.reporting.record import read_analysis, write_analysis
 from gmbench.scoring.analysis import analyse
@@ -170,7 +171,7 @@ def points(axes):
 
 def bars(axes):
     """The lengths of the bars, by name."""
-    names = [label.get_text() for label in axes.get_yticklabels()]
+    names = [" ".join(label.get_text().split()) for label in axes.get_yticklabels()]
     return dict(zip(names, (bar.get_width() for bar in axes.patches), strict=True))
 
 
@@ -185,9 +186,9 @@ def test_pictures_show_the_figures(analysis, tmp_path, drawn):
 
     kinds, regions = errors.axes
     assert bars(kinds) == pytest.approx(
-        {plots.WORDS[key]: 100 * kind.gain for key, kind in analysis.errors.kinds.items()}
+        {WORDS[key]: 100 * kind.gain for key, kind in analysis.errors.kinds.items()}
     )
-    assert bars(regions) == {plots.WORDS[key]: n for key, n in analysis.errors.regions.items()}
+    assert bars(regions) == {WORDS[key]: n for key, n in analysis.errors.regions.items()}
     assert points(sweep.axes[0]) == {
         "EEG": percent(analysis.sweep.eeg),
         "GMNER": percent(analysis.sweep.gmner),
@@ -196,7 +197,7 @@ def test_pictures_show_the_figures(analysis, tmp_path, drawn):
     known = analysis.ceiling
     assert points(ceiling.axes[0]) == {
         "greatest GMNER recall": percent(known.gmner),
-        "region recall, IoU >= 0.5": percent(known.recall),
+        "region recall, IoU ≥ 0.5": percent(known.recall),
         "this model: MNER recall": percent([micro.mner.recall]),
         "this model: oracle region": percent([known.oracle.recall]),
         "this model: GMNER recall": percent([micro.gmner.recall]),
@@ -212,7 +213,7 @@ def test_curves_show_what_was_logged(tmp_path, drawn):
         "step,train/loss,dev/gmner_f1,dev/mner_f1,dev/eeg_f1\n0,3.5,,,\n9,2.5,0.1,0.2,0.3\n"
         "19,,0.4,0.5,0.6\n19,,0.7,0.8,0.9\n"
     )
-    plots.curves_png(log, saw_pixels=True)
+    plots.curves_png(log, saw_pixels=True, chosen=None)
     loss, dev = drawn[0].axes
     assert [list(line.get_ydata()) for line in loss.lines] == [[3.5, 2.5]]
     assert points(dev) == {  # the last check repeats that of the chosen checkpoint

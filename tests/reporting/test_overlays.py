@@ -1,13 +1,15 @@
 """Gold against predicted as a picture: what is shown, where boxes stand, what is said of them."""
 
 import random
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gmbench.core.entities import Entity, Example, Prediction
-from gmbench.reporting.overlays import draw_overlays, lines_of, spread
+from gmbench.reporting.fonts import fitting
+from gmbench.reporting.overlays import _shown, draw_overlays, lines_of, spread
 from gmbench.reporting.plots import BLUE, VERMILION
 from gmbench.reporting.verdicts import judged
 from tests.scoring.documents import random_document
@@ -68,27 +70,46 @@ def test_nothing_to_compare_is_no_picture(tmp_path):
     assert not (tmp_path / "x.png").exists()
 
 
-def test_markup_and_letters_that_no_font_has_are_drawn(tmp_path):
-    words = ("$x$", "\\frac", "<b>", "\U0001f1eb\U0001f1f7", "日本", *["long"] * 60)
+def test_markup_and_letters_that_no_font_has_are_drawn_without_empty_boxes(tmp_path):
+    words = ("$x$", "\\frac", "<b>", "\U0001f1eb\U0001f1f7", "日本", "\U000fffff", *["long"] * 60)
     gold = tuple(Entity(n, n, "OTHER", ((0.0, 0.0, 9.0, 9.0),)) for n in range(6))
     example = Example("a", words, gold, tmp_path / "gone.jpg", (50, 50))  # no such picture
-    assert draw_overlays([example], {"a": ()}, tmp_path / "x.png", "$m$", saw_pixels=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*[Gg]lyph.*")
+        assert draw_overlays([example], {"a": ()}, tmp_path / "x.png", "$m$", saw_pixels=True)
 
 
-def test_every_answer_is_called_right_or_by_its_error():
-    gold = (Entity(0, 0, "PER"), Entity(2, 2, "ORG", ((0.0, 0.0, 9.0, 9.0),)), Entity(4, 4, "LOC"))
-    answers = (Prediction(2, 2, "ORG"), Prediction(0, 0, "PER"), Prediction(6, 6, "LOC"))
-    example = Example("a", tuple("abcdefgh"), gold)
-    lines = [
-        text
-        for text, _, _ in lines_of(example, answers, judged(gold, answers, saw_pixels=True), True)
+def test_emoji_have_a_font_and_unknown_letters_are_spelled_out():
+    emoji = "goal \u26bd\U0001f525 \U0001f44f\U0001f3fc \U0001f1eb\U0001f1f7 \u2764\ufe0f"
+    assert fitting(emoji)[0] == emoji
+    assert fitting("a\U000fffff\U000ffffeb")[0] == "a[U+FFFFF U+FFFFE]b"
+
+
+def test_without_a_picture_the_words_have_the_whole_width(tweets, tmp_path):
+    gold = Entity(0, 0, "PER", ((0.0, 0.0, 9.0, 9.0),))
+    words = tuple(["word"] * 40)
+    shown = [
+        _shown(Example("a", words, (gold,), path, (200, 200)), (), True)
+        for path in (tweets[0].image, tmp_path / "gone.jpg", None)
     ]
+    assert [row.picture is None for row in shown] == [False, True, True]
+    lines = [len(row.lines) for row in shown]
+    assert lines[0] > lines[1] == lines[2]
+    assert shown[0].height > 2 * shown[1].height
+
+
+def test_an_answer_has_the_number_of_its_entity_and_is_called_right_or_by_its_error():
+    gold = (Entity(0, 0, "PER"), Entity(2, 2, "ORG", ((0.0, 0.0, 9.0, 9.0),)), Entity(4, 4, "LOC"))
+    answers = (Prediction(6, 6, "LOC"), Prediction(2, 2, "ORG"), Prediction(0, 0, "PER"))
+    example = Example("a", tuple("abcdefgh"), gold)
+    verdict = judged(gold, answers, saw_pixels=True)
+    lines = [text for text, _, _ in lines_of(example, answers, verdict, True, 68)]
     assert lines[1:] == [
         "G1  a (PER), not in the image",
+        "P1  a (PER), not in the image: right",
         "G2  c (ORG)",
+        "P2  c (ORG), not in the image: wrong: region",
         "G3  e (LOC), not in the image",
-        "P1  c (ORG), not in the image: wrong: region",
-        "P2  a (PER), not in the image: right",
-        "P3  g (LOC), not in the image: wrong: spurious",
-        "missed: G3",
+        "P3  missed",
+        "P4  g (LOC), not in the image: wrong: spurious",
     ]

@@ -4,9 +4,9 @@ import json
 import os
 import re
 import shutil
+import time
 from dataclasses import replace
 from html.parser import HTMLParser
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,15 @@ from PIL import Image
 from gmbench.core.entities import Entity, Prediction
 from gmbench.core.errors import InputError
 from gmbench.report import main
+from gmbench.reporting.charts import Line, LineChart, curve_charts, read_curves, ticks
 from gmbench.reporting.index import read_index
 from gmbench.reporting.leaderboard import leaderboard
 from gmbench.reporting.pairs import every_pair
-from gmbench.reporting.plots import curves_png, read_curves
 from gmbench.reporting.record import read_result, write_result
 from gmbench.reporting.site.examples import split_by
 from gmbench.reporting.site.pages import write_site
-from gmbench.reporting.site.writer import MARK, Writer
+from gmbench.reporting.site.svg import drawn
+from gmbench.reporting.site.writer import MARK
 from gmbench.reporting.verdicts import judged
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_predictions
@@ -80,7 +81,7 @@ def test_a_tweet_of_markup_stays_text(made):
     site = made[0] / "site"
     data = site / "examples" / "league-1.js"
     assert "<" not in data.read_text()
-    assert read_data(data)["tweets"][0]["words"] == list(MARKUP)
+    assert read_data(data)["examples"][0]["words"] == list(MARKUP)
     for page in site.rglob("*.html"):
         assert "taken" not in page.read_text()
 
@@ -115,7 +116,7 @@ def test_without_pixels_only_the_text_is_judged(tmp_path):
     write_site(board, tmp_path / "site", gold_of=lambda member: gold, images=False)
     data = read_data(tmp_path / "site" / "examples" / "league-1.js")
     assert data["pixels"] is False
-    verdicts = {a["verdict"] for t in data["tweets"] for run in t["runs"] for a in run["answers"]}
+    verdicts = {a["verdict"] for t in data["examples"] for run in t["runs"] for a in run["answers"]}
     assert "region" not in verdicts
     assert not list((tmp_path / "site").rglob("*.jpg"))
     (pair,) = (tmp_path / "site" / "pairs").iterdir()
@@ -134,14 +135,65 @@ def test_baselines_are_of_the_task_that_runs_are_ranked_by(tmp_path, pixels, tas
         assert heads == [task] * lines
 
 
-def test_without_pixels_only_names_have_a_curve(tmp_path):
+def test_curves_are_those_of_the_task_smoothed_with_the_chosen_epoch(tmp_path):
     log = tmp_path / "metrics.csv"
-    head = "epoch,step,dev/mner_f1"
-    log.write_text(f"{head}\n0,9,0.5\n1,19,0.6\n1,19,0.6\n")
-    names = curves_png(log, saw_pixels=True)
-    log.write_text(f"{head},dev/gmner_f1\n0,9,0.5,0.1\n1,19,0.6,0.2\n1,19,0.6,0.2\n")
-    assert curves_png(log, saw_pixels=False) == names
-    assert curves_png(log, saw_pixels=True) != names
+    losses = "".join(f"{n // 20},{n},{n % 2},,\n" for n in range(40))
+    log.write_text(
+        f"epoch,step,train/loss,dev/mner_f1,dev/gmner_f1\n{losses}"
+        "0,19,,0.5,0.1\n1,39,,0.6,0.2\n2,40,,0.5,0.1\n"  # the last: the chosen one again
+    )
+    loss, dev = curve_charts(log, saw_pixels=True, chosen=0)
+    assert {line.label: line.points for line in dev.lines} == {
+        "GMNER": [(19, 10), (39, 20)],
+        "MNER": [(19, 50), (39, 60)],
+    }
+    assert (loss.chosen, dev.chosen) == (19, 19)
+    logged, smooth = loss.lines
+    assert logged.points == [(n, n % 2) for n in range(40)]
+    assert smooth.points[0] == (0, 0)
+    assert smooth.points[20] == (20, pytest.approx(0.4))  # 0 1 0 1 0
+    (_, blind) = curve_charts(log, saw_pixels=False, chosen=None)
+    assert [line.label for line in blind.lines] == ["MNER"]
+    assert blind.chosen is None
+
+
+def test_a_run_page_draws_the_figures_it_has(made):
+    """Marks stand for the values of the log, at the place of the value."""
+    folder = made[0]
+    page = (folder / "site" / "runs" / "run-mqspnmqspnmq.html").read_text()
+    assert "Dev F1" in page
+    assert "GMNER: 40 at 19" in page
+    chart = LineChart(
+        title="t",
+        x="x",
+        y="y",
+        x_range=(0, 10),
+        y_range=(0, 100),
+        chosen=5,
+        lines=[Line(label="l", points=[(0, 0), (10, 100)], look="blue")],
+    )
+    found = drawn(chart)
+    ((_, ends),) = found.lines
+    assert [place for _, place in ends] == [(found.left, found.bottom), (found.right, found.top)]
+    assert found.chosen == (found.left + found.right) / 2
+    assert [text for _, text in found.x_ticks] == ["0", "2", "4", "6", "8", "10"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0, 102, [0, 20, 40, 60, 80, 100]), (0.5, 0.95, [0.5, 0.6, 0.7, 0.8, 0.9]), (3, 3, [3])],
+)
+def test_ticks_are_round(low, high, expected):
+    assert ticks(low, high) == pytest.approx(expected)
+
+
+def test_run_pages_lead_to_their_answers(made):
+    site = made[0] / "site"
+    names = read_data(site / "examples" / "league-1.js")["runs"]
+    for page in (site / "runs").glob("*.html"):
+        text = page.read_text()
+        (place,) = re.findall(r'href="\.\./examples/league-1\.html#a=(\d+)', text)
+        assert f"<h1>{names[int(place)]}</h1>" in text
 
 
 def test_without_the_tweets_everything_else_is_there(tmp_path):
@@ -161,7 +213,7 @@ def test_without_sentences_the_counts_are_there_and_no_word_of_a_tweet(tmp_path)
     browser = {path for path in files[0] if path.parts[0] == "examples"}
     assert browser
     assert files[1] == files[0] - browser
-    assert "written without the tweets" in (bare / "index.html").read_text()
+    assert "written without the examples" in (bare / "index.html").read_text()
     (pair,) = (bare / "pairs").iterdir()
     counts = [
         re.sub(r"</?a[^>]*>", "", (site / "pairs" / pair.name).read_text()).split("</h2>")[2]
@@ -234,8 +286,7 @@ def test_killed_at_a_rename_the_same_command_writes_the_site(tmp_path, monkeypat
     assert again == whole
 
 
-@pytest.mark.parametrize("name", ["examples", "sweep"])
-def test_a_picture_that_is_a_link_or_no_picture_is_left_out(tmp_path, name):
+def test_a_picture_that_is_a_link_or_no_picture_is_left_out(tmp_path):
     board, _ = two_models(tmp_path, 3)
     Image.new("RGB", (9, 9), "red").save(tmp_path / "private.png")
     (tmp_path / "secret").write_bytes(b"private")
@@ -243,11 +294,11 @@ def test_a_picture_that_is_a_link_or_no_picture_is_left_out(tmp_path, name):
         pictures = tmp_path / "runs" / model / "pictures"
         pictures.mkdir()
         if target == "secret":
-            (pictures / f"{name}.png").write_bytes((tmp_path / target).read_bytes())
+            (pictures / "examples.png").write_bytes((tmp_path / target).read_bytes())
         else:
-            (pictures / f"{name}.png").symlink_to(tmp_path / target)
+            (pictures / "examples.png").symlink_to(tmp_path / target)
     write_site(board, tmp_path / "site", gold_of=lambda member: None, images=True)
-    assert not list((tmp_path / "site").rglob(f"{name}.png"))
+    assert not list((tmp_path / "site").rglob("*.png"))
 
 
 def test_a_damaged_file_costs_its_own_part(tmp_path):
@@ -258,7 +309,7 @@ def test_a_damaged_file_costs_its_own_part(tmp_path):
     (run / "predictions.test.jsonl").write_bytes(b'{"id": "t0", "entities": ' + deep + b"}\n")
     (run / "metrics.csv").write_text(f'step,train/loss\n1,"{"x" * 200_000}"\n')
     (run / "pictures").mkdir()
-    (run / "pictures" / "errors.png").symlink_to("errors.png")
+    (run / "pictures" / "examples.png").symlink_to("examples.png")
     write_site(board, tmp_path / "site", gold_of=lambda member: gold, images=True)
     data = read_data(tmp_path / "site" / "examples" / "league-1.js")
     assert len(data["runs"]) == 1
@@ -286,33 +337,44 @@ def test_a_pair_of_rows_with_seeds_is_tested_over_all_of_them(tmp_path):
     board = leaderboard(read_index(tmp_path / "runs"))
     write_site(board, tmp_path / "site", gold_of=lambda member: None, images=False)
     (page,) = (tmp_path / "site" / "pairs").iterdir()
-    text = page.read_text().split("Over all seeds", 1)[1].split("of these two runs")[0]
+    text = page.read_text().split("Over all seeds", 1)[1]
+    assert "of these two runs" not in text  # the seeds say more
     for pair in every_pair(board.leagues[0], 12):
         assert f"{100 * pair.delta.value:+.2f}" in text
-        assert f"<td>{pair.ahead} of 4</td><td>{pair.p:.4f}</td>" in text
+        assert f">{pair.ahead} of 4</td>" in text
+        assert f">{pair.p:.4f}</td>" in text
 
 
-def test_a_chart_takes_few_bytes_and_looks_the_same(tmp_path):
-    log = tmp_path / "metrics.csv"
-    log.write_text("epoch,step,train/loss,dev/gmner_f1\n0,9,3.5,\n0,19,2.5,0.4\n1,29,2.0,0.5\n")
-    drawn = curves_png(log, saw_pixels=True)
-    writer = Writer(folder=tmp_path / "site")
-    writer.prepare()
-    assert writer.image("chart.png", drawn)
-    assert not writer.image("broken.png", b"no picture")
-    kept = tmp_path / "site" / "chart.png"
-    assert kept.stat().st_size < len(drawn) / 2
-    before, after = (
-        np.asarray(Image.open(file).convert("RGB"), dtype=int) for file in (BytesIO(drawn), kept)
-    )
-    assert np.abs(before - after).max() < 32
-    assert not (tmp_path / "site" / "broken.png").exists()
+def test_fifty_runs_take_seconds_of_cpu(tmp_path):
+    """A run costs its page alone: no picture is drawn or packed again, no template read again."""
+    two_models(tmp_path, 300)
+    run = tmp_path / "runs" / "qgn"
+    result = read_result(run / "result.json")
+    log = "".join(f"{n},{n},{1 / n},{n / 999}\n" for n in range(1, 120))
+    (run / "metrics.csv").write_text(f"epoch,step,train/loss,dev/gmner_f1\n{log}")
+    (run / "pictures").mkdir()
+    noise = np.random.default_rng(0).integers(256, size=(1000, 1000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(run / "pictures" / "examples.png", compress_level=1)
+    for number in range(50):
+        again = shutil.copytree(run, tmp_path / "many" / f"{number}")
+        overrides = (f"model.width={number // 5}",)
+        config = replace(
+            result.config, overrides=overrides, sha=f"{number:04}" * 16, seed=number % 5
+        )
+        write_result(again / "result.json", replace(result, config=config))
+    board = leaderboard(read_index(tmp_path / "many"), tests=1)
+    began = time.process_time()
+    write_site(board, tmp_path / "site", gold_of=lambda member: None, images=True)
+    spent = time.process_time() - began
+    assert len(list((tmp_path / "site" / "runs").glob("*.html"))) == 50
+    assert spent < 5
 
 
 def test_curves_are_what_was_logged(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,step,train/loss,dev/mner_f1\n0,9,3.5,\n0,19,2.5,\n0,19,,0.25\n")
     assert read_curves(path) == {
+        "epoch": [(9.0, 0.0), (19.0, 0.0), (19.0, 0.0)],
         "train/loss": [(9.0, 3.5), (19.0, 2.5)],
         "dev/mner_f1": [(19.0, 0.25)],
     }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gmbench.reporting.plots import read_curves
+from gmbench.reporting.charts import read_curves
 from gmbench.training.matching_stability import moved
 from tests.verbs.test_run import TINY
 

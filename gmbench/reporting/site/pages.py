@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
 from gmbench.core.entities import Example
+from gmbench.reporting.charts import analysis_charts
 from gmbench.reporting.formats import BOARD_MEANING, PAIRS_MEANING, league_table, p_value
 from gmbench.reporting.leaderboard import Board, League, method_overrides
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.pairs import every_pair
-from gmbench.reporting.plots import PICTURES
 from gmbench.reporting.site.examples import shown_examples, split_by
 from gmbench.reporting.site.runs import (
     Member,
@@ -23,12 +23,14 @@ from gmbench.reporting.site.runs import (
     members,
     picture_of,
 )
-from gmbench.reporting.site.writer import COLOURS, Writer
+from gmbench.reporting.site.svg import drawn
+from gmbench.reporting.site.writer import Writer
 from gmbench.reporting.tables import Row
 from gmbench.reporting.verdicts import Judged
 
-ROWS = 8
-"""Number of rows from the top that are compared in pairs and shown in the browser of examples."""
+ROWS, RUNS = 8, 16
+"""Number of rows from the top that are compared in pairs and shown in the browser of examples, and
+of their runs in it, first the first seed of each."""
 
 GoldOf = Callable[[Member], Sequence[Example] | None]
 
@@ -98,16 +100,20 @@ class _Site:
     def league(self, league: League, number: int) -> ShownLeague:
         """Every page of a league but the first page's table."""
         runs = members(league)
-        for member in runs:
-            self.progress(f"run {member.name}")
-            self._run(member)
         first = firsts(league.rows, runs)
         table = league_table(league)
         gold = self.gold_of(first[0])
         judged: dict[Member, tuple[Judged, ...]] = {}
         browser = None
         if gold is not None:
-            judged, browser = self._examples(league, number, gold, first[:ROWS])
+            of_rows = {entry.folder for row in league.rows[:ROWS] for entry in row.entries}
+            others = [member for member in runs if member.entry.folder in of_rows]
+            top = list(dict.fromkeys((*first[:ROWS], *others)))[:RUNS]
+            judged, browser = self._examples(league, number, gold, top)
+        places = {member: place for place, member in enumerate(judged)}
+        for member in runs:
+            self.progress(f"run {member.name}")
+            self._run(member, browser, places.get(member))
         return ShownLeague(
             league=league,
             heads=table.heads,
@@ -138,7 +144,7 @@ class _Site:
             "runs": tuple(member.name for member in answers),
             "types": tuple(sorted({e.type for example in gold for e in example.entities})),
         }
-        script = {**values, "pixels": data.saw_pixels, "tweets": shown}
+        script = {**values, "pixels": data.saw_pixels, "examples": shown}
         self.writer.data(f"examples/league-{number}.js", script)
         page = f"examples/league-{number}.html"
         with_pictures = any(example.image for example in shown)
@@ -163,6 +169,8 @@ class _Site:
             page = f"pairs/{one.page[4:-5]}--{other.page[4:-5]}.html"
             both = one in judged and other in judged
             labels = (row.label, other_row.label)
+            seeds = [pair for pair in over_seeds if (pair.first, pair.second) == labels]
+            tested = any(pair.p is not None for pair in seeds)  # says more than two runs can
             self.writer.page(
                 page,
                 "pair.html",
@@ -170,8 +178,8 @@ class _Site:
                 other=other,
                 pairs_meaning=PAIRS_MEANING,
                 p_value=p_value,
-                comparison=compared(one, other),
-                seeds=[pair for pair in over_seeds if (pair.first, pair.second) == labels],
+                comparison=None if tested else compared(one, other),
+                seeds=seeds,
                 splits=split_by(judged[one], judged[other], gold) if both else (),
                 pixels=one.entry.result.data.saw_pixels,
                 browser=browser,
@@ -179,26 +187,27 @@ class _Site:
             )
             yield one, other, page
 
-    def _run(self, member: Member) -> None:
+    def _run(self, member: Member, browser: str | None, place: int | None) -> None:
+        """The page of a run; ``place`` is its own among the runs of the browser."""
         folder, result = member.entry.folder, member.entry.result
         stem = member.page[:-5]
-        pictures = []
-        for name in (*PICTURES, Path(EXAMPLES).stem) if self.images else PICTURES:
-            png = picture_of(folder, name)
-            colours = COLOURS if name in PICTURES else None
-            if png and self.writer.image(f"runs/{stem}/{name}.png", png, colours):
-                pictures.append(name)
-        curves = curves_of(folder, saw_pixels=result.data.saw_pixels)
-        if curves is not None:
-            self.writer.image(f"runs/{stem}/curves.png", curves)
+        png = picture_of(folder, EXAMPLES) if self.images else None
+        picture = f"{stem}/{EXAMPLES}"
+        analysis = analysis_of(folder)
         self.writer.page(
             f"runs/{member.page}",
             "run.html",
             member=member,
             result=result,
             overrides=method_overrides(result),
-            analysis=analysis_of(folder),
-            pictures=tuple(pictures),
-            curves=curves is not None,
-            stem=stem,
+            analysis=analysis,
+            shown={
+                "Learning curves": curves_of(folder, result),
+                "Analysis": list(chain(*analysis_charts(analysis).values())) if analysis else [],
+            },
+            drawn=drawn,
+            picture=picture if png and self.writer.image(f"runs/{picture}", png) else None,
+            browser=browser,
+            place=place,
+            most=RUNS,
         )

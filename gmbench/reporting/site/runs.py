@@ -1,19 +1,20 @@
 """The runs that a site shows: their names there, and what their folders hold for its pages."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from gmbench.core.entities import Example, Prediction
 from gmbench.core.errors import InputError
 from gmbench.core.files import read_file
-from gmbench.reporting.index import Entry, read_scored_run
+from gmbench.reporting.charts import LineChart, curve_charts
+from gmbench.reporting.index import Entry, ScoredRun, read_scored_run
 from gmbench.reporting.leaderboard import BoardRow, League
 from gmbench.reporting.pairs import compare_runs
-from gmbench.reporting.plots import curves_png
-from gmbench.reporting.record import ANALYSIS, read_analysis
+from gmbench.reporting.record import ANALYSIS, RunResult, read_analysis
 from gmbench.scoring.analysis import Analysis
 from gmbench.scoring.files import read_predictions
 from gmbench.scoring.significance import Comparison
@@ -71,8 +72,8 @@ def answers_of(folder: Path, split: str, gold: Iterable[Example]) -> Answers | N
 
 
 def picture_of(folder: Path, name: str) -> bytes | None:
-    """A picture of the analysis; None where there is none, or only a link out of the run folder."""
-    path = folder / "pictures" / f"{name}.png"
+    """A picture of the run; None where there is none, or only a link out of the run folder."""
+    path = folder / "pictures" / name
 
     def read(path: Path) -> bytes | None:
         inside = path.resolve().is_relative_to(folder.resolve())
@@ -81,9 +82,14 @@ def picture_of(folder: Path, name: str) -> bytes | None:
     return _read(path, read)
 
 
-def curves_of(folder: Path, *, saw_pixels: bool) -> bytes | None:
-    """Its learning curves as a PNG; None where nothing was logged or the file is damaged."""
-    return _read(folder / "metrics.csv", lambda path: curves_png(path, saw_pixels=saw_pixels))
+def curves_of(folder: Path, result: RunResult) -> Sequence[LineChart]:
+    """Its learning curves; none where nothing was logged or the file is damaged."""
+
+    def read(path: Path) -> Sequence[LineChart]:
+        saw_pixels, chosen = result.data.saw_pixels, result.selection.epoch
+        return curve_charts(path, saw_pixels=saw_pixels, chosen=chosen)
+
+    return _read(folder / "metrics.csv", read) or ()
 
 
 def analysis_of(folder: Path) -> Analysis | None:
@@ -91,9 +97,15 @@ def analysis_of(folder: Path) -> Analysis | None:
     return _read(folder / ANALYSIS, read_analysis)
 
 
+@lru_cache(maxsize=16)
+def _scored(folder: Path) -> ScoredRun:
+    """A run with its counts; each is in many pairs of one site."""
+    return read_scored_run(folder)
+
+
 def compared(one: Member, other: Member) -> Comparison | str:
     """The paired tests, or why there are none."""
     try:
-        return compare_runs(*(read_scored_run(member.entry.folder) for member in (one, other)))
+        return compare_runs(*(_scored(member.entry.folder) for member in (one, other)))
     except (InputError, OSError) as fault:
         return str(fault)

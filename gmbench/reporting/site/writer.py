@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,18 @@ MARK = ".gmbench-site"
 HEAD = "Files that gmbench.report --html wrote; the next site removes these and no others."
 SIDE = 640
 """Longest side of a picture on the site, in pixels."""
-COLOURS = 128
-"""Of a chart: more than it is drawn with, edges smoothed."""
+
+
+@cache
+def _environment() -> Environment:
+    """The templates: read and compiled once, not for every page."""
+    return Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,21 +46,14 @@ class Writer:
 
     def page(self, path: str, template: str, **values: Any) -> None:
         """A page from ``templates/``; everything in it is escaped."""
-        environment = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
         up = "../" * path.count("/")
-        text = environment.get_template(template).render(up=up, **values)
+        text = _environment().get_template(template).render(up=up, **values)
         self._write(path, text.encode())
 
     def data(self, path: str, value: object) -> None:
         """A record as a script that sets ``window.gmbench``: pages from a disk may not fetch."""
         text = json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False)
-        # Neither the end of a script nor a line of its own may be read out of a tweet.
+        # Neither the end of a script nor a line of its own may be read out of an example.
         for character in "<>\u2028\u2029":
             text = text.replace(character, f"\\u{ord(character):04x}")
         self._write(path, f"window.gmbench = {text};\n".encode())
@@ -60,28 +64,22 @@ class Writer:
             if file.is_file():
                 self._write(f"static/{file.name}", file.read_bytes())
 
-    def image(self, path: str, png: bytes, colours: int | None = COLOURS) -> bool:
-        """A picture, as it is or in few colours: a chart with a palette takes a third of the bytes.
+    def image(self, path: str, png: bytes) -> bool:
+        """A picture as it is.
 
         Returns:
             Whether it is one: anything else is left out.
         """
-        out = BytesIO()
         try:
             with Image.open(BytesIO(png), formats=["PNG"]) as drawn:
-                few = drawn.convert("RGB")
-            if colours is not None:
-                few = few.quantize(
-                    colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-                )
-            few.save(out, "PNG", optimize=True)
+                drawn.verify()
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return False
-        self._write(path, out.getvalue())
+        self._write(path, png)
         return True
 
     def pictures(self, gold: Iterable[Example], folder: str) -> Mapping[str, str]:
-        """Pictures of tweets, made small; by id, the path below the site. Bad ones are left out."""
+        """Pictures of examples, made small: by id, the path below the site. Bad ones are absent."""
         paths = {}
         for number, example in enumerate(gold):
             if example.image is None:

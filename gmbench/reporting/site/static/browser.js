@@ -1,5 +1,5 @@
-// The browser of examples: filters, a list in pages, one tweet with its boxes and sentences.
-// Words of tweets are only ever set as text, so that markup in them stays text.
+// The browser of examples: filters, a list in pages, one example with its boxes and sentences.
+// Words of examples are only ever set as text, so that markup in them stays text.
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -26,14 +26,14 @@ function ofKind(gold, kind) {
   return gold.type === kind;
 }
 
-function passes(tweet) {
-  const [a, b] = [tweet.runs[+at("a").value], tweet.runs[+at("b").value]];
+function passes(example) {
+  const [a, b] = [example.runs[+at("a").value], example.runs[+at("b").value]];
   const [show, kind, error] = [at("show").value, at("kind").value, at("error").value];
   const wanted = at("search").value.trim().toLowerCase();
-  if (wanted && !`${tweet.id} ${tweet.words.join(" ")}`.toLowerCase().includes(wanted)) return false;
+  if (wanted && !`${example.id} ${example.words.join(" ")}`.toLowerCase().includes(wanted)) return false;
   if (error && ![a, b].some((run) => run.fates.includes(error) || run.answers.some((x) => x.verdict === error))) return false;
-  if (!show) return !kind || tweet.gold.some((gold) => ofKind(gold, kind));
-  return tweet.gold.some((gold, n) => {
+  if (!show) return !kind || example.gold.some((gold) => ofKind(gold, kind));
+  return example.gold.some((gold, n) => {
     if (!ofKind(gold, kind)) return false;
     const [one, two] = [a.fates[n] === "correct", b.fates[n] === "correct"];
     return { a: one && !two, b: two && !one, both: one && two, neither: !one && !two }[show];
@@ -42,9 +42,9 @@ function passes(tweet) {
 
 function filter() {
   const id = current && current.id;
-  found = data.tweets.filter(passes);
-  at("count").textContent = `${found.length} of ${data.tweets.length} tweets`;
-  const place = Math.max(0, found.findIndex((tweet) => tweet.id === id));
+  found = data.examples.filter(passes);
+  at("count").textContent = `${found.length} of ${data.examples.length} examples`;
+  const place = Math.max(0, found.findIndex((example) => example.id === id));
   open(place);
 }
 
@@ -57,10 +57,10 @@ function open(place) {
 }
 
 function list() {
-  const rows = found.slice(page * PAGE, (page + 1) * PAGE).map((tweet, n) => {
-    const button = element("button", tweet.words.join(" "));
+  const rows = found.slice(page * PAGE, (page + 1) * PAGE).map((example, n) => {
+    const button = element("button", example.words.join(" "));
     button.type = "button";
-    if (tweet === current) button.setAttribute("aria-current", "true");
+    if (example === current) button.setAttribute("aria-current", "true");
     button.addEventListener("click", () => open(page * PAGE + n));
     const row = element("li");
     row.append(button);
@@ -93,34 +93,34 @@ function rectangle(box, who, label, size) {
   return group;
 }
 
-function picture(tweet, sides) {
-  if (!tweet.size) return element("p", "No picture.", "small");
+function picture(example, sides) {
+  if (!example.size) return element("p", "No picture.", "small");
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", `0 0 ${tweet.size[0]} ${tweet.size[1]}`);
+  svg.setAttribute("viewBox", `0 0 ${example.size[0]} ${example.size[1]}`);
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "Picture of the tweet with boxes; the sentences below say the same");
-  if (tweet.image) {
+  svg.setAttribute("aria-label", "Picture of the example with boxes; the sentences below say the same");
+  if (example.image) {
     const image = document.createElementNS(SVG, "image");
-    image.setAttribute("href", tweet.image);
-    image.setAttribute("width", tweet.size[0]);
-    image.setAttribute("height", tweet.size[1]);
+    image.setAttribute("href", example.image);
+    image.setAttribute("width", example.size[0]);
+    image.setAttribute("height", example.size[1]);
     image.setAttribute("preserveAspectRatio", "none");
     svg.append(image);
   }
   for (const side of sides) {
     if (!shown[side.who]) continue;
     for (const row of side.rows) {
-      for (const box of row.boxes) svg.append(rectangle(box, side.who, `${side.short} ${row.type}`, tweet.size));
+      for (const box of row.boxes) svg.append(rectangle(box, side.who, `${side.short} ${row.number}`, example.size));
     }
   }
   return svg;
 }
 
-function sentence(tweet, side) {
+function sentence(example, side) {
   const block = element("div", undefined, `sentence ${side.who}`);
   block.append(element("h3", side.name));
   const line = element("p");
-  tweet.words.forEach((word, n) => {
+  example.words.forEach((word, n) => {
     if (n) line.append(" ");
     const row = side.rows.find((one) => one.start <= n && n <= one.end);
     if (row) {
@@ -132,7 +132,7 @@ function sentence(tweet, side) {
   block.append(line);
   const entities = element("ul");
   for (const row of side.rows) {
-    const item = element("li", `${tweet.words.slice(row.start, row.end + 1).join(" ")} \u2192 ${row.type}, ${row.where}`);
+    const item = element("li", `${row.number}  ${example.words.slice(row.start, row.end + 1).join(" ")} \u2192 ${row.type}, ${row.where}`);
     if (row.verdict) item.append(", ", element("span", row.verdict === "correct" ? "\u2713 right" : `\u2717 ${row.verdict.replace("_", " and ")}`, row.verdict === "correct" ? "right" : "wrong"));
     entities.append(item);
   }
@@ -141,15 +141,16 @@ function sentence(tweet, side) {
   return block;
 }
 
-function sidesOf(tweet) {
+function sidesOf(example) {
   const where = (boxes) => (!data.pixels ? "text only" : boxes.length ? `${boxes.length} box${boxes.length > 1 ? "es" : ""}` : "not in the image");
-  const gold = tweet.gold.map((g) => ({ ...g, where: where(g.boxes) }));
+  const gold = example.gold.map((g, n) => ({ ...g, number: n + 1, where: where(g.boxes) }));
   const sides = [{ who: "gold", short: "gold", name: "Gold", rows: gold }];
-  for (const who of ["a", "b"]) {
+  for (const who of at("a").value === at("b").value ? ["a"] : ["a", "b"]) {
     const number = +at(who).value;
-    const rows = tweet.runs[number].answers.map((x) => {
+    let last = gold.length;
+    const rows = example.runs[number].answers.map((x) => {
       const boxes = x.box ? [x.box] : [];
-      return { ...x, boxes, where: where(boxes) };
+      return { ...x, boxes, number: x.gold === null ? (last += 1) : x.gold + 1, where: where(boxes) };
     });
     sides.push({ who, short: who === "a" ? "first" : "second", name: data.runs[number], rows });
   }
@@ -158,7 +159,7 @@ function sidesOf(tweet) {
 
 function draw() {
   if (!current) {
-    at("id").textContent = "No tweet passes these filters.";
+    at("id").textContent = "No example passes these filters.";
     at("picture").replaceChildren();
     at("sentences").replaceChildren();
     return;
@@ -183,7 +184,7 @@ function recall() {
     one.value = said.get(one.id);
     if (one.selectedIndex === -1) one.selectedIndex = 0; // a link to a run or kind that is not here
   }
-  current = data.tweets.find((tweet) => tweet.id === said.get("id")) || null;
+  current = data.examples.find((example) => example.id === said.get("id")) || null;
 }
 
 function step(by) {
