@@ -94,9 +94,9 @@ def compare_methods(first: Sequence[Ints], second: Sequence[Ints]) -> MethodDiff
         value = summarise(scores[0]).mean - summarise(scores[1]).mean
         return MethodDifference(Interval(value, None, None), None)
     unbiased = examples / (examples - 1)
-    influences = [_influences(np.stack(tables)) for tables in (first, second)]  # [S, N] each
-    mean = influences[0].mean(axis=0) - influences[1].mean(axis=0)  # [S, N] -> [N]
-    one, two = (unbiased * float(i.var(axis=0, ddof=1).sum()) / len(i) for i in influences)
+    moves = [influences(np.stack(tables)) for tables in (first, second)]  # [S, N] each
+    mean = moves[0].mean(axis=0) - moves[1].mean(axis=0)  # [S, N] -> [N]
+    one, two = (unbiased * float(i.var(axis=0, ddof=1).sum()) / len(i) for i in moves)
     return difference_of(
         *scores, of_means=unbiased * float((mean**2).sum()), own=(one, two), examples=examples
     )
@@ -141,7 +141,7 @@ def difference_of(
     return MethodDifference(Interval(value, value - reach, value + reach), p)
 
 
-def _influences(tables: Ints) -> Floats:
+def influences(tables: Ints) -> Floats:
     """Influence of each example on the F1 of each seed: ``[S, N, 3]`` -> ``[S, N]``.
 
     F1 is ``2 tp / (pred + gold)`` of sums; this is its derivative by the weight of an example.

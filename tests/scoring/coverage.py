@@ -19,7 +19,12 @@ DEVIATIONS = (0, 1, 2, 3)
 
 
 def tied_methods(
-    rng: np.random.Generator, *, seeds: Sequence[int], examples: int, deviation: float
+    rng: np.random.Generator,
+    *,
+    seeds: Sequence[int],
+    examples: int,
+    deviation: float,
+    gain: float = 0.0,
 ) -> list[list[Ints]]:
     """Counts ``[examples, 3]`` for each seed of methods whose F1 is equal in the long run.
 
@@ -28,6 +33,7 @@ def tied_methods(
         seeds: of each method.
         examples: tweets, which differ in difficulty, also from method to method.
         deviation: of F1 over seeds in points, beside what the examples make of it.
+        gain: logits by which the first method is better than that.
     """
     gold = rng.choice(5, p=[0.25, 0.35, 0.25, 0.1, 0.05], size=examples)
     difficulty = rng.normal(0.9, 1.8, size=examples)
@@ -36,7 +42,8 @@ def tied_methods(
         taste = rng.normal(0, 0.8, size=examples)  # what all seeds of a method share
         skill = rng.normal(0, deviation / 100 / SLOPE, size=(n, 1))
         luck = rng.normal(0, 0.8, size=(n, examples))
-        right = 1 / (1 + np.exp(-(difficulty + taste + skill + luck)))  # [n, examples]
+        ahead = gain if not methods else 0.0
+        right = 1 / (1 + np.exp(-(difficulty + taste + skill + luck + ahead)))  # [n, examples]
         tp = rng.binomial(gold, right)
         pred = tp + rng.binomial(gold - tp, 0.6) + rng.binomial(1, 0.25 * (1 - right))
         methods.append(list(np.stack([tp, pred, np.broadcast_to(gold, tp.shape)], axis=2)))
