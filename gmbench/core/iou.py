@@ -34,4 +34,6 @@ def pairwise_iou(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     area_b = (bx2 - bx1).clip(min=0) * (by2 - by1).clip(min=0)
     union = area_a + area_b - inter
     has_area = (area_a > 0) & (area_b > 0)
-    return np.divide(inter, union, out=np.zeros_like(inter), where=has_area)
+    overlap: NDArray[np.float64] = np.zeros_like(inter)
+    np.divide(inter, union, out=overlap, where=has_area)
+    return overlap

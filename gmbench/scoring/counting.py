@@ -35,12 +35,13 @@ def regions_right(
 ) -> NDArray[np.bool_]:
     """``region_right`` of every prediction and gold entity: ``[P, G]``."""
     boxless = np.asarray([p.box is None for p in guesses], dtype=bool)
-    right = boxless[:, None] & np.asarray([not e.boxes for e in entities], dtype=bool)
+    right: NDArray[np.bool_] = np.zeros((len(guesses), len(entities)), dtype=bool)
+    right |= boxless[:, None] & np.asarray([not e.boxes for e in entities], dtype=bool)
     gold = [(g, box) for g, e in enumerate(entities) for box in e.boxes]
     boxed = np.flatnonzero(~boxless)
     if gold and len(boxed):
         owners, boxes = zip(*gold, strict=True)
-        overlap = pairwise_iou([guesses[p].box for p in boxed], boxes)
+        overlap = pairwise_iou([p.box for p in guesses if p.box is not None], boxes)
         rows, columns = np.nonzero(overlap >= iou_threshold)
         right[boxed[rows], np.asarray(owners)[columns]] = True
     return right
