@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from gmbench.core.errors import InputError, chain, did_you_mean, located
+from gmbench.core.locks import launched_rank
 from gmbench.core.safe_text import printable
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def ending() -> Iterator[Ended]:
         if (stopped := stopped_by(error)) is None:
             raise
         ended.code = 128 + stopped.number
-        message = "; ".join([str(stopped), *getattr(stopped, "__notes__", ())])
+        if launched_rank() == 0:  # of processes that train together the first tells
+            message = "; ".join([str(stopped), *getattr(stopped, "__notes__", ())])
     if lost := lost_output():
         ended.code, message = ended.code or 2, f"standard output: {lost}"
     if message:

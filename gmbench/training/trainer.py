@@ -18,6 +18,7 @@ from torch.distributed import distributed_c10d as c10d
 from torch.nn.parallel import DistributedDataParallel
 
 from gmbench.config.schema import Settings, Trainer
+from gmbench.core.command_line import stopped_by
 from gmbench.training.checkpoints import Checkpoints, DurableCheckpoints
 from gmbench.training.epochs import EpochBar, EpochLines
 from gmbench.training.failures import StepNotes
@@ -56,7 +57,7 @@ def build_trainer(
         all_callbacks.append(LearningRateMonitor(logging_interval="step"))
     if watching.patience is not None:
         all_callbacks.append(EarlyStopping("dev/select", mode="max", patience=watching.patience))
-    return lightning.Trainer(
+    built = lightning.Trainer(
         default_root_dir=folder,
         max_epochs=trainer.epochs,
         precision=resolve_precision(trainer.precision, trainer.accelerator),
@@ -74,6 +75,9 @@ def build_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+    # On SIGTERM Lightning broadcasts amid whatever else processes exchange; TimedDDP ends them.
+    built._signal_connector._sigterm_notifier_fn = lambda *_: None  # type: ignore[method-assign]
+    return built
 
 
 def build_strategy(settings: Trainer, idle_parts: bool) -> Strategy | str:
@@ -118,6 +122,17 @@ class TimedDDP(DDPStrategy):
         # Public under another name from torch 2.13 on.
         set_timeout = getattr(dist, "set_timeout", None) or c10d._set_pg_timeout
         set_timeout(self._peer_timeout, None)
+
+    def on_exception(self, exception: BaseException) -> None:
+        """End the processes that this one has started, if a signal ends it."""
+        super().on_exception(exception)
+        started = getattr(self.launcher, "procs", [])
+        if stopped_by(exception) is not None:
+            children = list(started)
+            started.clear()  # who watches them would kill this process too
+            for child in children:
+                child.kill()  # it may wait for this one; only the first process keeps a state
+                child.wait()
 
 
 def _silence_advice() -> None:

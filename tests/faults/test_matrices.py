@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from gmbench.reporting.record import read_result
 from tests.conftest import REPOSITORY
 from tests.faults.plan import VARIABLE
 from tests.faults.runs import SMALL, Made, go, go_together, killed_and_continued, paths, same
@@ -92,6 +93,37 @@ def test_the_command_notices_that_its_other_process_was_killed(world, tmp_path, 
     assert causes in (["peer"], [])
     assert not list(tmp_path.rglob("result.json"))
     promise("R14", "commands that end with their killed process", 1)
+
+
+@pytest.mark.parametrize("place", ["step@0:4", "validate@0:2"])
+def test_a_command_of_two_processes_ends_by_a_signal_and_goes_on(world, tmp_path, place, promise):
+    """SIGTERM to the process that the user has started, as a scheduler sends it."""
+    arguments = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", *paths(world)]
+    hooks = f"{REPOSITORY / 'tests' / 'faults' / 'hooks'}{os.pathsep}{REPOSITORY}"
+
+    def command(fault: str) -> tuple[int, list[str]]:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "gmbench.run", *SMALL, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": hooks, VARIABLE: fault},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        said = process.communicate(timeout=900)[1]  # ends once no process holds it any more
+        if process.returncode:  # killed ones have been waited for: none is left
+            with pytest.raises(ProcessLookupError):
+                os.killpg(process.pid, 0)
+        return process.returncode, said.splitlines()
+
+    told = "interrupted by SIGTERM; the same command goes on"
+    assert command(f"{place}:terminate") == (128 + signal.SIGTERM, [told])
+    (failure,) = tmp_path.rglob("failure*.json")
+    assert json.loads(failure.read_text())["status"] == "failed:interrupted"
+    assert command("step@0:99:kill")[0] == 0
+    (result,) = tmp_path.rglob("result.json")
+    assert read_result(result).exact_resume
+    promise("R14", "commands of two processes that a signal ended, in one line, resumable", 1)
 
 
 def test_blank_pictures_in_one_share_only(world, tmp_path):
