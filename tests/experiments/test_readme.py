@@ -115,3 +115,15 @@ def test_an_overview_says_where_methods_were_trained_for_different_epochs(elsewh
     page.write_text("<!-- results: overview one/gmner -->\n<!-- end -->\n")
     assert main([]) == 0
     assert ", 1/4 epochs: GMNER F1 |" in page.read_text()
+
+
+def test_a_model_without_candidates_shares_the_table_of_one_that_has_them(elsewhere):
+    _, page, run = elsewhere
+    for method, candidates in (("chooses", "c" * 64), ("draws", None)):
+        result = sample()
+        data = replace(result.data, candidates=candidates)
+        write_result(run / "result.json", replace(result, data=data))
+        add(f"one/{method}", [run])
+    page.write_text("<!-- results: runs one -->\n<!-- end -->\n")
+    assert main([]) == 0
+    assert "chooses, seed" in page.read_text() and "draws, seed" in page.read_text()
