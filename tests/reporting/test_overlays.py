@@ -5,9 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib import font_manager
+from matplotlib.font_manager import FontEntry
 from PIL import Image
 
 from gmbench.core.entities import Entity, Example, Prediction
+from gmbench.reporting import fonts
 from gmbench.reporting.fonts import fitting
 from gmbench.reporting.overlays import _shown, draw_overlays, lines_of, spread
 from gmbench.reporting.plots import BLUE, VERMILION
@@ -79,10 +82,23 @@ def test_markup_and_letters_that_no_font_has_are_drawn_without_empty_boxes(tmp_p
         assert draw_overlays([example], {"a": ()}, tmp_path / "x.png", "$m$", saw_pixels=True)
 
 
-def test_emoji_have_a_font_and_unknown_letters_are_spelled_out():
-    emoji = "goal \u26bd\U0001f525 \U0001f44f\U0001f3fc \U0001f1eb\U0001f1f7 \u2764\ufe0f"
-    assert fitting(emoji)[0] == emoji
-    assert fitting("a\U000fffff\U000ffffeb")[0] == "a[U+FFFFF U+FFFFE]b"
+def test_what_no_font_has_is_named_and_marks_that_only_join_are_dropped(monkeypatch):
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])  # a machine without fonts
+    assert fitting("smile \U0001f600 \u2764") == ("smile \U0001f600 \u2764", ["DejaVu Sans"])
+    assert fitting("goal \U0001f525\ufe0f")[0] == "goal [fire]"
+    assert fitting("\U0001f44f\U0001f3fc")[0] == (
+        "[clapping hands sign][emoji modifier fitzpatrick type-3]"
+    )
+    assert fitting("a\U000fffffb")[0] == "a[U+FFFFF]b"
+
+
+def test_a_font_of_the_machine_is_taken_before_a_name(monkeypatch):
+    has = FontEntry(fname="/fonts/flame.ttf", name="Flame", style="normal", weight=400)
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [has])
+    letters = fonts._letters
+    own = {has.fname: frozenset({0x1F525})}
+    monkeypatch.setattr(fonts, "_letters", lambda file: own.get(file) or letters(file))
+    assert fitting("\U0001f525") == ("\U0001f525", ["DejaVu Sans", "Flame"])
 
 
 def test_without_a_picture_the_words_have_the_whole_width(tweets, tmp_path):
