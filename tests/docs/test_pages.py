@@ -1,7 +1,9 @@
 """The pages themselves: links lead somewhere, each says what it answers, README names them all."""
 
 import re
+import runpy
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,6 +61,15 @@ def test_the_reference_describes_one_name_a_line():
     for module in modules:
         text = (REPOSITORY / module.replace(".", "/")).with_suffix(".py").read_text()
         assert not re.findall(r"(?m)^ {8}(?!self)\w+(?:, \w+)+: .*", text), module
+
+
+def test_on_the_site_links_out_of_docs_lead_to_the_repository_and_pictures_to_their_bytes():
+    hook = runpy.run_path(str(REPOSITORY / "docs" / "hooks.py"))["on_page_markdown"]
+    text = "![b](../e/b.png) [t](../e/t.md) [![b](../b.png)](../t.md#x) [in](in.md) ![in](in.png)"
+    assert hook(text, config=SimpleNamespace(repo_url="R")) == (
+        "![b](R/raw/main/e/b.png) [t](R/blob/main/e/t.md) "
+        "[![b](R/raw/main/b.png)](R/blob/main/t.md#x) [in](in.md) ![in](in.png)"
+    )
 
 
 def test_every_picture_is_shown_somewhere():
