@@ -1,7 +1,7 @@
 """Fonts of pictures with words of examples: emoji and scripts that matplotlib's own font lacks.
 
-The machine's fonts are searched. What none of them has is named, ``[fire]`` for an emoji, so that
-no empty box is drawn.
+The machine's fonts are searched. What none of them has is spelled out, ``[fire]`` for an emoji and
+``[U+65E5]`` for a letter, so that no empty box is drawn.
 """
 
 import re
@@ -34,14 +34,17 @@ def fitting(text: str) -> tuple[str, list[str]]:
             families.append(font.name)
             missing -= found
     if missing:
-        unknown = f"[{''.join(re.escape(chr(point)) for point in sorted(missing))}]"
+        unknown = f"[{''.join(re.escape(chr(point)) for point in sorted(missing))}]+"
         text = re.sub(unknown, _named, text)
     return text, families
 
 
 def _named(found: re.Match[str]) -> str:
-    letter = found[0]
-    return f"[{unicodedata.name(letter, '').lower() or f'U+{ord(letter):04X}'}]"
+    """Symbols by name; letters, whose names say no more, by number."""
+    symbols = all(unicodedata.category(letter) in ("So", "Sk") for letter in found[0])
+    if symbols:
+        return "".join(f"[{unicodedata.name(letter).lower()}]" for letter in found[0])
+    return f"[{' '.join(f'U+{ord(letter):04X}' for letter in found[0])}]"
 
 
 @cache

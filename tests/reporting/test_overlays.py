@@ -89,7 +89,7 @@ def test_what_no_font_has_is_named_and_marks_that_only_join_are_dropped(monkeypa
     assert fitting("\U0001f44f\U0001f3fc")[0] == (
         "[clapping hands sign][emoji modifier fitzpatrick type-3]"
     )
-    assert fitting("a\U000fffffb")[0] == "a[U+FFFFF]b"
+    assert fitting("a\U000fffff\u65e5b")[0] == "a[U+FFFFF U+65E5]b"
 
 
 def test_a_font_of_the_machine_is_taken_before_a_name(monkeypatch):
