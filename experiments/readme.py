@@ -129,7 +129,10 @@ def overview(names: Sequence[str]) -> list[str]:
             values = [100 * getattr(run.metrics, task).f1 for run in kept.get(method, ())]
             found = summarise(values) if values else None
             spread = "" if found is None or found.sd is None else f" ± {found.sd:.1f}"
-            cells.append("" if found is None else f"**{found.mean:.1f}**{spread} ({len(values)})")
+            bold = "**" if len(values) > 1 else ""  # one seed shows a run, not a method
+            cells.append(
+                "" if found is None else f"{bold}{found.mean:.1f}{bold}{spread} ({len(values)})"
+            )
         # Baselines that are given the gold text are no systems.
         systems = [floor for floor in first.floors if floor.mner is not None]
         best = max(systems, key=lambda floor: getattr(floor, task).f1)
