@@ -56,7 +56,9 @@ RUNS_AS_IT_STANDS = (
 def composes(command: Command, home) -> None:
     """The configuration of each of its jobs is put together and passes every check."""
     arguments = command.words[command.words.index("-m") + 2 :]
-    overrides = [w.replace("=FOLDER", f"={home}/FOLDER") for w in arguments if "=" in w]
+    overrides = [re.sub("=(FOLDER|RUN)", rf"={home}/\1", word) for word in arguments if "=" in word]
+    if "--config-dir" in arguments:  # the reader's own data, not there
+        overrides.remove("data=own")
     if "-m" in arguments:
         parts = [(key, value.split(",")) for key, _, value in (w.partition("=") for w in overrides)]
     else:
