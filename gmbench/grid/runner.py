@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -232,14 +233,16 @@ def _start(index: int, job: Job) -> _Running:
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,  # its own group: it dies with its workers, and not by our Ctrl-C
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,
     )
     return _Running(index, job, process, output)
 
 
-def _die_with_parent() -> None:
+def _die_with(grid: int) -> None:
     """In the child: end this job if the grid itself is killed with -9."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != grid:  # it was killed before this line: no signal will come
+        os._exit(1)
 
 
 def _look(one: _Running, limits: Limits) -> Outcome | None:

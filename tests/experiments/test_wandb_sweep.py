@@ -1,6 +1,7 @@
 """The sweep that W&B hands out starts the same verb, with keys that this verb has."""
 
 import itertools
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +19,9 @@ SWEEP = yaml.safe_load(Path(experiments.__file__).with_name("wandb_sweep.yaml").
 @pytest.fixture
 def started(monkeypatch, tmp_path):
     """The command with which ``wandb agent`` starts one run, by its own code."""
+    # The agent sets variables of its own (a run's id, a sweep's file); none outlives the test.
+    monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))  # it writes the parameters there
-    monkeypatch.setenv("WANDB_RUN_ID", "")  # restored after the test: the agent sets it
     commands = []
 
     def process(*, command, **_):

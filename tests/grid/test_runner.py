@@ -2,10 +2,12 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -154,3 +156,17 @@ def test_the_running_jobs_epoch_and_an_estimate_are_told(tmp_path):
     # Two jobs of four epochs each, the first of which took a second or two.
     assert 3 < int(counts.split("about ")[1].split()[0]) < 60
     assert epoch == "  j: Epoch 1/4: dev F1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a signal")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_job_does_not_start_once_its_grid_is_gone(killed):
+    """The grid may be killed between the fork and the child's request for a signal."""
+    grid = 0 if killed else os.getpid()
+    started = subprocess.run(
+        [sys.executable, "-c", "print('works')"],
+        stdout=subprocess.PIPE,
+        preexec_fn=partial(runner._die_with, grid),
+        check=False,
+    )
+    assert (started.returncode, started.stdout) == ((1, b"") if killed else (0, b"works\n"))

@@ -70,7 +70,7 @@ def test_counts_must_be_those_of_the_result(folder):
     with pytest.raises(InputError, match="gmner adds up to tp/pred/gold 1/3/2, "):
         read_scored_run(folder)
     (folder / TWEETS).write_text(text.rsplit("\n", 2)[0] + "\n")
-    with pytest.raises(InputError, match="1 tweets, result"):
+    with pytest.raises(InputError, match="1 examples, result"):
         read_scored_run(folder)
     (folder / TWEETS).unlink()
     with pytest.raises(InputError, match="made before counts were stored"):
