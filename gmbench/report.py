@@ -80,7 +80,7 @@ def _power(board: Board, options: argparse.Namespace) -> None:
     Raises:
         InputError: the difference is no number of points.
     """
-    from gmbench.reporting.power import draw_power, plan_of, power_table
+    from gmbench.reporting.power_plan import draw_power, plan_of, power_table
 
     if not 0 < options.power < 100 or options.format not in ("table", "json") or options.out:
         raise InputError("--power takes points of F1 in (0, 100), --format json and --picture FILE")
