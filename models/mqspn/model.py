@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from gmbench.core.errors import InputError
 from gmbench.core.tensors import Attention, Batch, Outputs
 from gmbench.nn.layers import sinusoids
+from gmbench.nn.regions import region_vectors
 from gmbench.nn.text import TextEncoder, pool_words
 from gmbench.nn.vision import VisionEncoder
 from models.mqspn.aggregator import SAGSettings
@@ -18,7 +19,6 @@ from models.mqspn.fusion import QFNetLayer, QFNetSettings
 from models.mqspn.heads import MSPSettings, SetPrediction
 from models.mqspn.joint import check_joint, joint_states
 from models.mqspn.queries import MQSSettings, MultiGrainedQueries
-from models.mqspn.regions import region_vectors
 
 
 class MQSPN(nn.Module):

@@ -28,7 +28,7 @@ def region_vectors(encoder: VisionEncoder, batch: Batch) -> Tensor:
         vectors = encoder.vector(batch.region_pixels.flatten(0, 1))
         return vectors.view(rows, slots, -1)  # [B * (k + 1), d] -> [B, k + 1, d]
     if batch.region_boxes is None or (batch.pixels is None and batch.region_boxes.shape[1] > 1):
-        raise ValueError("MQSPN needs region_features, region_pixels or pixels in the batch")
+        raise ValueError("candidates need region_features, region_pixels or pixels in the batch")
     side = encoder.image_size if batch.pixels is None else batch.pixels.shape[-1]
     blank = _blank(encoder, side, batch.image_sizes.dtype).expand(len(batch), 1, -1)
     if batch.pixels is None:  # no picture in the whole batch, and so no candidate
