@@ -5,10 +5,12 @@
   python -m experiments.readme --add world/qgn RUN    keep the results of finished runs first
 
 A table stands between ``<!-- results: KIND NAME -->`` and ``<!-- end -->``. ``runs NAME`` is made
-of ``experiments/results/runs/NAME/*/seed=N.json``, a folder a method; ``overview NAME/TASK,...``
-has a row of mean F1 for each of several such folders; ``table NAME`` is the first table of
-``experiments/results/NAME.md``. No number in it is typed. Exit codes: 0 done, 1 a page
-differs (--check), 2 a marker or a file that cannot be read.
+of ``experiments/results/runs/NAME/METHOD/seed=N/result.json``; ``overview NAME/TASK,...`` has a
+row of mean F1 for each of several such folders; ``table NAME`` is the first table of
+``experiments/results/NAME.md``. No number in it is typed. Beside a result stand its counts by
+tweet, without any text: ``python -m gmbench.report experiments/results/runs/NAME`` tests the
+methods again. Exit codes: 0 done, 1 a page differs (--check), 2 a marker or a file that cannot be
+read.
 """
 
 import re
@@ -20,11 +22,13 @@ from pathlib import Path
 from gmbench.config.renames import current_override
 from gmbench.core.command_line import CommandLine
 from gmbench.core.files import write_atomically
+from gmbench.reporting.index import TWEETS, read_scored_run
 from gmbench.reporting.leaderboard import of_the_method
 from gmbench.reporting.record import RunResult, TaskFigures, read_result, write_result
 from gmbench.reporting.tables import Table
 from gmbench.scoring.baselines import UPPER_BOUND_OF_ONE_REGION
 from gmbench.scoring.counting import TASKS
+from gmbench.scoring.files import write_tweet_table
 from gmbench.scoring.methods import summarise
 
 RESULTS = Path(__file__).parent / "results"
@@ -97,12 +101,14 @@ def kept_runs(name: str) -> dict[str, list[RunResult]]:
         ValueError: there are none, or they may not share a table.
     """
     methods = {
-        folder.name: [read_result(file) for file in sorted(folder.glob("seed=*.json"))]
+        folder.name: [read_result(file) for file in sorted(folder.glob("seed=*/result.json"))]
         for folder in sorted((RESULTS / "runs" / name).glob("*/"))
     }
     runs = [run for method in methods.values() for run in method]
     if not runs:
-        raise ValueError(f"results: runs {name}: no seed=N.json in {RESULTS / 'runs' / name}/*/")
+        raise ValueError(
+            f"results: runs {name}: no seed=N/result.json in {RESULTS / 'runs' / name}/*/"
+        )
     # Candidates belong to the method: a model that draws its own boxes has none.
     if len({(run.protocol, replace(run.data, candidates=None)) for run in runs}) > 1:
         raise ValueError(f"results: runs {name}: of different data, split or protocol")
@@ -212,9 +218,12 @@ def _figures(one: TaskFigures | None) -> str:
 def _origin(runs: list[RunResult]) -> str:
     first = runs[0]
     commits = sorted({run.code.commit[:10] for run in runs if run.code.commit})
+    unknown = sum(run.code.commit is None for run in runs)
     devices = ", ".join(sorted({run.machine.device for run in runs}))
     minutes = sum(run.cost.seconds for run in runs) / 60 / len(runs)
-    code = f"commit {', '.join(commits)}" if commits else "commit not recorded"
+    code = f"commit {', '.join(commits)}" if commits else ""
+    if unknown:
+        code += f"{' and ' * bool(commits)}no commit recorded for {unknown} of {len(runs)} runs"
     return (
         f"P, R, F1 in %, micro. Protocol {first.protocol.name} {first.protocol.version}, data "
         f"{first.data.fingerprint[:12]}, {code}, on {devices}, {minutes:.0f} minutes a run "
@@ -223,23 +232,24 @@ def _origin(runs: list[RunResult]) -> str:
 
 
 def add(name: str, folders: Sequence[Path]) -> None:
-    """Keep the results of finished runs, without what only their machine knew.
+    """Keep the results of finished runs and their counts, without what only their machine knew.
 
     Raises:
-        InputError: a result that is damaged.
-        OSError: a result that is not there.
+        InputError: a run is not finished, its result is damaged, or its counts are not those of it.
     """
     for folder in folders:
-        run = read_result(folder / "result.json")
+        scored = read_scored_run(folder)
+        run = scored.result
         overrides = tuple(
             word
             for word in of_the_method(run.config.overrides)
             if "/" not in word.partition("=")[2]
         )
         kept = replace(run, config=replace(run.config, overrides=overrides))
-        target = RESULTS / "runs" / name / f"seed={run.config.seed}.json"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_result(target, kept)
+        target = RESULTS / "runs" / name / f"seed={run.config.seed}"
+        target.mkdir(parents=True, exist_ok=True)
+        write_result(target / "result.json", kept)
+        write_tweet_table(target / TWEETS, scored.table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

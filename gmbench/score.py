@@ -32,7 +32,7 @@ from gmbench.reporting.formats import (
     interval_object,
     strata_object,
 )
-from gmbench.reporting.index import read_scored_run
+from gmbench.reporting.index import TWEETS, read_scored_run
 from gmbench.reporting.leaderboard import signature_of
 from gmbench.reporting.pairs import compare_runs, run_names
 from gmbench.reporting.tables import (
@@ -352,7 +352,19 @@ def score_cases(options: Namespace) -> None:
 
 
 def verify_run(options: Namespace) -> int:
-    """Score a run's predictions again; 0 if every stored figure is confirmed."""
+    """Score a run's predictions again; 0 if every stored figure is confirmed.
+
+    Of a published result, which has neither configuration nor predictions beside it, the counts by
+    tweet are added up.
+    """
+    run: Path = options.verify
+    if (run / TWEETS).is_file() and not [*run.glob("config.yaml"), *run.glob("predictions.*")]:
+        count = len(read_scored_run(run).table.ids)
+        print(
+            f"{run}: the totals of all tasks are those of its {TWEETS} ({count:,} tweets); "
+            "without config.yaml and predictions, nothing else can be compared"
+        )
+        return 0
     from gmbench.lifecycle.verify import verify  # it reads the run's configuration
 
     wrong = verify(options.verify, options.gold_root, options.trust)

@@ -8,9 +8,13 @@ import pytest
 
 from experiments import readme
 from experiments.readme import MARKED, PAGES, RESULTS, add, filled, main
+from gmbench import report, score
 from gmbench.core.errors import InputError
+from gmbench.reporting.index import TWEETS
 from gmbench.reporting.record import write_result
-from tests.reporting.sample import sample
+from gmbench.scoring.files import write_tweet_table
+from gmbench.scoring.intervals import tweet_table
+from tests.reporting.sample import GOLD, PREDICTIONS, sample
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -23,7 +27,7 @@ def test_there_are_tables_and_every_kept_run_stands_in_one():
     found = [
         (kind, name) for page in PAGES for _, kind, name, _, _ in MARKED.findall(page.read_text())
     ]
-    kept = {path.parents[1].name for path in (RESULTS / "runs").glob("*/*/seed=*.json")}
+    kept = {path.parents[2].name for path in (RESULTS / "runs").glob("*/*/*/result.json")}
     assert kept
     assert {("runs", name) for name in kept} <= set(found)
 
@@ -43,6 +47,7 @@ def elsewhere(tmp_path, monkeypatch):
     run = tmp_path / "run"
     run.mkdir()
     write_result(run / "result.json", sample())
+    write_tweet_table(run / TWEETS, tweet_table({e.id: e.entities for e in GOLD}, PREDICTIONS))
     return tmp_path, page, run
 
 
@@ -63,7 +68,38 @@ def test_a_run_is_added_and_the_page_written_then_a_changed_digit_is_found(elsew
     assert page.read_text() == text
     shutil.rmtree(folder / "results")
     assert main([]) == 2
-    assert "no seed=N.json" in capsys.readouterr().err
+    assert "no seed=N/result.json" in capsys.readouterr().err
+
+
+def test_a_kept_run_is_reported_and_its_counts_added_up_again(elsewhere, capsys):
+    folder, _, run = elsewhere
+    for seed in (1, 2):
+        result = sample()
+        write_result(run / "result.json", replace(result, config=replace(result.config, seed=seed)))
+        add("here/mine", [run])
+    kept = folder / "results" / "runs" / "here"
+    assert report.main([str(kept), "--format", "csv"]) == 0
+    assert "mqspn,2," in capsys.readouterr().out
+    one = kept / "mine" / "seed=2"
+    assert score.main(["--verify", str(one)]) == 0
+    assert "totals of all tasks are those of its tweets.test.csv (2 tweets)" in (
+        capsys.readouterr().out
+    )
+    counts = (one / TWEETS).read_text()
+    (one / TWEETS).write_text(counts.replace("a,1,", "a,2,", 1))
+    assert score.main(["--verify", str(one)]) == 2
+    assert "edited?" in capsys.readouterr().err
+
+
+def test_a_result_whose_commit_is_unknown_says_so(elsewhere):
+    _, page, run = elsewhere
+    for seed, commit in ((1, "a" * 40), (2, None)):
+        result = sample()
+        config, code = replace(result.config, seed=seed), replace(result.code, commit=commit)
+        write_result(run / "result.json", replace(result, config=config, code=code))
+        add("here/mine", [run])
+    assert main([]) == 0
+    assert "commit aaaaaaaaaa and no commit recorded for 1 of 2 runs" in page.read_text()
 
 
 def test_of_many_seeds_the_mean_and_the_range_are_told(elsewhere):
