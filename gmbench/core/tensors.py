@@ -118,6 +118,8 @@ class Batch(TensorRecord):
         region_boxes: xyxy pixels of the original image; zeros in slot 0.
         region_pixels: one letterboxed crop per slot.
         region_features: one cached vector per slot.
+        region_classes: the detector's class of each example's candidates, from slot 1 on; empty
+            where it gives none. None if no example has any.
         targets: gold; None at prediction.
     """
 
@@ -133,6 +135,7 @@ class Batch(TensorRecord):
     region_boxes: Float[Tensor, "B K1 4"] | None = None
     region_pixels: Float[Tensor, "B K1 3 h v"] | None = None
     region_features: Float[Tensor, "B K1 D"] | None = None
+    region_classes: tuple[tuple[str, ...], ...] | None = None
     targets: Targets | None = None
 
     def __len__(self) -> int:
@@ -160,6 +163,8 @@ class Outputs(TensorRecord):
         end_logits: the same for its last word.
         region_logits: one score per candidate slot (proposal-based models).
         boxes: cxcywh in 0..1 of the original image (proposal-free models).
+        drafts: the boxes before each correction by the box head, first to last; a loss may teach
+            them too.
         no_target_logits: log-odds that the entity is not in the image (proposal-free models).
         aux: outputs of earlier layers, for deep supervision in training.
         attention: only on request.
@@ -170,6 +175,7 @@ class Outputs(TensorRecord):
     end_logits: Float[Tensor, "B Q W"]
     region_logits: Float[Tensor, "B Q K1"] | None = None
     boxes: Float[Tensor, "B Q 4"] | None = None
+    drafts: tuple[Float[Tensor, "B Q 4"], ...] = ()
     no_target_logits: Float[Tensor, "B Q"] | None = None
     aux: tuple["Outputs", ...] = ()
     attention: Attention | None = None

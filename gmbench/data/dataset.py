@@ -83,6 +83,7 @@ class Item:
     pixels: Tensor | None  # [3, H, W]
     crops: Tensor | None  # [K + 1, 3, h, w]
     features: Tensor | None  # [K + 1, D]
+    classes: tuple[str, ...] = ()  # of the K candidates, where their source names them
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +115,18 @@ class GroundedDataset(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         example = self.examples[index]
         boxes = np.zeros((1, 4))
+        classes: tuple[str, ...] = ()
         if "regions" in self.inputs and example.candidates is not None:
-            boxes = np.concatenate([boxes, example.candidates.boxes[: self.num_regions]])
+            candidates = example.candidates.top(self.num_regions)
+            boxes = np.concatenate([boxes, candidates.boxes])
+            classes = candidates.classes or ()
         features = crop = image = None
         if self.features is not None:
             features = self.features.row(index, len(boxes))
+        encoder = self.pixels.region_encoder
         encodes = "regions" in self.inputs and self.features is None
-        wants_crops = encodes and self.pixels.region_encoder == "crop"
-        wants_whole = "pixels" in self.inputs or (encodes and not wants_crops)
+        wants_crops = encodes and encoder == "crop"
+        wants_whole = "pixels" in self.inputs or (encodes and encoder == "roi_align")
         if example.image is not None and (wants_crops or wants_whole):
             picture = self.picture_of(example)
             image = whole(picture, self.pixels) if wants_whole else None
@@ -136,6 +141,7 @@ class GroundedDataset(Dataset[Item]):
             pixels=image,
             crops=crop,
             features=features,
+            classes=classes,
         )
 
 
@@ -165,6 +171,7 @@ class Collate:
         words = [torch.tensor(item.tokens.words) for item in items]
         boxes = _pad([item.boxes for item in items])
         slots = _mask_of([len(item.boxes) for item in items])
+        classes = tuple(item.classes for item in items)
         return Batch(
             ids=tuple(item.example.id for item in items),
             input_ids=_pad(tokens, self.pad_id),
@@ -178,6 +185,7 @@ class Collate:
             region_boxes=boxes if self.with_regions else None,
             region_pixels=_pad_present([item.crops for item in items]),
             region_features=_pad_present([item.features for item in items]),
+            region_classes=classes if any(classes) else None,
             targets=self._targets(items, boxes, slots),
         )
 

@@ -27,7 +27,8 @@ class PixelSettings:
         crop_size: side of a candidate region's crop.
         mean, std: per channel, in 0..1.
         region_encoder: what a candidate's vector is made of: its own ``crop``, or ROI-align on one
-            feature map of the whole image (``roi_align``), about k times cheaper.
+            feature map of the whole image (``roi_align``), about k times cheaper; ``none`` for
+            models that read the boxes of candidates alone.
         crop: ``letterbox``, or ``center``: the shorter side fills the square and the ends of the
             longer one are cut off (MQSPN's released code).
     """
@@ -36,7 +37,7 @@ class PixelSettings:
     crop_size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    region_encoder: Literal["crop", "roi_align"] = "crop"
+    region_encoder: Literal["crop", "roi_align", "none"] = "crop"
     crop: Literal["letterbox", "center"] = "letterbox"
 
 

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -101,6 +101,12 @@ def build_model(node: schema.Node, encoders: Encoders, types: Mapping[str, str])
     return model
 
 
+def pixels_of_regions(model: nn.Module, encoders: Encoders) -> PixelSettings:
+    """How a model wants its pixels: none of candidates if it says ``region_vectors = False``."""
+    reads = getattr(model, "region_vectors", True)
+    return encoders.pixels if reads else replace(encoders.pixels, region_encoder="none")
+
+
 def build_run(settings: schema.Settings) -> Run:
     """Read the data and build everything that trains.
 
@@ -119,6 +125,7 @@ def build_run(settings: schema.Settings) -> Run:
     found = fingerprint(source, splits, with_candidates=regions is not None)
     encoders = build_encoders(settings.encoders, settings.regions)
     model = build_model(settings.model.network, encoders, source.types)
+    encoders = replace(encoders, pixels=pixels_of_regions(model, encoders))
     loader = LoaderSettings(
         batch_size=settings.trainer.batch_size,
         eval_batch_size=settings.trainer.eval_batch_size,
@@ -140,7 +147,7 @@ def build_run(settings: schema.Settings) -> Run:
         pictures={name: source.pictures(split) for name, split in splits.items()},
     )
     check_lengths(source, data, encoders.text_encoder.max_tokens(encoders.tokenizer))
-    if "regions" in inputs and not learns(encoders.vision_encoder):
+    if "regions" in inputs and stored_vectors(encoders):
         data.features = _cached_features(
             splits, encoders, loader, source, found.data, Path(settings.cache)
         )
@@ -181,6 +188,11 @@ def check_lengths(source: DataSource, data: GroundedData, limit: int) -> None:
             f"{limit}{rest}",
             "shorten it, or set encoders=...",
         )
+
+
+def stored_vectors(encoders: Encoders) -> bool:
+    """Whether vectors of candidates are computed once and kept: those of a frozen encoder are."""
+    return encoders.pixels.region_encoder != "none" and not learns(encoders.vision_encoder)
 
 
 def learns(module: nn.Module) -> bool:

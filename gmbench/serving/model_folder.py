@@ -24,7 +24,13 @@ from gmbench.core.provenance import library_versions
 from gmbench.core.records import parse_record, to_plain
 from gmbench.data.dataset import Input
 from gmbench.data.pixels import PixelSettings
-from gmbench.lifecycle.build import Encoders, build_encoders, build_model, learns
+from gmbench.lifecycle.build import (
+    Encoders,
+    build_encoders,
+    build_model,
+    pixels_of_regions,
+    stored_vectors,
+)
 from gmbench.nn.vision import VisionEncoder
 from gmbench.nn.weights import load
 from gmbench.objective.decode import Decodes
@@ -262,13 +268,18 @@ def _assemble(
 ) -> TrainedModel:
     """Model and decoder around built encoders, their weights still to be loaded."""
     model = build_model(config["model"]["network"], encoders, record.types)
-    stored = "regions" in record.reading.inputs and not learns(encoders.vision_encoder)
+    encoders = replace(encoders, pixels=pixels_of_regions(model, encoders))
+    stored = "regions" in record.reading.inputs and stored_vectors(encoders)
     return TrainedModel(
         model=model.eval(),
         tokenizer=encoders.tokenizer,
         vision_encoder=encoders.vision_encoder,
         decoder=construct(config["model"]["decode"], types=tuple(record.types)),
-        record=replace(record, reading=replace(record.reading, stored_vectors=stored)),
+        record=replace(
+            record,
+            pixels=encoders.pixels,
+            reading=replace(record.reading, stored_vectors=stored),
+        ),
         config=config,
         descriptions=descriptions,
     )

@@ -41,9 +41,9 @@ class VinVL:
     """Detections in ``<folder>/<id>.jpg.npz``: the first ``k`` rows, in the order of the file.
 
     Keys: ``bounding_boxes [N, 4]`` xyxy pixels; optional ``num_boxes``, ``scores [N]``,
-    ``box_features [N, D]``, ``image_w``, ``image_h``. Boxes are clipped to the image, and a box
-    without area in it is left out; near-equal boxes stay, as the detector gave them. Each file is
-    read when it is asked for and only its boxes are unpacked.
+    ``objects [N]`` (names of classes), ``box_features [N, D]``, ``image_w``, ``image_h``. Boxes are
+    clipped to the image, and a box without area in it is left out; near-equal boxes stay, as the
+    detector gave them. Each file is read when it is asked for and only its boxes are unpacked.
 
     Attributes:
         folder: where the npz files are.
@@ -101,8 +101,24 @@ class VinVL:
                 extras[name] = _numbers(path, arrays, name, rows=len(boxes))
         if self.features and extras["box_features"] is None:
             raise fault(path, "no 'box_features'", f"it has {_keys(arrays)}")
-        found = Candidates(boxes=boxes, scores=extras["scores"], features=extras["box_features"])
+        found = Candidates(
+            boxes=boxes,
+            scores=extras["scores"],
+            features=extras["box_features"],
+            classes=_names(path, arrays, rows=len(boxes)),
+        )
         return found.top(self.k if count is None else min(count, self.k))
+
+
+def _names(path: Path, arrays: NpzFile, *, rows: int) -> tuple[str, ...] | None:
+    """The names of classes, if the file has any."""
+    if "objects" not in arrays:
+        return None
+    names = arrays["objects"]
+    if names.dtype.kind != "U" or names.shape != (rows,):
+        what = f"'objects' is {names.dtype} {list(names.shape)}, not text [{rows}]"
+        raise fault(path, what, AGAIN)
+    return tuple(names.tolist())
 
 
 def _numbers(
