@@ -163,6 +163,7 @@ def find(planned: Sequence[Planned], index: Indexed) -> dict[Planned, Finished]:
         there: list[Finished | None] = [
             Finished(seed=run.seed, folder=entry.folder, result=entry.result)
             for entry in index.by_sha.get(run.sha, ())
+            if not run.row.tested_only
         ]
         for one in filter(None, there or [_older(run)]):
             if why := _other_data(lookup, one.result, run):
@@ -290,6 +291,9 @@ def _older(run: Planned) -> Finished | None:
     if not isinstance(stored, dict):
         return None
     then, now = by_key(what_computes(stored)), by_key(what_computes(run.config))
+    if run.row.tested_only and record.selection.value is not None:
+        log.warning("%s: not taken, it was trained itself", run.folder)
+        return None
     new = [key for key in now if key not in then]
     if other := [key for key in then if key not in now or then[key] != now[key]]:
         log.warning("%s: not taken, it ran with another %s", run.folder, ", ".join(other[:5]))

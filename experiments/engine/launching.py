@@ -80,7 +80,9 @@ def _jobs(missing: Sequence[Planned], found: Mapping[Planned, Finished], how: Ho
     jobs, trained = [], []
     for run in missing:
         weights = _weights(run, found)
-        if weights is None:
+        if weights is None and run.row.tested_only:
+            print(f"{run.label}: no best.ckpt of row {run.row.weights_of} to test", flush=True)
+        elif weights is None:
             trained.append(run)
         else:
             jobs.append(_job(run, how.runs, "mode=test", f"ckpt={_quoted(weights)}"))

@@ -31,6 +31,8 @@ class Variant:
         extra: the paper has no such row.
         weights_of: key of a row that trains the same: its best weights are tested under these
             overrides and nothing is trained; a run that trained by them itself does as well.
+        tested_only: it does not: under these overrides training would give another model, so only
+            a test of those weights in the planned folder stands in this row.
         against: key of the row it is compared with, in place of the experiment's reference; its
             own key = with none.
         only: ``real``, ``world`` or ``photos``: it makes sense on such data alone; ``print``: it is
@@ -47,6 +49,7 @@ class Variant:
     series: str | None = None
     extra: bool = False
     weights_of: str | None = None
+    tested_only: bool = False
     against: str | None = None
     only: Literal["real", "world", "photos", "print"] | None = None
 
