@@ -67,8 +67,8 @@ class BoxRegression(nn.Module):
 
     def forward(
         self, queries: Tensor, vision: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Where each query draws its box.
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """Where each query draws its box, and where it drew it before each second look.
 
         Args:
             queries: ``[B, N, D]``.
@@ -76,11 +76,12 @@ class BoxRegression(nn.Module):
             mask: ``[B, V]``.
 
         Returns:
-            Boxes ``[B, N, 4]``, and the weights ``[B, N, P]`` of the patches it points at, if any.
+            Drafts ``[B, N, 4]``, the last of which is the box, and the weights ``[B, N, P]`` of the
+            patches it points at, if any.
         """
         offset: Tensor = self.layers(queries)
         if self.kind == "mlp":
-            return offset.sigmoid(), None
+            return (offset.sigmoid(),), None
         patches, real = vision[:, self.prefix :], mask[:, self.prefix :]  # [B, P, D], [B, P]
         scores = self.pointer(queries) @ self.patch(patches).mT * queries.shape[-1] ** -0.5
         # A sample without any patch points nowhere in particular.
@@ -96,11 +97,13 @@ class BoxRegression(nn.Module):
         nowhere = ~real.any(dim=1)[:, None, None]  # [B, 1, 1]
         start = torch.logit(reference.masked_fill(nowhere, 0.5), eps=1e-3)
         drawn = offset + start
+        drafts = [drawn.sigmoid()]
         looks = 0 if self.kind != "refined" else 1 if self.training else LOOKS
         for _ in range(looks):
-            step = self.again(drawn.sigmoid(), queries, patches)
+            step = self.again(drafts[-1], queries, patches)
             drawn = drawn + step.masked_fill(nowhere, 0.0)
-        return drawn.sigmoid(), weights
+            drafts.append(drawn.sigmoid())
+        return tuple(drafts), weights
 
 
 class SecondLook(nn.Module):

@@ -219,18 +219,23 @@ class BoxLoss:
         weight: of the whole term.
         l1: factor of the L1 distance (DETR: 5).
         giou: factor of ``1 - GIoU`` (DETR: 2).
+        drafts: add the same for each earlier draft of the boxes, under the same matching.
     """
 
     weight: float = 1.0
     l1: float = 5.0
     giou: float = 2.0
+    drafts: bool = False
 
     def __call__(self, outputs: Outputs, targets: Targets, matching: Matching) -> Tensor:
-        boxes = boxes_of(outputs)[:, :, None]  # [B, Q, 1, 4]
+        drawn = [*(outputs.drafts if self.drafts else ()), boxes_of(outputs)]
+        boxes = torch.stack(drawn)[..., None, :]  # [drafts, B, Q, 1, 4]
         real = take(targets.box_mask, matching)  # [B, G, M] -> [B, Q, M]
         gold = take(targets.boxes, matching)  # [B, G, M, 4] -> [B, Q, M, 4]
-        distance = box_distance(boxes, gold, l1=self.l1, giou_weight=self.giou)
-        return mean_over(nearest(distance, real), (matching.gold >= 0) & real.any(dim=-1))
+        # [drafts, B, Q, M]
+        distance = box_distance(boxes, gold[None], l1=self.l1, giou_weight=self.giou)
+        loss = nearest(distance, real).sum(dim=0)  # [B, Q]
+        return mean_over(loss, (matching.gold >= 0) & real.any(dim=-1))
 
 
 @dataclass(frozen=True, kw_only=True)

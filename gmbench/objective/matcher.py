@@ -189,8 +189,8 @@ class NoMatching:
 def stack_layers(layers: Sequence[Outputs]) -> Outputs:
     """Outputs of L layers, ``[B, ...]`` each, as ``[L * B, ...]``, one layer after another.
 
-    One larger batch needs fewer and larger operations. Attention, earlier layers and what a layer
-    lacks are left out.
+    One larger batch needs fewer and larger operations. Attention, drafts, earlier layers and what a
+    layer lacks are left out.
     """
 
     def joined(name: str) -> Any:
@@ -199,10 +199,9 @@ def stack_layers(layers: Sequence[Outputs]) -> Outputs:
             return None
         return torch.cat(values) if len(values) > 1 else values[0]
 
-    names = [f.name for f in dataclasses.fields(layers[0]) if f.name not in ("aux", "attention")]
-    return dataclasses.replace(
-        layers[0], aux=(), attention=None, **{name: joined(name) for name in names}
-    )
+    left_out: dict[str, Any] = {"aux": (), "attention": None, "drafts": ()}
+    names = [f.name for f in dataclasses.fields(layers[0]) if f.name not in left_out]
+    return dataclasses.replace(layers[0], **left_out, **{name: joined(name) for name in names})
 
 
 def repeat_targets(targets: Targets, times: int) -> Targets:

@@ -72,6 +72,6 @@ class GroundingHead(nn.Module):
         Returns:
             Boxes ``[N, 4]`` cxcywh in 0..1, and the weights ``[N, P]`` of the places.
         """
-        boxes, weights = self.box(question[:, None], vision, mask)  # one query: [N, 1, 4 | P]
+        (boxes,), weights = self.box(question[:, None], vision, mask)  # one query: [N, 1, 4 | P]
         assert weights is not None
         return boxes[:, 0], weights[:, 0]

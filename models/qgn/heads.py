@@ -41,20 +41,22 @@ class PredictionHeads(nn.Module):
 
         Args:
             layers: queries ``[B, N, D]`` and words ``[B, W, D]`` of each.
-            vision: ``[B, V, D]``, the same for all.
+            vision: ``[B, V, D]``, the same for all; boxes are read off it.
             word_mask: ``[B, W]``.
             vision_mask: ``[B, V]``.
         """
         count = layers[0][0].shape[1]  # N
         # All at once: what the patches say of themselves is then computed once.
         asked = torch.cat([queries for queries, _ in layers], dim=1)  # [B, layers * N, D]
-        boxes, pointed = self.box(asked, vision, vision_mask)  # [B, layers * N, 4 | P]
+        # each [B, layers * N, 4], and [B, layers * N, P]
+        (*drafts, boxes), pointed = self.box(asked, vision, vision_mask)
         return [
             Outputs(
                 type_logits=self.entity_type(queries),  # [B, N, C + 1]
                 start_logits=self.left(queries, words, word_mask)[..., 0],  # [B, N, W]
                 end_logits=self.right(queries, words, word_mask)[..., 0],
                 boxes=boxes[:, first : first + count],
+                drafts=tuple(draft[:, first : first + count] for draft in drafts),
                 no_target_logits=self.no_target(queries)[..., 0],  # [B, N, 1] -> [B, N]
                 attention=None
                 if pointed is None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ class QGN(nn.Module):
         hvla: HVLASettings | None = None,
         mqd: MQDSettings | None = None,
         box: BoxHead = "mlp",
+        box_vision: Literal["hvla", "mre"] = "hvla",
         deep_supervision: bool = False,
     ) -> None:
         """Build all parts; the width is the text encoder's.
@@ -53,6 +55,8 @@ class QGN(nn.Module):
             hvla: switches of HVLA; None = the paper's.
             mqd: switches of MQD; None = the paper's.
             box: how a query comes to its box.
+            box_vision: where the patches of the box head come from: HVLA, or MRE's vision branch,
+                in which they have read words and queries.
             deep_supervision: the earlier decoder layers answer too, in training.
         """
         super().__init__()
@@ -85,6 +89,7 @@ class QGN(nn.Module):
         self.heads = PredictionHeads(
             width=width, num_types=len(type_names), prefix=self.hvla.prefix, box=box
         )
+        self.box_vision = box_vision
         self.deep_supervision = deep_supervision
 
     def forward(self, batch: Batch, *, attention: bool = False) -> Outputs:
@@ -110,8 +115,9 @@ class QGN(nn.Module):
         )
         deep = self.deep_supervision and self.training
         decoded = self.mqd(features, deep=deep, picture=attention)
+        patches = decoded.vision if self.box_vision == "mre" else features.vision
         *earlier, last = self.heads(
-            decoded.layers, features.vision, word_mask=batch.word_mask, vision_mask=seen
+            decoded.layers, patches, word_mask=batch.word_mask, vision_mask=seen
         )
         shown = last.attention  # a loss may teach a pointing head where to point
         if shown is None and attention:

@@ -68,11 +68,14 @@ class Decoded:
     Attributes:
         layers: queries ``[B, N, D]`` and words ``[B, W, D]`` after each layer; the last is the
             answer, the others are for deep supervision.
+        vision: visual tokens ``[B, V, D]`` as MRE's vision branch leaves them, aligned with words
+            and queries; without MRE those of HVLA.
         weights: of the last fusion layer's attention to the visual tokens ``[B, N, V]``; only
             on request.
     """
 
     layers: tuple[tuple[Tensor, Tensor], ...]
+    vision: Tensor
     weights: Tensor | None
 
 
@@ -183,7 +186,7 @@ class MultimodalQueryDecoding(nn.Module):
         words, vision = plain, f.vision
         if memory is not None and self.settings.mre_text == "vtf":
             words = pool_words(memory[:, size:], f.word_index, f.num_words)
-        if memory is not None and self.settings.mre_vision == "vtf":
+        if self.refine and memory is not None and self.settings.mre_vision == "vtf":
             vision = memory[:, :size]
         queries, layers, weights = f.queries, [], None
         for depth, block in enumerate(self.fde, start=1):
@@ -199,7 +202,8 @@ class MultimodalQueryDecoding(nn.Module):
                 weights = self.merge.weights(states, vision, f.vision_mask).mean(dim=1)
         elif not layers:
             layers.append((queries, words))
-        return Decoded(layers=tuple(layers) if deep else (layers[-1],), weights=weights)
+        kept = tuple(layers) if deep else (layers[-1],)
+        return Decoded(layers=kept, vision=vision, weights=weights)
 
     def _fuse(self, f: Features) -> Tensor:
         """VTF: self-attention over ``[F~v; F~t]`` with their places, ``M [B, V + S, D]``."""
@@ -245,4 +249,4 @@ class MultimodalQueryDecoding(nn.Module):
             looks = self.glance.weights(f.queries, keys, mask)
             weights = looks.mean(dim=1)[..., : f.vision.shape[1]]
         queries = self.glance_norm(f.queries + self.glance(f.queries, keys, mask))
-        return Decoded(layers=((queries, words),), weights=weights)
+        return Decoded(layers=((queries, words),), vision=f.vision, weights=weights)

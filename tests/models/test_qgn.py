@@ -1,5 +1,6 @@
 """QGN as a whole: shapes and sizes at paper scale, images it does not see."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,20 @@ def test_without_any_pixels_it_answers_as_with_masked_ones(bench):
         one, two = model(blind), model(none)
     for name in ("type_logits", "start_logits", "boxes", "no_target_logits"):
         torch.testing.assert_close(getattr(one, name), getattr(two, name), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("source", ["hvla", "mre"])
+def test_boxes_are_read_off_the_patches_of_the_setting(source, bench):
+    """The vision branch reaches boxes directly, or through the queries alone."""
+    model = deepcopy(bench.run.module.model)
+    model.box_vision = source
+    nn.init.zeros_(model.mqd.merge.out.weight)  # not through the queries
+    boxes = []
+    for shift in (0.0, 1.0):
+        with torch.no_grad():
+            model.mqd.vision_branch[-1].cross.feed_norm.weight += shift
+            boxes.append(model.eval()(bench.batch).boxes)
+    assert torch.equal(*boxes) == (source == "hvla")
 
 
 def paper_depths(width: int) -> QGN:

@@ -7,6 +7,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from gmbench.nn.vision import VisionEncoder, attend, feed, from_clip, tiny_vision
 from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion, bridge
 from models.qgn.mqa import MQASettings, MultiViewQueryAttention
+from models.qgn.mqd import Features, MQDSettings, MultimodalQueryDecoding
 from models.qgn.places import Places, square
 from tests.models.references import attention, matvec, some_mask, states
 
@@ -246,3 +247,118 @@ def test_learned_places_fit_other_image_sizes():
 def test_fixed_places_tell_every_patch_apart():
     grid = square(12, 128)
     assert (torch.cdist(grid, grid) + torch.eye(144) * 9).min() > 0.1
+
+
+Rows = list[torch.Tensor]
+
+
+def cross(part, states: Rows, keys: Rows) -> Rows:
+    """A post-norm block, one state at a time; equal to self-attention where keys are states."""
+    after = []
+    for state in states:
+        state = layer_norm(
+            part.attention_norm, state + attention(part.attention, state, keys, HEADS)
+        )
+        first, _, _, last = part.feed_forward.layers
+        hidden = torch.nn.functional.gelu(matvec(first, state))
+        after.append(layer_norm(part.feed_norm, state + matvec(last, hidden)))
+    return after
+
+
+def decoder_block(part, states: Rows, keys: Rows) -> Rows:
+    mixed = [
+        layer_norm(part.own_norm, state + attention(part.own, state, states, HEADS))
+        for state in states
+    ]
+    return cross(part.cross, mixed, keys)
+
+
+@pytest.mark.parametrize(
+    ("mre_text", "mre_vision", "layers"),
+    [("vtf", "hvla", (1, 2, 2)), ("mqa", "vtf", (2, 1, 1)), ("vtf", "vtf", (0, 0, 1))],
+)
+def test_decoding_as_the_paper_words_it(mre_text, mre_vision, layers):
+    """III-B: VTF over the joint sequence, queries over its memory, refinement beside the image."""
+    torch.manual_seed(0)
+    settings = MQDSettings(
+        **dict(zip(("vtf_layers", "fde_layers", "mre_layers"), layers, strict=True)),
+        positions="sinusoid",
+        mre_text=mre_text,
+        mre_vision=mre_vision,
+    )
+    part = MultimodalQueryDecoding(
+        width=D, heads=HEADS, dropout=0.1, prefix=1, grid=2, settings=settings
+    )
+    part = part.double().eval()
+    text_mask, word_mask = some_mask(B, S), some_mask(B, 3)
+    f = Features(
+        text=states(B, S, D, seed=1),
+        text_mask=text_mask,
+        vision=states(B, 5, D, seed=2),
+        vision_mask=torch.ones(B, 5, dtype=torch.bool),
+        queries=states(B, 4, D, seed=3),
+        word_index=torch.tensor([[-1, 0, 0, 1, 2], [-1, 0, 0, -1, -1]]),
+        num_words=3,
+        word_mask=word_mask,
+    )
+    found = part(f, deep=True, picture=False)
+    placed = (part.places.vision(f.vision), part.places.text(f.text))
+    for b in range(B):
+        pieces = [s for s in range(S) if text_mask[b, s]]
+        memory = [*placed[0][b], *placed[1][b, pieces]]
+        for block in part.vtf:
+            memory = cross(block, memory, memory)
+        source = memory[5:] if mre_text == "vtf" else [f.text[b, s] for s in pieces]
+        words = [
+            torch.stack([source[i] for i, s in enumerate(pieces) if f.word_index[b, s] == w]).amax(
+                0
+            )
+            for w in range(3)
+            if word_mask[b, w]
+        ]
+        vision = memory[:5] if mre_vision == "vtf" else list(f.vision[b])
+        queries, wanted = list(f.queries[b]), []
+        for block in part.fde:
+            queries = decoder_block(block, queries, memory)
+            wanted.append((queries, words))
+        for refine, look in zip(part.refine, part.vision_branch, strict=True):
+            joint = cross(refine, words + queries, words + queries)
+            words, queries = joint[: len(words)], joint[len(words) :]
+            vision = decoder_block(look, vision, joint)
+            wanted.append((queries, words))
+        merged = [
+            layer_norm(part.merge_norm, query + attention(part.merge, query, vision, HEADS))
+            for query in queries
+        ]
+        wanted[-1] = (merged, words)
+        torch.testing.assert_close(found.vision[b], torch.stack(vision), atol=1e-9, rtol=0)
+        assert len(found.layers) == len(wanted)
+        for (queries, words), layer in zip(wanted, found.layers, strict=True):
+            torch.testing.assert_close(layer[0][b], torch.stack(queries), atol=1e-9, rtol=0)
+            torch.testing.assert_close(
+                layer[1][b, : len(words)], torch.stack(words), atol=1e-9, rtol=0
+            )
+
+
+def test_a_missing_picture_is_no_key_of_decoding():
+    """Where every visual token is masked, what they hold changes neither queries nor words."""
+    torch.manual_seed(0)
+    settings = MQDSettings(positions="sinusoid")
+    part = MultimodalQueryDecoding(
+        width=D, heads=HEADS, dropout=0.0, prefix=1, grid=2, settings=settings
+    )
+    part = part.double().eval()
+    answers = []
+    for seed in (2, 9):
+        f = Features(
+            text=states(B, S, D, seed=1),
+            text_mask=some_mask(B, S),
+            vision=states(B, 5, D, seed=seed),
+            vision_mask=torch.zeros(B, 5, dtype=torch.bool),
+            queries=states(B, 4, D, seed=3),
+            word_index=torch.arange(S).repeat(B, 1),
+            num_words=S,
+            word_mask=some_mask(B, S),
+        )
+        answers.append(part(f, deep=False, picture=False).layers[-1])
+    torch.testing.assert_close(answers[0][0], answers[1][0], atol=1e-10, rtol=0)

@@ -21,10 +21,10 @@ def test_boxes_lie_in_the_unit_square_and_without_image_ignore_it(kind):
     part = BoxRegression(width=D, prefix=1, kind=kind).double()
     queries, vision = states(B, N, D) * 9, states(B, 10, D, seed=1) * 9
     mask = torch.tensor([True, False])[:, None].expand(B, 10)
-    found, _ = part(queries, vision, mask)
+    (*_, found), _ = part(queries, vision, mask)
     assert found.min() >= 0
     assert found.max() <= 1
-    other, _ = part(queries, vision.flip(1), mask)
+    (*_, other), _ = part(queries, vision.flip(1), mask)
     torch.testing.assert_close(found[1], other[1])
     assert torch.allclose(found[0], other[0]) == (kind == "mlp")
 
@@ -40,7 +40,7 @@ def test_pointing_at_one_patch_gives_its_own_box():
         inverse = [math.log(math.expm1(x)) for x in (0.10, 0.05, 0.20, 0.15)]
         part.sides.bias.copy_(torch.tensor(inverse))
     vision = torch.eye(D, dtype=torch.float64)[None, :4]
-    boxes, weights = part(vision[:, 1:2], vision, torch.ones(1, 4, dtype=torch.bool))
+    (boxes,), weights = part(vision[:, 1:2], vision, torch.ones(1, 4, dtype=torch.bool))
     box = boxes[0, 0]
     assert weights[0, 0, 1] > 0.999
     # patch 1 of a 2 x 2 grid: centre (0.75, 0.25)
@@ -90,12 +90,13 @@ def test_looks_start_without_effect_and_each_where_the_last_one_ended():
     mask = torch.ones(B, 36, dtype=torch.bool)
     plain = BoxRegression(width=D, prefix=0, kind="patches").double()
     plain.load_state_dict(part.state_dict(), strict=False)
-    first, _ = part(queries, patches, mask)
-    torch.testing.assert_close(first, plain(queries, patches, mask)[0])
+    (first,), _ = plain(queries, patches, mask)
+    for draft in part(queries, patches, mask)[0]:
+        torch.testing.assert_close(draft, first)
     torch.nn.init.normal_(part.again.step.weight)
-    drawn, seen = torch.logit(first), []
+    drawn, seen = torch.logit(first), [first]
     for _ in range(LOOKS):
         drawn = drawn + part.again(drawn.sigmoid(), queries, patches)
         seen.append(drawn.sigmoid())
-    torch.testing.assert_close(part(queries, patches, mask)[0], seen[0])  # training looks once
-    torch.testing.assert_close(part.eval()(queries, patches, mask)[0], seen[-1])
+    torch.testing.assert_close(part(queries, patches, mask)[0], tuple(seen[:2]))  # in training
+    torch.testing.assert_close(part.eval()(queries, patches, mask)[0], tuple(seen))

@@ -109,7 +109,9 @@ def test_uncovered_entities_teach_no_region():
 
 def test_box_and_no_target_losses_against_a_slow_reference():
     outputs, targets = free_outputs(3, seed=1), make_targets([2, 0, 3], seed=2)
-    boxes, absent, everyone = [], [], []
+    drafts = tuple(free_outputs(3, seed=seed).boxes for seed in (5, 6))
+    outputs = replace(outputs, drafts=drafts)
+    boxes, earlier, absent, everyone = [], [], [], []
     for b in range(3):
         for q in range(6):
             g = int(GOLD[b, q])
@@ -119,11 +121,15 @@ def test_box_and_no_target_losses_against_a_slow_reference():
             if g >= 0:
                 absent.append(everyone[-1])
                 if not label:
-                    boxes.append(box_distance(outputs.boxes[b, q], targets.boxes[b, g, 0]))
+                    gold = targets.boxes[b, g, 0]
+                    boxes.append(box_distance(outputs.boxes[b, q], gold))
+                    earlier += [box_distance(draft[b, q], gold) for draft in drafts]
     matching = Matching(gold=GOLD)
     assert len(boxes) == 3
     found = float(BoxLoss()(outputs, targets, matching))
     assert found == pytest.approx(sum(boxes) / len(boxes), rel=1e-5)
+    found = float(BoxLoss(drafts=True)(outputs, targets, matching))
+    assert found == pytest.approx(sum(boxes + earlier) / len(boxes), rel=1e-5)
     found = float(NoTargetLoss()(outputs, targets, matching))
     assert found == pytest.approx(sum(absent) / len(absent), rel=1e-6)
     found = float(NoTargetLoss(unmatched="no_target")(outputs, targets, matching))
