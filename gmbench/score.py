@@ -38,6 +38,7 @@ from gmbench.reporting.pairs import compare_runs, run_names
 from gmbench.reporting.tables import (
     audit_table,
     comparison_table,
+    lost_table,
     rule_of,
     signature_table,
     strata_table,
@@ -60,6 +61,7 @@ from gmbench.scoring.importers.llm import read_llm
 from gmbench.scoring.importers.mqspn import read_mqspn
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 from gmbench.scoring.intervals import RESAMPLES, FigureIntervals, intervals
+from gmbench.scoring.lost_points import LostPoints, lost_points
 from gmbench.scoring.oddities import oddities
 from gmbench.scoring.protocols import PROTOCOLS, Document, Scored, score
 from gmbench.scoring.signature import Signature, gold_digits, parse_signature, protocol_name
@@ -131,6 +133,7 @@ def _parser() -> ArgumentParser:
     )
     add("--seed", type=_whole_number, default=0, metavar="N", help="of the resamples (0)")
     add("--train", type=Path, metavar="GOLD", help="training gold: seen and unseen names")
+    add("--lost", action="store_true", help="split GMNER's lost points: text, candidates, choice")
     add = parser.add_argument_group(
         "gold from a folder in the layout of Twitter-GMNER"
     ).add_argument
@@ -140,6 +143,7 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument_group("predictions of other systems").add_argument
     add("--from", dest="written", choices=FORMATS, default="gmbench", help="how PRED is written")
     add("--candidates", type=Path, metavar="PATH", help="ranked regions: JSON lines or VinVL's npz")
+    add("--num-regions", type=_whole_number, metavar="N", help="the first N of each image alone")
     add("--none", type=_whole_number, default=0, metavar="N", help="the index that means none (0)")
     instead = parser.add_argument_group("instead of two files")
     add = instead.add_mutually_exclusive_group().add_argument
@@ -182,6 +186,10 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
         parser.error("--iou must lie in (0, 1], and be 0.5 under another protocol")
     if options.written == "index" and options.candidates is None:
         parser.error("--from index names candidate regions: give them by --candidates")
+    if options.num_regions is not None and options.candidates is None:
+        parser.error("--num-regions cuts the list of --candidates")
+    if options.lost and options.protocol != "strict":
+        parser.error("--lost is defined for the protocol strict")
     if mode == "compare" and options.resamples == 0:
         parser.error("--compare needs --resamples of at least 1")
     wanted = ("PRED",) if options.gold_root else ("GOLD", "PRED")
@@ -266,7 +274,10 @@ def score_files(options: Namespace) -> None:
         train = None if options.train is None else names_of(read_gold(options.train))
         gold = Gold(read_gold(options.files[0]), train)
     examples, path = gold.examples, options.files[-1]
-    candidates = None if options.candidates is None else candidates_of(options.candidates, examples)
+    candidates = None
+    if options.candidates is not None:
+        found = candidates_of(options.candidates, examples)
+        candidates = {id_: boxes[: options.num_regions] for id_, boxes in found.items()}
     predictions = _predictions(options, examples, candidates)
     digits = gold_digits((e.id, e.words, e.entities) for e in examples)
     if options.types == "coarse":
@@ -290,10 +301,20 @@ def score_files(options: Namespace) -> None:
     if resamples is None:
         resamples = 0 if options.json else RESAMPLES
     ranges = _intervals(scored, resamples, options.seed)
+    lost = None
+    if options.lost:
+        lost = lost_points(
+            {example.id: example.entities for example in examples},
+            predictions,
+            candidates,
+            iou_threshold=options.iou,
+            resamples=resamples,
+            seed=options.seed,
+        )
     split = options.split if options.gold_root else "file"
     signature = _signature(scored, split, digits, options.types)
     if not options.json:
-        _print_tables(scored, str(path), ranges, resamples, splits, signature)
+        _print_tables(scored, str(path), ranges, resamples, splits, signature, lost)
         return
     plain = corpus_object(scored)
     plain["signature"] = str(signature)
@@ -302,6 +323,8 @@ def score_files(options: Namespace) -> None:
         plain["intervals"] = interval_object(ranges, resamples, options.seed)
     if splits is not None:
         plain["strata"] = strata_object(splits)
+    if lost is not None:
+        plain["lost"] = to_plain(lost)
     _print_json(plain)
 
 
@@ -423,10 +446,13 @@ def _print_tables(
     resamples: int,
     splits: Strata | None,
     signature: Signature,
+    lost: LostPoints | None = None,
 ) -> None:
     tables = [task_table(scored, title, ranges, resamples), type_score_table(scored)]
     if splits is not None:
         tables.append(strata_table(scored, splits))
+    if lost is not None:
+        tables.append(lost_table(lost))
     screen = console()
     for table in tables:
         screen.print(table.signed(signature))

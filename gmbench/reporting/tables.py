@@ -28,6 +28,7 @@ from gmbench.scoring.audit import FLAGS as AUDIT_FLAGS
 from gmbench.scoring.audit import Audit
 from gmbench.scoring.counting import TASKS, Counts, Task, TypeScores
 from gmbench.scoring.intervals import LEVEL, FigureIntervals, Interval
+from gmbench.scoring.lost_points import LostPoints
 from gmbench.scoring.protocols import Scored
 from gmbench.scoring.signature import KEYS, POSITIONS, Signature
 from gmbench.scoring.significance import Comparison
@@ -372,6 +373,39 @@ def strata_table(scored: Scored, strata: Strata) -> Table:
         left=2,
         first_out=("EEG P, R, F1", "MNER"),
         everything="--json",
+    )
+
+
+def lost_table(lost: LostPoints) -> Table:
+    """What GMNER lacks to 100, by cause."""
+
+    def row(name: str, errors: int | str, points: Interval) -> Row:
+        return name, errors, _with_interval(points.value, points, "bold")
+
+    meanings = {
+        "text": "text",
+        "candidates": "no candidate",
+        "choice": "wrong choice",
+        "none": "wrong *not in the image*",
+    }
+    causes = [
+        row(meaning, lost.parts[name].errors, lost.parts[name].points)
+        for name, meaning in meanings.items()
+    ]
+    caption = (
+        "In points of F1; errors: predictions and gold entities that the cause keeps from being "
+        "right. They and 2 tp are all there are."
+    )
+    if lost.recall is not None:
+        caption += (
+            f"\n{percent(lost.recall.value)} % of the groundable entities with the right text have "
+            "a candidate."
+        )
+    return Table(
+        title="Points lost",
+        heads=("cause", "errors", "points"),
+        sections=[causes, [row("GMNER F1", f"2 x {lost.tp}", lost.gmner)]],
+        caption=caption,
     )
 
 

@@ -113,7 +113,8 @@ def intervals(
     """BCa intervals of P, R and F1 of several tasks, all on the same resampled examples.
 
     The bootstrap of Efron (1987), as ``scipy.stats.bootstrap(..., method="BCa")`` computes it.
-    Each table is ``[n, 3]``, with one row per example in the same order.
+    Each table is ``[n, 3]``, with one row per example in the same order. Without resamples the
+    figures stand alone.
 
     Raises:
         ValueError: the tables differ in length.
@@ -123,7 +124,7 @@ def intervals(
         raise ValueError(f"tables of the same tweets are needed, not of {sorted(lengths)} tweets")
     joint = np.concatenate(tables, axis=1)
     total = joint.sum(axis=0).reshape(len(tables), 3)
-    if len(joint) < 2:
+    if len(joint) < 2 or not resamples:
         return tuple(
             FigureIntervals(*(Interval(float(v), None, None) for v in figures(row).values()))
             for row in total

@@ -17,7 +17,7 @@ together are MNER, so ``text`` is what is missing to a perfect MNER.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def lost_points(
         candidates: what the system chose from, of every example; None if it draws its boxes: then
             no entity lacks a candidate.
         iou_threshold: least IoU of a box, or of a candidate that covers an entity.
-        resamples: of the intervals.
+        resamples: of the intervals; 0 = no intervals.
         seed: of the resamples.
     """
     rows = np.array(
@@ -167,6 +167,6 @@ def _forgiven_after(
 def _missing(mner: Interval, *, anything: bool) -> Interval:
     """What an F1 lacks to 1; nothing where there is nothing to find and nothing was found."""
     if not anything:
-        return Interval(0.0, *(None if end is None else 0.0 for end in (mner.low, mner.high)))
+        return replace(mner, value=0.0)
     low, high = (None if end is None else 1 - end for end in (mner.high, mner.low))
     return Interval(1 - mner.value, low, high)

@@ -166,6 +166,27 @@ def test_mqspn_needs_candidates(tmp_path, capsys):
     assert told(capsys, *arguments, "--candidates", regions)["gmner"]["tp"] == 1
 
 
+def test_lost_points_stand_below_the_scores(tmp_path, capsys):
+    examples, predictions = corpus(40)
+    gold, pred = write(tmp_path, examples, predictions)
+    boxes = tmp_path / "candidates.jsonl"
+    lines = [
+        {"id": e.id, "boxes": [BOX, *(e.entities[0].boxes if e.entities else ())]} for e in examples
+    ]
+    boxes.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with_candidates = (gold, pred, "--lost", "--candidates", boxes)
+    lost = told(capsys, *with_candidates)["lost"]
+    assert sum(part["errors"] for part in lost["parts"].values()) + 2 * lost["tp"] == (
+        lost["pred"] + lost["gold"]
+    )
+    fewer = told(capsys, *with_candidates, "--num-regions", 1)["lost"]
+    assert fewer["parts"]["candidates"]["errors"] > lost["parts"]["candidates"]["errors"]
+    assert main([*map(str, with_candidates), "--resamples", "99"]) == 0
+    shown = capsys.readouterr().out
+    assert "no candidate" in shown
+    assert "have a candidate" in shown.replace("\n", " ")
+
+
 def test_types_are_folded(tmp_path, capsys):
     examples, predictions = example("Kevin", type="athlete"), {"7": [Prediction(0, 0, "actor")]}
     files = write(tmp_path, examples, predictions)
@@ -249,6 +270,8 @@ def test_every_fault_is_one_line_and_exit_code_2(name, tmp_path, capsys):
         (["a", "b", "--iou", "0.7", "--protocol", "hindex"], "be 0.5 under another protocol"),
         (["a", "b", "--resamples", "-1"], "--resamples"),
         (["a", "b", "--corpus"], "--corpus belongs to --cases"),
+        (["a", "b", "--num-regions", "5"], "--num-regions cuts the list of --candidates"),
+        (["a", "b", "--lost", "--protocol", "hindex"], "--lost is defined for the protocol strict"),
         (["a", "b", "--split", "dev"], "--split belongs to --gold-root"),
         (["a", "--gold-root", "r", "--train", "t"], "--train does not belong to --gold-root"),
         (["--cases", "c", "--from", "llm"], "--from does not belong to --cases"),
