@@ -13,6 +13,7 @@ from typing import Literal
 
 from gmbench.scoring.analysis import Analysis
 from gmbench.scoring.calibration import Calibration
+from gmbench.scoring.confusion import Confusion
 from gmbench.scoring.error_types import KINDS, REGIONS, Decomposition
 from gmbench.scoring.grounding import RegionUpperBound, Sweep
 
@@ -96,7 +97,29 @@ class BarChart:
     look: Look
 
 
-Chart = LineChart | BarChart
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixChart:
+    """Counts in rows and columns; each is shaded by its share of its row.
+
+    Attributes:
+        x, y: what columns and rows are.
+        columns, rows: their names.
+    """
+
+    title: str
+    x: str
+    y: str
+    columns: Sequence[str]
+    rows: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+    @property
+    def shares(self) -> list[list[float]]:
+        """Every count as a share of its row; 0 in an empty one."""
+        return [[count / max(1, sum(row)) for count in row] for row in self.counts]
+
+
+Chart = LineChart | BarChart | MatrixChart
 
 
 def analysis_charts(analysis: Analysis) -> dict[str, tuple[Chart, ...]]:
@@ -110,6 +133,8 @@ def analysis_charts(analysis: Analysis) -> dict[str, tuple[Chart, ...]]:
         charts["ceiling"] = (ceiling_chart(analysis.ceiling, gmner, mner),)
     if analysis.calibration is not None:
         charts["calibration"] = (calibration_chart(analysis.calibration),)
+    if analysis.confusion is not None:
+        charts["confusion"] = (confusion_chart(analysis.confusion),)
     return charts
 
 
@@ -219,6 +244,18 @@ def calibration_chart(known: Calibration) -> LineChart:
             f"ECE {known.ece.value:.3f}, equal mass {known.ece_equal_mass.value:.3f}\n"
             f"NLL {known.nll:.3f}, AUC {auc}"
         ),
+    )
+
+
+def confusion_chart(confusion: Confusion) -> MatrixChart:
+    """Gold types against predicted ones on the same spans."""
+    return MatrixChart(
+        title="Types on exact spans",
+        x="predicted",
+        y="gold",
+        columns=(*confusion.types, "missed"),
+        rows=(*confusion.types, "spurious"),
+        counts=confusion.counts,
     )
 
 

@@ -15,6 +15,7 @@ from gmbench.reporting.charts import (
     Chart,
     LineChart,
     Look,
+    MatrixChart,
     analysis_charts,
     curve_charts,
 )
@@ -48,7 +49,9 @@ LOOKS: Mapping[Look, tuple[str, str, str]] = {
     "grey": (GREY, "v", "-"),
 }
 """Colour, marker and dash."""
-PICTURES = ("errors", "sweep", "ceiling", "calibration")
+PICTURES = ("errors", "sweep", "ceiling", "calibration", "confusion")
+ROOM = 10
+"""Rows of a matrix for which a picture of the usual size has room."""
 
 
 def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ...]:
@@ -61,7 +64,11 @@ def draw_analysis(analysis: Analysis, folder: Path, name: str) -> tuple[Path, ..
         (folder / f"{stem}.png").unlink(missing_ok=True)
     charts = analysis_charts(analysis)
     for stem, shown in charts.items():
-        write_atomically(folder / f"{stem}.png", charts_png(shown, name))
+        rows = max(
+            (len(chart.rows) for chart in shown if isinstance(chart, MatrixChart)), default=0
+        )
+        size = (8.0, 4.0) if rows <= ROOM else (3 + 0.3 * rows, 2.5 + 0.3 * rows)
+        write_atomically(folder / f"{stem}.png", charts_png(shown, name, size))
     return tuple(folder / f"{stem}.png" for stem in charts)
 
 
@@ -89,6 +96,8 @@ def charts_png(
             axes.set_xlabel(chart.x)
             if isinstance(chart, BarChart):
                 _bars(axes, chart)
+            elif isinstance(chart, MatrixChart):
+                _matrix(axes, chart)
             else:
                 _lines(axes, chart)
                 _legend(figure, axes, chart, beside=len(charts) == 1)
@@ -120,6 +129,21 @@ def _bars(axes: "Axes", chart: BarChart) -> None:
         axes.text(bar.value, place, f" {bar.text}", va="center", fontsize=9)
     axes.set_xlim(0, max([1.0, *(bar.value for bar in bars)]) * 1.55)
     axes.grid(visible=False, axis="y")
+
+
+def _matrix(axes: "Axes", chart: MatrixChart) -> None:
+    shares = chart.shares
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    upright = len(chart.columns) > ROOM
+    axes.set_xticks(range(len(chart.columns)), chart.columns, rotation=90 if upright else 0)
+    axes.set_yticks(range(len(chart.rows)), chart.rows)
+    axes.set_ylabel(chart.y)
+    axes.grid(visible=False)
+    for y, row in enumerate(chart.counts):
+        for x, count in enumerate(row):
+            if count:
+                colour = "white" if shares[y][x] > 0.5 else "black"
+                axes.text(x, y, f"{count:,}", ha="center", va="center", fontsize=8, color=colour)
 
 
 def _lines(axes: "Axes", chart: LineChart) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.scoring.calibration import Calibration, calibration
+from gmbench.scoring.confusion import Confusion, confusion
 from gmbench.scoring.counting import PROTOCOL, PROTOCOL_VERSION, TASKS
 from gmbench.scoring.error_types import Decomposition, decompose
 from gmbench.scoring.grounding import (
@@ -24,12 +25,14 @@ class Analysis:
 
     Attributes:
         n: tweets.
-        intervals: by task; without pixels only of MNER, and of what follows only ``errors``.
+        intervals: by task; without pixels only of MNER, and of what follows only ``errors`` and
+            ``confusion``.
         errors: what is wrong with the wrong predictions; without pixels, with their text.
         sweep: F1 over IoU thresholds.
         given_text: regions of what MNER counts as right.
         ceiling: what the candidates allow; None for a model without proposals, which has none.
         calibration: of the no-target decision; None where the model gives no probability.
+        confusion: of types; None in an analysis stored before there was one.
     """
 
     protocol: str = PROTOCOL
@@ -43,6 +46,7 @@ class Analysis:
     given_text: GivenText | None
     ceiling: RegionUpperBound | None
     calibration: Calibration | None
+    confusion: Confusion | None = None
 
 
 def analyse(
@@ -78,6 +82,7 @@ def analyse(
         given_text=given_text(documents) if saw_pixels else None,
         ceiling=ceiling,
         calibration=calibration(gold, predictions, seed=seed) if saw_pixels else None,
+        confusion=confusion(documents),
     )
 
 

@@ -19,6 +19,7 @@ from gmbench.reporting.plots import PICTURES, draw_analysis
 from gmbench.reporting.record import read_analysis, write_analysis
 from gmbench.scoring.analysis import analyse
 from gmbench.scoring.counting import score_corpus
+from gmbench.scoring.fine_types import PARENTS
 from gmbench.scoring.intervals import tweet_table
 from tests.scoring.documents import BOXES, random_document
 
@@ -90,7 +91,8 @@ def test_without_pixels_nothing_of_grounding_is_said(tmp_path):
     micro = score_corpus((e.entities, predictions[e.id]) for e in examples).micro
     assert blind.errors.correct == micro.mner.tp > micro.gmner.tp
     assert not any(blind.errors.regions.values())
-    assert [path.name for path in draw_analysis(blind, tmp_path, "blind")] == ["errors.png"]
+    names = [path.name for path in draw_analysis(blind, tmp_path, "blind")]
+    assert names == ["errors.png", "confusion.png"]
 
 
 def test_a_model_without_proposals_has_no_ceiling(tmp_path):
@@ -98,7 +100,7 @@ def test_a_model_without_proposals_has_no_ceiling(tmp_path):
     assert free.ceiling is None
     (tmp_path / "ceiling.png").write_bytes(b"of an earlier run")
     names = [path.name for path in draw_analysis(free, tmp_path, "free")]
-    assert names == ["errors.png", "sweep.png", "calibration.png"]
+    assert names == ["errors.png", "sweep.png", "calibration.png", "confusion.png"]
     assert not (tmp_path / "ceiling.png").exists()
 
 
@@ -179,7 +181,7 @@ def test_pictures_show_the_figures(analysis, tmp_path, drawn):
     examples, predictions = corpus()
     micro = score_corpus((e.entities, predictions[e.id]) for e in examples).micro
     draw_analysis(analysis, tmp_path, "a model")
-    errors, sweep, ceiling, calibration = drawn
+    errors, sweep, ceiling, calibration, confusion = drawn
 
     def percent(values):
         return pytest.approx([100 * value for value in values])
@@ -205,6 +207,21 @@ def test_pictures_show_the_figures(analysis, tmp_path, drawn):
     shown = points(calibration.axes[0])
     assert shown["this model, bins of equal mass"] == [b.was for b in analysis.calibration.bins]
     assert set(shown["base rate"]) == {analysis.calibration.base_rate}
+    counts = [count for row in analysis.confusion.counts for count in row if count]
+    assert [text.get_text() for text in confusion.axes[0].texts] == [f"{n:,}" for n in counts]
+
+
+def test_a_matrix_of_many_types_is_as_large_as_it_needs(tmp_path):
+    names = sorted(PARENTS)
+    gold = tuple(Entity(place, place, name) for place, name in enumerate(names))
+    example = Example("a", ("w",) * len(names), gold)
+    found = analysed([example], {"a": [Prediction(3, 3, names[4])]}, saw_pixels=False)
+    draw_analysis(found, tmp_path, "fine")
+    with Image.open(tmp_path / "confusion.png") as image:
+        assert min(image.size) > 1500
+    again = replace(found, confusion=None)  # as stored before there was one
+    write_analysis(tmp_path / "old.json", again)
+    assert read_analysis(tmp_path / "old.json") == again
 
 
 def test_curves_show_what_was_logged(tmp_path, drawn):
