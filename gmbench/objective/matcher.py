@@ -15,7 +15,6 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -26,6 +25,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gmbench.core.errors import NonFinite
+from gmbench.core.orders import drawn
 from gmbench.core.tensors import Outputs, Targets, TensorRecord
 from gmbench.objective.costs import FORBIDDEN, CostTerm, total_cost
 
@@ -242,10 +242,3 @@ def in_order(allowed: NDArray[np.bool_], places: NDArray[np.int64]) -> Pairs:
             pairs.append((candidates[0], gold))
     queries, golds = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     return queries, golds
-
-
-def drawn(count: int, seed: int, name: str) -> NDArray[np.int64]:
-    """Places ``[count]`` of an example's gold entities in an order that seed and name decide."""
-    order = list(range(count))
-    Random(f"{seed}/{name}").shuffle(order)
-    return np.array(order, dtype=np.int64)
