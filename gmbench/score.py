@@ -5,6 +5,7 @@
   python -m gmbench.score --verify RUN
   python -m gmbench.score --compare RUN_A RUN_B
   python -m gmbench.score --audit TABLE.csv
+  python -m gmbench.score --labels GOLD.jsonl PRED.jsonl PRED.jsonl ...
   python -m gmbench.score --signature TEXT
 
 Counts GMNER, MNER and EEG by one protocol, with 95 % intervals, by type and by kind of entity.
@@ -16,6 +17,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -40,8 +42,10 @@ from gmbench.reporting.tables import (
     comparison_table,
     lost_table,
     rule_of,
+    shift_table,
     signature_table,
     strata_table,
+    suspect_table,
     task_table,
     type_score_table,
 )
@@ -61,6 +65,7 @@ from gmbench.scoring.importers.llm import read_llm
 from gmbench.scoring.importers.mqspn import read_mqspn
 from gmbench.scoring.importers.surface import read_e2e, read_riveg, read_surface
 from gmbench.scoring.intervals import RESAMPLES, FigureIntervals, intervals
+from gmbench.scoring.labels import shifts, suspects, task_of
 from gmbench.scoring.lost_points import LostPoints, lost_points
 from gmbench.scoring.oddities import oddities
 from gmbench.scoring.protocols import PROTOCOLS, Document, Scored, score
@@ -88,6 +93,7 @@ MODES = {
     "verify": {"verify", "gold_root", "trust"},
     "compare": {"compare", "json", "resamples", "seed"},
     "audit": {"audit", "json"},
+    "labels": {"labels", "json", "gold_root", "split", "text_dir", "types"},
     "signature": {"signature", "json"},
 }
 """The options that each mode other than scoring files accepts; any other is an error."""
@@ -108,6 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             audit_file(options)
         elif options.signature is not None:
             show_signature(options)
+        elif options.labels:
+            audit_labels(options)
         elif options.cases is not None:
             score_cases(options)
         else:
@@ -151,6 +159,7 @@ def _parser() -> ArgumentParser:
     add("--verify", type=Path, metavar="RUN", help="count a run's figures again")
     add("--compare", type=Path, nargs=2, metavar="RUN", help="two runs, paired tests")
     add("--audit", type=Path, metavar="TABLE", help="figures of a published table that cannot be")
+    add("--labels", action="store_true", help="GOLD and PREDs: labels that most PREDs are against")
     add("--signature", metavar="TEXT", help="what the signature under a table means")
     instead.add_argument(
         "--trust",
@@ -170,7 +179,7 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
     mode = next((name for name in MODES if getattr(options, name)), None)
     given = {name for name, value in vars(options).items() if value != parser.get_default(name)}
     given.discard("files")
-    if options.files and mode:
+    if options.files and mode not in (None, "labels"):
         parser.error(f"--{mode} takes no other file, got {options.files[0]}")
     if mode:
         stray, reason = given - MODES[mode], f"does not belong to --{mode}"
@@ -193,6 +202,8 @@ def _options(arguments: Sequence[str] | None) -> Namespace:
     if mode == "compare" and options.resamples == 0:
         parser.error("--compare needs --resamples of at least 1")
     wanted = ("PRED",) if options.gold_root else ("GOLD", "PRED")
+    if mode == "labels" and len(options.files) < len(wanted) + 1:
+        parser.error(f"--labels needs {' and '.join(wanted)} and more PREDs: one has no majority")
     if not mode and len(options.files) != len(wanted):
         parser.error(f"expected {' and '.join(wanted)}, got {len(options.files)} files")
     return options
@@ -266,13 +277,16 @@ def candidates_of(path: Path, gold: Sequence[Example]) -> Candidates:
     return candidates
 
 
+def _gold(options: Namespace) -> Gold:
+    if options.gold_root:
+        return gold_of_folder(options.gold_root, options.split, options.text_dir, options.types)
+    train = None if options.train is None else names_of(read_gold(options.train))
+    return Gold(read_gold(options.files[0]), train)
+
+
 def score_files(options: Namespace) -> None:
     """Score one file of predictions and print the scores."""
-    if options.gold_root:
-        gold = gold_of_folder(options.gold_root, options.split, options.text_dir, options.types)
-    else:
-        train = None if options.train is None else names_of(read_gold(options.train))
-        gold = Gold(read_gold(options.files[0]), train)
+    gold = _gold(options)
     examples, path = gold.examples, options.files[-1]
     candidates = None
     if options.candidates is not None:
@@ -420,6 +434,40 @@ def audit_file(options: Namespace) -> None:
         _print_json(to_plain(audited))
         return
     console().print(audit_table(audited, str(options.audit)))
+
+
+def audit_labels(options: Namespace) -> None:
+    """Print the gold entities that most files of predictions are against."""
+    gold = _gold(options).examples
+    files = options.files if options.gold_root else options.files[1:]
+    systems = [read_predictions(path, gold) for path in files]
+    if options.types == "coarse":
+        gold = tuple(replace(e, entities=with_coarse_types(e.entities)) for e in gold)
+        systems = [{i: with_coarse_types(found) for i, found in one.items()} for one in systems]
+    ranked, task = suspects(gold, systems), task_of(systems)
+    moved = shifts(gold, systems, ranked, task)
+    if options.json:
+        words = {example.id: example.words for example in gold}
+        for suspect in ranked:
+            print(to_json(to_plain(suspect) | {"words": list(words[suspect.id])}))
+        for shift in moved:
+            print(to_json({"kind": "ranking", "task": task} | to_plain(shift)))
+        return
+    screen = console()
+    screen.print(suspect_table(ranked, gold, MAX_NOTES))
+    screen.print(shift_table(moved, _apart(files), task))
+
+
+def _apart(files: Sequence[Path]) -> list[str]:
+    """Paths without the folders and names that all of them share at either end."""
+    parts = [path.parts for path in files]
+    least = min(map(len, parts)) - 1
+    ends = []
+    for step in (1, -1):
+        same = (len({one[::step][n] for one in parts}) == 1 for n in range(least))
+        ends.append(sum(takewhile(bool, same)))
+    first, last = ends[0], min(ends[1], least - ends[0])
+    return ["/".join(one[first : len(one) - last]) for one in parts]
 
 
 def show_signature(options: Namespace) -> None:

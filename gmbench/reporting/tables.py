@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from gmbench.core.entities import Entity, Example
 from gmbench.core.safe_text import printable, to_cell
 from gmbench.reporting.record import (
     BaselineFigures,
@@ -28,6 +29,7 @@ from gmbench.scoring.audit import FLAGS as AUDIT_FLAGS
 from gmbench.scoring.audit import Audit
 from gmbench.scoring.counting import TASKS, Counts, Task, TypeScores
 from gmbench.scoring.intervals import LEVEL, FigureIntervals, Interval
+from gmbench.scoring.labels import KINDS, Shift, Suspect
 from gmbench.scoring.lost_points import LostPoints
 from gmbench.scoring.protocols import Scored
 from gmbench.scoring.signature import KEYS, POSITIONS, Signature
@@ -406,6 +408,62 @@ def lost_table(lost: LostPoints) -> Table:
         heads=("cause", "errors", "points"),
         sections=[causes, [row("GMNER F1", f"2 x {lost.tp}", lost.gmner)]],
         caption=caption,
+    )
+
+
+def suspect_table(ranked: Sequence[Suspect], gold: Sequence[Example], most: int) -> Table:
+    """The first suspects of each kind: label, what most systems say instead, votes."""
+    words = {example.id: example.words for example in gold}
+    sections = [
+        [
+            (
+                kind if one.rank == 1 else "",
+                one.id,
+                label_text(words[one.id], one.gold, kind),
+                label_text(words[one.id], one.instead, kind),
+                f"{one.against} : {one.support}",
+            )
+            for one in ranked
+            if one.kind == kind and one.rank <= most
+        ]
+        for kind in KINDS
+    ]
+    systems = ranked[0].systems if ranked else 0
+    return Table(
+        title=f"Labels that most of {systems} systems are against",
+        heads=("", "example", "label", "instead", "against : for"),
+        sections=list(filter(None, sections)),
+        caption=f"The first {most} of each kind; --json prints them all, one a line.",
+        left=4,
+    )
+
+
+def label_text(words: Sequence[str], entity: Entity | None, kind: str) -> str:
+    """An entity as far as one question is about it."""
+    if entity is None:
+        return "no entity"
+    name = " ".join(words[entity.start : entity.end + 1])
+    boxes = [" ".join(f"{side:.0f}" for side in box) for box in entity.boxes]
+    shown = {"span": "", "type": entity.type, "region": "; ".join(boxes) or "not in the image"}
+    return ", ".join(filter(None, (name, shown[kind])))
+
+
+def shift_table(found: Sequence[Shift], systems: Sequence[str], task: Task) -> Table:
+    """F1 of the systems, with their ranks, as suspects are dropped or mended."""
+    ranks = [sorted(one.f1, reverse=True) for one in found]
+    rows = [
+        [name, *(f"{percent(v)} ({r.index(v) + 1})" for v, r in zip(values, ranks, strict=True))]
+        for name, values in zip(systems, zip(*(one.f1 for one in found), strict=True), strict=True)
+    ]
+    taus = ["-" if one.tau is None else f"{one.tau:.2f}" for one in found]
+    return Table(
+        title=f"{task.upper()} F1 and rank without and with mended suspects",
+        heads=("", *(f"{one.first or ''}\n{one.how}".strip() for one in found)),
+        sections=[rows, [["tau", *taus], ["labels", *(one.labels for one in found)]]],
+        caption="The first so many of each kind. Dropped: their examples are left out. Mended: the "
+        "label is what most systems say, which favours these. tau: Kendall's, with the order on "
+        "gold as it is.",
+        everything="--json",
     )
 
 

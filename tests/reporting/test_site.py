@@ -28,6 +28,7 @@ from gmbench.reporting.site.writer import MARK
 from gmbench.reporting.verdicts import judged
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_predictions
+from gmbench.scoring.labels import suspects
 from tests.reporting.sample import sample
 from tests.reporting.two_models import MARKUP, two_models
 
@@ -63,7 +64,7 @@ def read_data(path):
 def test_every_link_leads_to_a_file_of_the_site(made):
     site = made[0] / "site"
     pages = list(site.rglob("*.html"))
-    assert len(pages) == 1 + 2 + 1 + 1  # first page, runs, pair, examples
+    assert len(pages) == 1 + 2 + 1 + 1 + 1  # first page, runs, pair, examples, labels
     for page in pages:
         for link in Links(page.read_text()).links:
             target = link.partition("#")[0]
@@ -83,7 +84,24 @@ def test_a_tweet_of_markup_stays_text(made):
     assert "<" not in data.read_text()
     assert read_data(data)["examples"][0]["words"] == list(MARKUP)
     for page in site.rglob("*.html"):
-        assert "taken" not in page.read_text()
+        assert "<script>d" not in page.read_text()
+        assert "<b>" not in page.read_text()
+
+
+def test_labels_stand_with_votes_boxes_and_a_link_to_their_example(made):
+    folder, gold = made
+    text = (folder / "site" / "labels" / "league-1.html").read_text()
+    answers = [
+        read_predictions(folder / "runs" / name / "predictions.test.jsonl", gold)
+        for name in ("mqspn", "qgn")
+    ]
+    first = next(one for one in suspects(gold, answers) if one.kind == "region")
+    assert first.against == 2
+    section = text[text.index('id="region"') :]
+    assert section.index(f"#id={first.id}") < 2500
+    assert "2 of 2 runs" in section
+    assert 'class="a"' in section
+    assert "../examples/images-1/" in section
 
 
 def test_verdicts_and_splits_add_up_to_the_score(made):
@@ -210,7 +228,7 @@ def test_without_sentences_the_counts_are_there_and_no_word_of_a_tweet(tmp_path)
     write_site(board, full, gold_of=lambda member: gold, images=False)
     write_site(board, bare, gold_of=lambda member: gold, images=True, sentences=False)
     files = [{p.relative_to(site) for p in site.rglob("*") if p.is_file()} for site in (full, bare)]
-    browser = {path for path in files[0] if path.parts[0] == "examples"}
+    browser = {path for path in files[0] if path.parts[0] in ("examples", "labels")}
     assert browser
     assert files[1] == files[0] - browser
     assert "written without the examples" in (bare / "index.html").read_text()

@@ -187,6 +187,25 @@ def test_lost_points_stand_below_the_scores(tmp_path, capsys):
     assert "have a candidate" in shown.replace("\n", " ")
 
 
+def test_labels_are_ranked_one_a_line(tmp_path, capsys):
+    examples, predictions = corpus(30)
+    gold, pred = write(tmp_path, examples, predictions)
+    other = tmp_path / "other" / "p.jsonl"
+    other.parent.mkdir()
+    write_predictions(other, predictions | {examples[0].id: []})
+    files = ("--labels", gold, pred, other)
+    assert main([*map(str, files), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    suspects = [line for line in lines if line["kind"] != "ranking"]
+    assert {line["kind"] for line in suspects} == {"span", "type", "region"}
+    assert all(line["words"] == ["w0", "w1", "w2", "w3"] for line in suspects)
+    assert next(line["first"] for line in lines if line["kind"] == "ranking") == 0
+    assert main([*map(str, files)]) == 0
+    shown = capsys.readouterr().out
+    assert "Labels that most of 2 systems are against" in shown
+    assert "GMNER F1 and rank" in shown
+
+
 def test_types_are_folded(tmp_path, capsys):
     examples, predictions = example("Kevin", type="athlete"), {"7": [Prediction(0, 0, "actor")]}
     files = write(tmp_path, examples, predictions)
@@ -274,6 +293,8 @@ def test_every_fault_is_one_line_and_exit_code_2(name, tmp_path, capsys):
         (["a", "b", "--lost", "--protocol", "hindex"], "--lost is defined for the protocol strict"),
         (["a", "b", "--split", "dev"], "--split belongs to --gold-root"),
         (["a", "--gold-root", "r", "--train", "t"], "--train does not belong to --gold-root"),
+        (["--labels", "gold", "one"], "--labels needs GOLD and PRED and more PREDs"),
+        (["--labels", "g", "p", "q", "--iou", "0.6"], "--iou does not belong to --labels"),
         (["--cases", "c", "--from", "llm"], "--from does not belong to --cases"),
         (["--verify", "r", "--protocol", "hindex"], "--protocol does not belong to --verify"),
         (["--compare", "r", "s", "--iou", "0.6"], "--iou does not belong to --compare"),

@@ -13,7 +13,9 @@ from gmbench.reporting.leaderboard import Board, League, method_overrides
 from gmbench.reporting.overlays import EXAMPLES
 from gmbench.reporting.pairs import every_pair
 from gmbench.reporting.site.examples import shown_examples, split_by
+from gmbench.reporting.site.labels import shown_labels
 from gmbench.reporting.site.runs import (
+    Answers,
     Member,
     analysis_of,
     answers_of,
@@ -43,6 +45,7 @@ class ShownLeague:
         table: cells of every row, and the member of its first seed.
         runs: all of its runs.
         browser: page of the examples, or None where gold or predictions are not there.
+        labels: page of the labels that runs agree against, likewise; None of one run alone.
         pairs: first, second and page of every pair.
     """
 
@@ -51,6 +54,7 @@ class ShownLeague:
     table: tuple[tuple[Member, Row], ...]
     runs: tuple[Member, ...]
     browser: str | None
+    labels: str | None
     pairs: tuple[tuple[Member, Member, str], ...]
 
 
@@ -104,12 +108,12 @@ class _Site:
         table = league_table(league)
         gold = self.gold_of(first[0])
         judged: dict[Member, tuple[Judged, ...]] = {}
-        browser = None
+        browser = labels = None
         if gold is not None:
             of_rows = {entry.folder for row in league.rows[:ROWS] for entry in row.entries}
             others = [member for member in runs if member.entry.folder in of_rows]
             top = list(dict.fromkeys((*first[:ROWS], *others)))[:RUNS]
-            judged, browser = self._examples(league, number, gold, top)
+            judged, browser, labels = self._examples(league, number, gold, top)
         places = {member: place for place, member in enumerate(judged)}
         for member in runs:
             self.progress(f"run {member.name}")
@@ -120,25 +124,26 @@ class _Site:
             table=tuple(zip(first, table.rows, strict=True)),
             runs=runs,
             browser=browser,
+            labels=labels,
             pairs=tuple(self._pairs(league, first, gold or (), judged, browser)),
         )
 
     def _examples(
         self, league: League, number: int, gold: Sequence[Example], top: Sequence[Member]
-    ) -> tuple[dict[Member, tuple[Judged, ...]], str | None]:
-        """The judged answers of every run that has some, and the browser's page."""
+    ) -> tuple[dict[Member, tuple[Judged, ...]], str | None, str | None]:
+        """The judged answers of every run that has some, the browser's page and that of labels."""
         data = top[0].entry.result.data
         read = {member: answers_of(member.entry.folder, data.split, gold) for member in top}
         answers = {member: found for member, found in read.items() if found is not None}
         if not answers:
-            return {}, None
+            return {}, None, None
         self.progress(f"examples of {league.title}")
         paths = self.writer.pictures(gold, f"examples/images-{number}") if self.images else {}
         from_page = {id_: path.removeprefix("examples/") for id_, path in paths.items()}
         shown = shown_examples(gold, list(answers.values()), from_page, saw_pixels=data.saw_pixels)
         judged = {member: tuple(e.runs[n] for e in shown) for n, member in enumerate(answers)}
         if not self.sentences:
-            return judged, None
+            return judged, None, None
         values: dict[str, Any] = {
             "title": league.title,
             "runs": tuple(member.name for member in answers),
@@ -150,7 +155,32 @@ class _Site:
         with_pictures = any(example.image for example in shown)
         values |= {"data": f"league-{number}.js", "with_pictures": with_pictures}
         self.writer.page(page, "examples.html", **values)
-        return judged, page
+        labels = self._labels(league, number, gold, answers, paths, saw_pixels=data.saw_pixels)
+        return judged, page, labels
+
+    def _labels(
+        self,
+        league: League,
+        number: int,
+        gold: Sequence[Example],
+        answers: Mapping[Member, Answers],
+        images: Mapping[str, str],
+        *,
+        saw_pixels: bool,
+    ) -> str | None:
+        """The page of labels that runs agree against; None of one run, which has no majority."""
+        if len(answers) < 2:
+            return None
+        page = f"labels/league-{number}.html"
+        self.writer.page(
+            page,
+            "labels.html",
+            title=league.title,
+            runs=[member.name for member in answers],
+            shown=shown_labels(gold, list(answers.values()), images, saw_pixels=saw_pixels),
+            browser=f"examples/league-{number}.html",
+        )
+        return page
 
     def _pairs(
         self,
