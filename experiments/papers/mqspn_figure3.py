@@ -10,6 +10,7 @@ EXPERIMENT = Experiment(
     title="MQSPN, Figure 3: number of candidate regions",
     base=("model=mqspn",),
     real=("+experiment=mqspn_paper",),
+    world=("data.world.candidates=30",),  # of 10 there would be nothing left to add
     reference="15",
     measures=(GMNER_F1, EEG_F1),
     rows=curve("regions.num", (5, 10, 15, 18, 20, 25, 30)),

@@ -29,6 +29,13 @@ EXPERIMENT = Experiment(
             "wo_bml": "model.matcher.solver=order model.activation=softmax "
             "model.loss_kind=softmax_nll",
         },
+        extra={
+            "wo_qct_bert": (
+                "w/o QCT, queries through BERT",
+                "model.network.query_encoder=joint_bert model.network.qfnet.qct=false",
+            ),
+            "wo_bml_alone": ("w/o BML, nothing else changed", "model.matcher.solver=order"),
+        },
     ),
 )
 

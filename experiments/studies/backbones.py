@@ -1,19 +1,15 @@
 """Vision encoders by entity type: where does a stronger one help?"""
 
 import sys
+from dataclasses import replace
 
-from experiments.engine import GMNER_F1, Experiment, Finished, Measure, Variant, main
+from experiments.engine import GMNER_F1, Experiment, Variant, main
 from experiments.engine.plan import FMNERG_DATA, GMNER_DATA
+from experiments.engine.type_columns import WORLD_TYPES, type_f1
+from experiments.papers.papers import papers
 
-
-def of_type(name: str) -> Measure:
-    """GMNER F1 of one entity type."""
-
-    def of(run: Finished) -> float | None:
-        figures = run.result.metrics.per_type.get(name)
-        return 100 * figures.gmner.f1 if figures is not None and figures.gmner else None
-
-    return Measure(title=f"{name} F1", of=of)
+FINE_TYPES = [row for row in papers().table("mqspn_table2").rows if row != "All"]
+"""The eight of Twitter-FMNERG, as the papers write them."""
 
 
 def clip(key: str, label: str, name: str) -> Variant:
@@ -30,7 +26,11 @@ EXPERIMENT = Experiment(
     real=("+experiment=mqspn_paper",),
     settings=(GMNER_DATA, FMNERG_DATA),
     reference="b32",
-    measures=(GMNER_F1, *(of_type(name) for name in ("PER", "LOC", "ORG", "OTHER"))),
+    measures=(
+        GMNER_F1,
+        *(replace(type_f1(name, f"{name} F1"), row=None) for name in WORLD_TYPES),
+        *(replace(type_f1(name.lower(), f"{name} F1"), row=None) for name in FINE_TYPES),
+    ),
     rows=(
         clip("b32", "CLIP ViT-B/32", "clip-vit-base-patch32"),
         clip("b16", "CLIP ViT-B/16", "clip-vit-base-patch16"),

@@ -17,8 +17,22 @@ def injected_chosen(gold: Sequence[Example], answers: Answers) -> float | None:
     return 100 * sum(region > KEPT for region in chosen) / len(chosen) if chosen else None
 
 
-def row(key: str, label: str, train: float, test: float) -> Variant:
-    """A variant with injected boxes, as shares of the detector's."""
+WITHOUT = {
+    "sag": ("w/o SAG", "model.network.qfnet.aggregator=none"),
+    "qpi": ("w/o QPI", "model.network.qfnet.prefix_source=none"),
+    "both": (
+        "w/o SAG and QPI",
+        "model.network.qfnet.aggregator=none model.network.qfnet.prefix_source=none",
+    ),
+    "qfnet": ("words and regions fused directly", "model.network.qfnet.direct=true"),
+}
+"""What QFNet filters shows where its parts are missing."""
+
+
+def row(
+    key: str, label: str, train: float, test: float, less: str = "", against: str = "none"
+) -> Variant:
+    """A variant with injected boxes, as shares of the detector's, and ``less`` of the model."""
     return Variant(
         key=key,
         label=f"MQSPN, {label}",
@@ -29,9 +43,10 @@ def row(key: str, label: str, train: float, test: float) -> Variant:
             f"regions.source.share={max(train, test):g}",
             f"regions.num={round(KEPT * (1 + train))}",
             f"regions.eval_num={round(KEPT * (1 + test))}",
+            *less.split(),
         ),
         paper_only=("+experiment=mqspn_paper",),
-        against="none",
+        against=against,
     )
 
 
@@ -69,6 +84,11 @@ EXPERIMENT = Experiment(
         row("double", "100 % more", 1, 1),
         row("triple", "200 % more", 2, 2),
         row("test_only", "200 % more, in testing alone", 0, 2),
+        *(
+            row(f"{name}_{noise}", f"{label}, {words}", share, share, less, against=noise)
+            for name, (label, less) in WITHOUT.items()
+            for noise, words, share in (("none", "no noise", 0), ("triple", "200 % more", 2))
+        ),
         Variant(
             key="qgn",
             label="QGN, no noise",
@@ -83,7 +103,8 @@ EXPERIMENT = Experiment(
         f"MQSPN: {KEPT} candidates of the detector, then random boxes that overlap none of them by "
         "more than IoU 0.3. QGN: of the 8 x 8 cells of a picture that touch no gold box, the share "
         "shows the same cells of another tweet's picture. The tweets and their gold are the same "
-        "in every row; MQSPN is compared with MQSPN without noise, QGN with QGN."
+        "in every row; MQSPN is compared with MQSPN without noise, without a part with the whole "
+        "under the same noise, QGN with QGN."
     ),
 )
 

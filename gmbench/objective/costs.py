@@ -50,24 +50,27 @@ class CostTerm(Protocol):
 
 
 def total_cost(terms: dict[str, CostTerm], outputs: Outputs, targets: Targets) -> Tensor:
-    """Weighted sum of all terms, ``[B, Q, G]``, in double precision outside autocast."""
+    """Weighted sum of all terms, ``[B, Q, G]``, in double precision outside autocast.
+
+    Whatever the terms, a query whose logit of the gold type is masked never matches.
+    """
     device = outputs.type_logits.device
     exact = torch.float32 if device.type == "mps" else torch.float64  # MPS has no float64
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         precise = outputs.map(lambda t: t.detach().to(exact) if t.is_floating_point() else t)
-        return torch.stack([t.weight * t(precise, targets) for t in terms.values()]).sum(dim=0)
+        cost = torch.stack([t.weight * t(precise, targets) for t in terms.values()]).sum(dim=0)
+        impossible = gather_slots(precise.type_logits, targets.types) <= MASKED / 2
+        return cost + impossible * FORBIDDEN
 
 
 @dataclass(frozen=True, kw_only=True)
 class TypeCost:
-    """``-p^c(type)``; a query never matches a type whose logit is masked."""
+    """``-p^c(type)``: the probability of the gold type."""
 
     weight: float = 1.0
 
     def __call__(self, outputs: Outputs, targets: Targets) -> Tensor:
-        probability = gather_slots(outputs.type_logits.softmax(dim=-1), targets.types)
-        impossible = gather_slots(outputs.type_logits, targets.types) <= MASKED / 2
-        return -probability + impossible * (FORBIDDEN / self.weight)
+        return -gather_slots(outputs.type_logits.softmax(dim=-1), targets.types)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gmbench.nn.layers import Attention, FeedForward
+from gmbench.nn.layers import Attention, CrossBlock, FeedForward
 from models.mqspn.aggregator import SAGSettings, SimilarityAwareAggregator
 
 
@@ -23,6 +23,9 @@ class QFNetSettings:
         query_self_attention: queries attend to each other before they see the words.
         prefix_source: what prefixes the regions' attention; ``none`` = *w/o QPI*.
         aggregator: similarity-aware aggregator; ``none`` = *w/o SAG*.
+        direct: direct fusion, which QFNet is to improve on: a layer is one block in which queries,
+            words and regions attend to each other; the other switches but ``layers`` and
+            ``query_pos`` have no effect.
     """
 
     layers: int = 3
@@ -31,6 +34,7 @@ class QFNetSettings:
     query_self_attention: bool = False
     prefix_source: Literal["query", "token", "none"] = "query"
     aggregator: Literal["similarity", "none"] = "similarity"
+    direct: bool = False
 
 
 class QueryTextCrossAttention(nn.Module):
@@ -71,19 +75,20 @@ class QueryTextCrossAttention(nn.Module):
             position: ``[u, h]``, or None.
         """
         if self.among is not None:
-            placed = self._place(queries, position)
-            queries = self.among_norm(queries + self.dropout(self.among(placed, placed)))
-        placed = self._place(queries, position)
-        heard = self.cross(placed, words, word_mask) if self.text else self.cross(placed, placed)
+            asking = placed(queries, position, self.average)
+            queries = self.among_norm(queries + self.dropout(self.among(asking, asking)))
+        asking = placed(queries, position, self.average)
+        heard = self.cross(asking, words, word_mask) if self.text else self.cross(asking, asking)
         queries = self.cross_norm(queries + self.dropout(heard))
         result: Tensor = self.feed_norm(queries + self.dropout(self.feed_forward(queries)))
         return result
 
-    def _place(self, queries: Tensor, position: Tensor | None) -> Tensor:
-        """Query states with their learned positions; as they are where there is none."""
-        if position is None:
-            return queries
-        return (queries + position) / (2 if self.average else 1)  # [B, u, h] + [u, h]
+
+def placed(queries: Tensor, position: Tensor | None, average: bool) -> Tensor:
+    """Queries ``[B, u, h]`` with their learned positions ``[u, h]``; as they are where none is."""
+    if position is None:
+        return queries
+    return (queries + position) / (2 if average else 1)
 
 
 class QueryRegionPrefix(nn.Module):
@@ -123,7 +128,7 @@ class QueryRegionPrefix(nn.Module):
 
 
 class QFNetLayer(nn.Module):
-    """One layer of QFNet: QCT, then QPI, then SAG.
+    """One layer of QFNet: QCT, then QPI, then SAG; or of direct fusion.
 
     Args:
         width: h.
@@ -143,6 +148,12 @@ class QFNetLayer(nn.Module):
         sag: SAGSettings,
     ) -> None:
         super().__init__()
+        self.sag = None
+        self.average = settings.query_pos == "avg"
+        self.direct = None
+        if settings.direct:
+            self.direct = CrossBlock(width=width, heads=heads, dropout=dropout)
+            return
         self.qct = QueryTextCrossAttention(
             width=width, heads=heads, dropout=dropout, settings=settings
         )
@@ -150,7 +161,6 @@ class QFNetLayer(nn.Module):
         self.qpi = QueryRegionPrefix(
             width=width, heads=heads, dropout=dropout, prefix=settings.prefix_source != "none"
         )
-        self.sag = None
         if settings.aggregator == "similarity":
             self.sag = SimilarityAwareAggregator(width=width, dropout=dropout, settings=sag)
 
@@ -164,6 +174,11 @@ class QFNetLayer(nn.Module):
         position: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Queries ``[B, u, h]`` and regions ``[B, k + 1, h]`` after one layer."""
+        if self.direct is not None:
+            states = torch.cat([placed(queries, position, self.average), words, regions], dim=1)
+            mask = torch.cat([word_mask.new_ones(queries.shape[:2]), word_mask, region_mask], dim=1)
+            states = self.direct(states, states, mask)  # [B, u + n + k + 1, h]
+            return states[:, : queries.shape[1]], states[:, -regions.shape[1] :]
         queries, regions = self._meet(queries, words, word_mask, regions, region_mask, position)
         if self.sag is not None:
             queries = self.sag(queries, words, word_mask, regions, region_mask)

@@ -150,7 +150,9 @@ class MQSPN(nn.Module):
             if self.training or last:
                 answers.append(self._answer(queries, words, regions, batch))
         if attention and weights is None:
-            raise ValueError("aggregator=none has no weights over words and regions to show")
+            raise ValueError(
+                "without an aggregator there are no weights over words and regions to show"
+            )
         return replace(
             answers.pop(),
             aux=tuple(answers),

@@ -82,12 +82,14 @@ def test_layers_in_one_batch_cost_what_each_costs_alone():
     assert counted[1] - counted[0] < 20  # joining the layers, not costing each
 
 
-def test_a_type_that_a_query_cannot_answer_is_never_matched():
+@pytest.mark.parametrize("weight", [1.0, 0.0])
+def test_a_type_that_a_query_cannot_answer_is_never_matched(weight):
     outputs, targets = make_outputs(1, queries=3), make_targets([2])
     logits = outputs.type_logits.detach().clone()
     logits[0, :2, 1:] = MASKED  # only query 2 can answer with a type at all
     outputs = replace(outputs, type_logits=logits)
-    (matching,) = HungarianMatcher(terms=TERMS, repeat_ratio=1.0)([outputs], targets)
+    terms = {**TERMS, "type": TypeCost(weight=weight)}
+    (matching,) = HungarianMatcher(terms=terms, repeat_ratio=1.0)([outputs], targets)
     assert matching.gold[0, :2].tolist() == [-1, -1]
     assert matching.gold[0, 2] >= 0
 
