@@ -90,7 +90,8 @@ def test_scoring_and_reporting_start_without_torch() -> None:
         for file in SOURCES
         if {"scoring", "reporting"} & set(file.parts) and file.name != "metric.py"
     ]
-    code = f"import sys, {', '.join(modules)}, gmbench.core.entities; print('torch' in sys.modules)"
+    modules += ["gmbench.core.entities", "experiments.shortcuts.report"]
+    code = f"import sys, {', '.join(modules)}; print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )

@@ -127,18 +127,31 @@ class LayoutWriter:
             for box in entity.boxes
         ]
         if objects:
-            (self._xml / f"{id}.xml").write_text(_voc(id, size, objects), encoding="utf-8")
+            (self._xml / f"{id}.xml").write_text(voc(id, size, objects), encoding="utf-8")
 
 
 def write_candidates(
     folder: Path,
     id: str,
     size: tuple[int, int],
-    boxes: NDArray[np.float32],
-    scores: NDArray[np.float32] | None = None,
+    boxes: NDArray[np.floating],
+    scores: NDArray[np.floating] | None = None,
+    features: NDArray[np.floating] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> None:
-    """``vinvl/<id>.jpg.npz``: boxes ``[K, 4]`` xyxy pixels and scores ``[K]``, best first."""
-    named: dict[str, Any] = {} if scores is None else {"scores": scores}
+    """``vinvl/<id>.jpg.npz``: boxes ``[K, 4]`` xyxy pixels and what is known of them, best first.
+
+    Args:
+        folder: of the data set.
+        id: of the example.
+        size: of its image.
+        boxes: of the candidates.
+        scores: ``[K]``.
+        features: ``[K, D]`` a detector's vectors.
+        classes: K names.
+    """
+    further = {"scores": scores, "box_features": features, "objects": classes}
+    named: dict[str, Any] = {key: value for key, value in further.items() if value is not None}
     np.savez(
         folder / "vinvl" / f"{id}.jpg.npz",
         bounding_boxes=boxes,
@@ -149,8 +162,8 @@ def write_candidates(
     )
 
 
-def _voc(name: str, size: tuple[int, int], objects: Sequence[tuple[str, IntBox]]) -> str:
-    """A VOC annotation."""
+def voc(name: str, size: tuple[int, int], objects: Sequence[tuple[str, tuple[float, ...]]]) -> str:
+    """A VOC annotation of an image: names with their boxes, xyxy pixels."""
     lines = [
         "<annotation>",
         f"\t<filename>{name}.jpg</filename>",
@@ -158,7 +171,10 @@ def _voc(name: str, size: tuple[int, int], objects: Sequence[tuple[str, IntBox]]
     ]
     for label, box in objects:
         corners = zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
-        inner = "".join(f"<{tag}>{value}</{tag}>" for tag, value in corners)
+        inner = "".join(
+            f"<{tag}>{np.format_float_positional(value, precision=20, trim='-')}</{tag}>"
+            for tag, value in corners
+        )
         lines.append(
             f"\t<object><name>{escape(label)}</name><difficult>0</difficult>"
             f"<bndbox>{inner}</bndbox></object>"

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,6 +78,7 @@ class Predictor:
         accelerator = "cpu" if device.type == "cpu" else "auto"
         self._half = resolve_precision(self._reading.precision, accelerator) == "bf16-mixed"
         self._encode = None
+        self._kept: dict[bytes, torch.Tensor] | None = None
         if self._reading.stored_vectors:
             self._encode = frozen_encoder(trained.vision_encoder, device)
             self._blank = blank_vector(self._encode, self._pixels).half()
@@ -85,6 +87,10 @@ class Predictor:
             pad_id=int(trained.tokenizer.pad_token_id),
             with_regions="regions" in self._reading.inputs,
         )
+
+    def keep_vectors(self) -> None:
+        """Encode the regions of equal pictures once from now on, at the cost of memory."""
+        self._kept = {}
 
     def predict(
         self,
@@ -233,7 +239,15 @@ class Predictor:
             return None
         rows = self._blank[None]
         if picture is not None and candidates is not None:
-            found = box_vectors(picture, candidates.boxes, self._encode, self._pixels).half()
+            key = b""
+            if self._kept is not None:
+                shown = f"{picture.size}|".encode() + picture.tobytes()
+                key = sha256(shown + candidates.boxes.tobytes()).digest()
+            found = (self._kept or {}).get(key)
+            if found is None:
+                found = box_vectors(picture, candidates.boxes, self._encode, self._pixels).half()
+                if self._kept is not None:
+                    self._kept[key] = found
             rows = torch.cat([rows, found])
         return RegionFeatures(values=rows.numpy(), offsets=np.asarray([0, len(rows)]))
 
