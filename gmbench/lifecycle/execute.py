@@ -1,7 +1,6 @@
 """One run from its settings to result.json: build, fit, choose on dev, test once, record, show."""
 
 import multiprocessing
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +17,7 @@ from gmbench.core.command_line import stopped_by
 from gmbench.core.distributed import rank
 from gmbench.core.files import sweep, write_atomically
 from gmbench.core.provenance import redact
+from gmbench.core.spent import Spent
 from gmbench.lifecycle.attempts import begin_attempt, failure_of_another, record_failure
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.lifecycle.record import Fit, record
@@ -51,7 +51,7 @@ def execute(
         Test F1 of the task that selected the checkpoint; None in a process that is not the first.
     """
     with _attempt(settings, folder), ExitStack() as until_tested:
-        began = time.perf_counter()
+        began = Spent.now()
         lightning.seed_everything(settings.seed, workers=True, verbose=False)
         if settings.trainer.num_threads is not None:
             torch.set_num_threads(settings.trainer.num_threads)

@@ -1,10 +1,10 @@
 """A tested run -> its record: counts, analysis, pictures and, written last, result.json."""
 
 import logging
+import math
 import resource
 import sys
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import file_digest
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,6 +18,7 @@ from gmbench.config.schema import Settings
 from gmbench.core.errors import InputError, first_line
 from gmbench.core.files import write_atomically
 from gmbench.core.provenance import git_state, library_versions
+from gmbench.core.spent import Spent
 from gmbench.lifecycle.attempts import ended_attempt, write_attempt
 from gmbench.lifecycle.build import Run
 from gmbench.lifecycle.start import forget_previous
@@ -63,18 +64,18 @@ class Fit:
     Attributes:
         checkpoint: the chosen state.
         selection: how it was chosen.
-        seconds: of training.
+        spent: on training.
         samples: training examples seen.
-        earlier: seconds of training before an interruption.
+        earlier: the part of it before an interruption.
         exact: False: it went on from a checkpoint with other digits.
         degraded: causes of which it lost something and went on: ``disk``.
     """
 
     checkpoint: Path | None
     selection: Selection
-    seconds: float = 0.0
+    spent: Spent = field(default_factory=Spent)
     samples: int = 0
-    earlier: float = 0.0
+    earlier: Spent = field(default_factory=Spent)
     exact: bool = True
     degraded: tuple[str, ...] = ()
 
@@ -91,7 +92,7 @@ class Fit:
         return cls(
             checkpoint=kept.best,
             selection=_selection(run, kept.score, kept.epoch),
-            seconds=kept.seconds,
+            spent=kept.spent,
             samples=len(run.data.splits["train"].examples) * trainer.current_epoch,
             earlier=kept.earlier,
             exact=exact,
@@ -131,7 +132,7 @@ def record(
     fit: Fit,
     folder: Path,
     overrides: tuple[str, ...],
-    began: float,
+    began: Spent,
 ) -> RunResult:
     """Write the analysis, the pictures and at last the result of a run that was just tested.
 
@@ -142,12 +143,13 @@ def record(
         fit: what training left behind.
         folder: the run folder.
         overrides: as typed.
-        began: ``time.perf_counter()`` at the start of the run.
+        began: what both clocks said at the start of the run.
     """
     _store_analysis(run, folder, f"{settings.model.name} seed {settings.seed}")
     gold = run.data.gold("test")
     scores = score_corpus((gold[id_], found) for id_, found in run.module.predictions.items())
     test = run.data.splits["test"]
+    spent = fit.earlier + (Spent.now() - began)
     result = RunResult(
         protocol=ProtocolUsed(name=PROTOCOL, version=PROTOCOL_VERSION, iou_threshold=0.5),
         data=DataUsed(
@@ -180,9 +182,10 @@ def record(
             for p in parameters_by_part(run.module.model, run.module.learns)
         ),
         cost=Cost(
-            seconds=fit.earlier + time.perf_counter() - began,
+            seconds=spent.seconds,
+            cpu_seconds=None if math.isnan(spent.cpu) else spent.cpu,
             peak_memory_mib=peak_memory_mib(),
-            samples_per_second=fit.samples / fit.seconds if fit.seconds else None,
+            samples_per_second=fit.samples / fit.spent.seconds if fit.samples else None,
         ),
         selection=fit.selection,
         checkpoint=_stored(fit.checkpoint, folder),

@@ -164,10 +164,10 @@ def league_table(league: League) -> Table:
     heads = (
         *("row", "n", *(f"{task.upper()} F1" for task in league.tasks)),
         *(f"{league.task.upper()} 95 %", "Δ to the first [95 %]", "p"),
-        *("parameters M (trained)", "examples/s", "MiB", "min/run"),
+        *("parameters M (trained)", "examples/s", "MiB", "min/run (CPU)"),
     )
     rows = [_board_cells(league, row) for row in league.rows]
-    costs = ("parameters M (trained)", "MiB", "examples/s", "min/run")
+    costs = ("parameters M (trained)", "MiB", "examples/s", "min/run (CPU)")
     return Table(heads=heads, sections=[rows], first_out=costs, everything=IN_FULL)
 
 
@@ -189,7 +189,7 @@ def _board_cells(league: League, row: BoardRow) -> Row:
         p,
         f"{row.parameters / 1e6:.2f} ({row.trainable / 1e6:.2f})",
         *(ABSENT if x is None else f"{x:,.0f}" for x in (row.samples_per_second, row.memory_mib)),
-        f"{row.minutes:.1f}",
+        f"{row.minutes:.1f}" + ("" if row.cpu_minutes is None else f" ({row.cpu_minutes:.1f})"),
     ]
 
 
@@ -239,6 +239,7 @@ def _board_record(league: League, row: BoardRow) -> dict[str, object]:
         "samples_per_second": row.samples_per_second,
         "peak_memory_mib": row.memory_mib,
         "minutes": row.minutes,
+        "cpu_minutes": row.cpu_minutes,
     }
 
 

@@ -66,6 +66,7 @@ class BoardRow:
         samples_per_second: in training, mean.
         memory_mib: peak, the greatest.
         minutes: a run, mean.
+        cpu_minutes: the same of CPU; None where a run has not counted them.
     """
 
     label: str
@@ -78,6 +79,7 @@ class BoardRow:
     samples_per_second: float | None
     memory_mib: float | None
     minutes: float
+    cpu_minutes: float | None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -333,6 +335,7 @@ def _row(label: str, entries: Sequence[Entry]) -> BoardRow:
     entries = sorted(entries, key=lambda e: (e.result.config.seed, str(e.folder)))
     results = [entry.result for entry in entries]
     speeds = [s for r in results if (s := r.cost.samples_per_second) is not None]
+    cpu = [c for r in results if (c := r.cost.cpu_seconds) is not None]
     memory = [m for r in results if (m := r.cost.peak_memory_mib) is not None]
     return BoardRow(
         label=label,
@@ -345,6 +348,7 @@ def _row(label: str, entries: Sequence[Entry]) -> BoardRow:
         samples_per_second=math.fsum(speeds) / len(speeds) if speeds else None,
         memory_mib=max(memory, default=None),
         minutes=math.fsum(r.cost.seconds for r in results) / len(results) / 60,
+        cpu_minutes=math.fsum(cpu) / len(cpu) / 60 if len(cpu) == len(results) else None,
     )
 
 

@@ -86,11 +86,12 @@ class Cost:
     """What it took; None where it was not measured."""
 
     seconds: float  # the whole run
+    cpu_seconds: float | None = None  # of its first process; None: of a version that did not count
     peak_memory_mib: float | None  # of the device, or of the process on a CPU
     samples_per_second: float | None  # in training
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "peak_memory_mib", "samples_per_second"):
+        for name in ("seconds", "cpu_seconds", "peak_memory_mib", "samples_per_second"):
             value = getattr(self, name) or 0  # what is not finite is never written
             if value < 0 or 1e12 < value < math.inf:
                 raise ValueError(f"{name} is out of range")

@@ -4,7 +4,6 @@ import errno
 import logging
 import math
 import shutil
-import time
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch import nn
 
 from gmbench.core.distributed import over_all
 from gmbench.core.errors import InputError, NonFinite
+from gmbench.core.spent import Spent
 from gmbench.training.durable_files import (
     PREVIOUS,
     digests,
@@ -116,8 +116,8 @@ class Checkpoints(Checkpoint):
 
     Attributes:
         score, epoch: of the best epoch so far, or None.
-        seconds: of training so far, without interruptions.
-        earlier: those of them before the last interruption.
+        spent: on training so far, without interruptions.
+        earlier: the part of it before the last interruption.
     """
 
     def __init__(self, folder: Path, monitor: str, io: DurableCheckpoints) -> None:
@@ -127,13 +127,13 @@ class Checkpoints(Checkpoint):
         self.monitor = monitor
         self.score: float | None = None
         self.epoch: int | None = None
-        self.seconds = self.earlier = 0.0
+        self.spent = self.earlier = Spent()
         self._stopped = False
-        self._since = 0.0
+        self._since = Spent()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock; a run that had stopped early stays stopped."""
-        self._since = time.perf_counter()
+        self._since = Spent.now()
         trainer.should_stop = trainer.should_stop or self._stopped
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -149,8 +149,8 @@ class Checkpoints(Checkpoint):
         score = float(trainer.callback_metrics[self.monitor])
         if not math.isfinite(score):
             raise NonFinite(f"{self.monitor} is {score} after epoch {trainer.current_epoch}")
-        now = time.perf_counter()
-        self.seconds, self._since = self.seconds + now - self._since, now
+        now = Spent.now()
+        self.spent, self._since = self.spent + (now - self._since), now
         self._stopped = bool(trainer.should_stop)
         for logger in trainer.loggers:
             logger.save()  # the curve up to a checkpoint exists wherever the checkpoint does
@@ -184,7 +184,8 @@ class Checkpoints(Checkpoint):
         return {
             "score": self.score,
             "epoch": self.epoch,
-            "seconds": self.seconds,
+            "seconds": self.spent.seconds,
+            "cpu_seconds": self.spent.cpu,
             "stop": self._stopped,
             "missed": self.io.missed,
         }
@@ -192,7 +193,9 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned."""
         self.score, self.epoch = state_dict["score"], state_dict["epoch"]
-        self.seconds = self.earlier = state_dict["seconds"]
+        unknown = math.nan  # a checkpoint from before CPU time was counted
+        cpu = state_dict.get("cpu_seconds", unknown)
+        self.spent = self.earlier = Spent(state_dict["seconds"], cpu)
         self._stopped = state_dict["stop"]
         self.io.missed = state_dict.get("missed", 0)
 

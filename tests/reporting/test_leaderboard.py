@@ -70,6 +70,19 @@ def test_of_a_key_given_twice_the_last_counts(tmp_path):
     assert league.shared == ("optim.clip=2",)
 
 
+def test_cpu_time_is_a_mean_where_every_run_counted_it(tmp_path, capsys):
+    for seed, cpu in ((1, 60.0), (2, 180.0)):
+        result = changed(seed=seed)
+        store(tmp_path, replace(result, cost=replace(result.cost, cpu_seconds=cpu)), f"{seed}")
+    (row,) = leaderboard(read_index(tmp_path)).leagues[0].rows
+    assert (row.cpu_minutes, row.minutes) == (2.0, 12.5 / 60)
+    assert main([str(tmp_path), "--format", "md"]) == 0
+    assert "| 0.2 (2.0) |" in capsys.readouterr().out
+    store(tmp_path, changed(seed=3), "3")  # of a version that did not count
+    (row,) = leaderboard(read_index(tmp_path)).leagues[0].rows
+    assert row.cpu_minutes is None
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
