@@ -119,12 +119,14 @@ class Found:
     """Precision among the first 1, 2, ... of one kind, mean over the seeds of the errors.
 
     Attributes:
+        errors: their number.
         share: of the labels that are wrong: the precision of any order, by chance.
         at_all: precision at as many as there are errors.
     """
 
     kind: str
     precision: tuple[float, ...]
+    errors: float
     share: float
     at_all: float
 
@@ -138,6 +140,7 @@ def find(gold: Sequence[Example], systems: Sequence[Answers], kind: str, share: 
         precision=tuple(
             fmean(sum(found[:k]) / k for found, _ in drawn) for k in range(1, MOST + 1)
         ),
+        errors=fmean(count for _, count in drawn),
         share=fmean(count / labels for _, count in drawn),
         at_all=fmean(sum(found[:count]) / max(1, count) for found, count in drawn),
     )
@@ -205,11 +208,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def precision_table(found: Sequence[Found]) -> Table:
     """Precision at some k, in %."""
     return Table(
-        heads=("wrong", "by chance", *(f"first {k}" for k in SHOWN), "as many as are wrong"),
+        heads=(
+            "wrong",
+            "errors",
+            "by chance",
+            *(f"first {k}" for k in SHOWN),
+            "as many as are wrong",
+        ),
         sections=[
             [
                 (
                     one.kind,
+                    f"{one.errors:g}",
                     *(
                         f"{100 * value:.1f}"
                         for value in (one.share, *(one.precision[k - 1] for k in SHOWN), one.at_all)
@@ -276,10 +286,11 @@ def draw(figure: "Figure", found: Sequence[Found]) -> None:
         values = [100 * value for value in one.precision]
         axes.plot(places, values, color=colour, linestyle=line, label=label)
         axes.axhline(100 * one.share, color=GREY, linewidth=0.8)
+        axes.axvline(one.errors, color=GREY, linewidth=0.8, linestyle="--")
     axes.set_ylim(0, 102)
     axes.set_xlabel("first k labels")
     axes.set_ylabel("planted errors among them, in %")
-    axes.set_title("Precision at k; grey: chance")
+    axes.set_title("Precision at k; grey: chance, and how many errors there are")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=3.5)
 
 
