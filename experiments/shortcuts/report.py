@@ -110,7 +110,7 @@ def write(stem: Path, found: Shortcuts) -> None:
 def files(found: Shortcuts) -> dict[str, bytes]:
     """The content of each file, by its ending."""
     return {
-        "json": (to_json(to_plain(found), indent=1) + "\n").encode(),
+        "json": (to_json(to_plain(found)) + "\n").encode(),
         "csv": rows_csv(found).encode(),
         "md": markdown(found).encode(),
         "png": picture(found),
@@ -239,7 +239,7 @@ def picture(found: Shortcuts) -> bytes:
     hows = [how for how in DONE if any(d.how == how for s in found.systems for d in s.perturbed)]
 
     def draw(figure: "Figure") -> None:
-        panels = figure.subplots(1, len(TASKS), sharey=True)
+        panels = figure.subplots(1, len(TASKS), sharex=True, sharey=True)
         for axes, task in zip(panels, TASKS, strict=True):
             axes.set_title(task.upper())
             axes.set_xlabel("change of F1 in points")
