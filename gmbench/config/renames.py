@@ -115,6 +115,12 @@ GROUPS: tuple[Group, ...] = tuple(
 """Every group of arguments that was once flat."""
 
 
+LATER: Mapping[str, Mapping[str, object]] = {
+    "models.mqspn.fusion.QFNetSettings": {"direct": False},
+}
+"""Arguments that came after runs were stored, by ``_target_``: the value of what ran before."""
+
+
 def current(tree: Any) -> Any:
     """A stored configuration in plain containers, under today's names."""
     if isinstance(tree, list):
@@ -129,20 +135,25 @@ def current(tree: Any) -> Any:
             if moved:
                 later = node.get(group.name)
                 settings = later if isinstance(later, dict) else {}
-                node[group.name] = {"_target_": group.target, **moved, **settings}
-    return node
+                node[group.name] = current({"_target_": group.target, **moved, **settings})
+    return {**LATER.get(str(node.get("_target_")), {}), **node}
 
 
 def original(tree: Any) -> Any:
-    """A configuration in plain containers, under the names that were stored first."""
+    """A configuration in plain containers, under the names that were stored first.
+
+    An argument that came later does not stand in it where it changes nothing.
+    """
     if isinstance(tree, list):
         return [original(item) for item in tree]
     if not isinstance(tree, dict):
         return tree
-    node = dict(tree)
+    came_later = LATER.get(str(tree.get("_target_")), {})
+    node = {k: v for k, v in tree.items() if k not in came_later or v != came_later[k]}
     for group in _groups_of(node):
         settings = node.get(group.name)
         if isinstance(settings, dict) and settings.get("_target_") == group.target:
+            settings = original(settings)
             firsts = {new: old for old, new in group.arguments.items()}
             rest = {key: value for key, value in settings.items() if key not in firsts}
             node |= {firsts[key]: value for key, value in settings.items() if key in firsts}
