@@ -122,8 +122,7 @@ def _build(
     options.out.mkdir(parents=True, exist_ok=True)
     drawn = None
     if experiment.picture is not None:
-        first = blocks[0].cells
-        drawn = experiment.picture({row[0].row.label: row[0].runs for row in first if row[0].runs})
+        drawn = experiment.picture(blocks[0])
     for suffix, data in (
         ("md", markdown(experiment, blocks, preset=options.preset, command=command).encode()),
         ("csv", table_csv(experiment, blocks, preset=options.preset).encode()),

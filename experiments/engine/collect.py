@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from experiments.engine.measures import Answers, Finished, Measure, sums
@@ -42,6 +43,8 @@ class Answered:
 
     def figure(self, measure: Measure) -> Callable[[Finished], float | None]:
         """How a run's figure is found."""
+        if measure.of_tweets is not None:
+            return lambda run: None if (t := self._table(run, measure)) is None else ratio(t)
         if measure.of_answers is None:
             return measure.of
         from_answers = measure.of_answers
@@ -52,9 +55,18 @@ class Answered:
 
         return of
 
-    def tables(self, runs: Sequence[Finished], task: str) -> list[Ints]:
+    def tables(self, runs: Sequence[Finished], measure: Measure) -> list[Ints]:
         """Counts by tweet of the runs that have them."""
-        return [getattr(found[0], task) for run in runs if (found := self._of(run)) is not None]
+        return [t for run in runs if (t := self._table(run, measure)) is not None]
+
+    def _table(self, run: Finished, measure: Measure) -> Ints | None:
+        """tp, pred, gold by tweet; of a ratio, F1 is the ratio: how many, of how many, twice."""
+        found = self._of(run)
+        if found is None or measure.of_tweets is None:
+            table: Ints | None = None if found is None else getattr(found[0], measure.task or "")
+            return table
+        rows = [measure.of_tweets(example, found[1][example.id]) for example in self.gold]
+        return np.array([(some, every, every) for some, every in rows], dtype=np.int64)
 
     def _of(self, run: Finished) -> tuple[TweetTable, Answers] | None:
         if run.folder not in self._read:
@@ -74,23 +86,37 @@ class Answered:
         return table, answers
 
 
+def ratio(table: Ints) -> float | None:
+    """How many of how many, in %; None of nothing."""
+    some, every, _ = sums(table)
+    return 100 * some / every if every else None
+
+
 def compared(
     mine: Answered,
     runs: Sequence[Finished],
     other: Answered,
     reference: Sequence[Finished],
-    task: str,
+    measure: Measure,
+    *,
+    same_weights: bool = False,
 ) -> MethodDifference | None:
-    """Mean F1 of some runs minus that of others, where both answer for the same tweets."""
+    """Mean F1 of some runs minus that of others, where both answer for the same tweets.
+
+    ``same_weights``: runs of one seed test the same weights, so that seeds are paired too.
+    """
     if not runs or not reference:
         return None
     same = runs[0].result.data.fingerprint == reference[0].result.data.fingerprint
     if not same and asked_of(mine.gold) != asked_of(other.gold):
         return None
-    first, second = mine.tables(runs, task), other.tables(reference, task)
+    if same_weights:
+        seeds = {run.seed for run in runs} & {run.seed for run in reference}
+        runs, reference = ([run for run in some if run.seed in seeds] for some in (runs, reference))
+    first, second = mine.tables(runs, measure), other.tables(reference, measure)
     if not first or not second:
         return None
-    return compare_methods(first, second)
+    return compare_methods(first, second, paired=same_weights and len(first) == len(second))
 
 
 def asked_of(examples: Sequence[Example]) -> dict[str, tuple[tuple[str, ...], tuple[Entity, ...]]]:
@@ -148,6 +174,11 @@ class Block:
     def runs(self) -> tuple[Finished, ...]:
         """Every run used."""
         return tuple(run for row in self.cells for run in row[0].runs)
+
+    @property
+    def by_label(self) -> dict[str, tuple[Finished, ...]]:
+        """The runs of each row that has any, by its label."""
+        return {row[0].row.label: row[0].runs for row in self.cells if row[0].runs}
 
 
 def find(planned: Sequence[Planned], index: Indexed) -> dict[Planned, Finished]:
@@ -209,6 +240,7 @@ def _block(
         row.key: Answered(next((run.overrides for run in planned if run.row is row), ()))
         for row in experiment.rows
     }
+    weights = {row.key: row.weights_of or row.key for row in experiment.rows}
     cells = []
     for row in experiment.rows:
         line = []
@@ -217,10 +249,15 @@ def _block(
             of = answers[row.key].figure(measure)
             values = [v for run in runs[row.key] if (v := of(run)) is not None]
             difference = None
-            if other not in (None, row.key) and measure.task is not None and values:
+            if other not in (None, row.key) and measure.compared and values:
                 assert other is not None
                 difference = compared(
-                    answers[row.key], runs[row.key], answers[other], runs[other], measure.task
+                    answers[row.key],
+                    runs[row.key],
+                    answers[other],
+                    runs[other],
+                    measure,
+                    same_weights=weights[row.key] == weights[other],
                 )
             paper = paper_cell(experiment, setting, row, measure)
             line.append(

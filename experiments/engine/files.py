@@ -70,7 +70,7 @@ def _table(
     first = lines[0]
     run = [any(line[n].wanted for line in lines) for n in range(len(first))]
     compared = [
-        experiment.reference is not None and cell.measure.task is not None and not downwards
+        experiment.reference is not None and cell.measure.compared and not downwards
         for cell in first
     ]
     printed = [any(line[n].paper is not None for line in lines) for n in range(len(first))]

@@ -41,6 +41,8 @@ class Measure:
         column: of the paper's table; None = the setting's own.
         row: of the paper's table, where its rows are types and its columns methods.
         of_answers: instead of ``of``: from the gold of the test split and the predictions.
+        of_tweets: instead of ``of``: how many of how many in one tweet; the figure is the ratio of
+            their sums over all tweets, and the difference of two rows has a paired interval.
         unit: of the figure.
     """
 
@@ -51,7 +53,13 @@ class Measure:
     column: str | None = None
     row: str | None = None
     of_answers: Callable[[Sequence[Example], Answers], float | None] | None = None
+    of_tweets: Callable[[Example, Sequence[Prediction]], tuple[int, int]] | None = None
     unit: str = "%"
+
+    @property
+    def compared(self) -> bool:
+        """Whether the difference of two rows has an interval."""
+        return self.task is not None or self.of_tweets is not None
 
 
 def figure(task: Task, name: str, column: str | None = None) -> Measure:
@@ -102,7 +110,7 @@ def pairs_of(example: Example) -> Iterator[tuple[Entity, Entity]]:
 def both_right(gold: Sequence[Example], answers: Answers) -> float | None:
     """Share of the pairs of which both entities are right in span, type and region, in %."""
     marks = [
-        all(any(_right(e, p) for p in answers[example.id]) for e in pair)
+        all(any(is_right(e, p) for p in answers[example.id]) for e in pair)
         for example in gold
         for pair in pairs_of(example)
     ]
@@ -119,7 +127,8 @@ def swapped(gold: Sequence[Example], answers: Answers) -> float | None:
     return 100 * sum(marks) / len(marks) if marks else None
 
 
-def _right(entity: Entity, guess: Prediction) -> bool:
+def is_right(entity: Entity, guess: Prediction) -> bool:
+    """Span, type and region (GMNER)."""
     named = _same_span(entity, guess) and guess.type == entity.type
     return named and region_right(guess.box, entity.boxes)
 

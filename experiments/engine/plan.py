@@ -4,12 +4,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.engine.measures import GMNER_F1, Finished, Measure
 from experiments.papers.papers import papers
 from gmbench.config import compose
 from gmbench.config.identity import plain_config, run_sha
+
+if TYPE_CHECKING:
+    from experiments.engine.collect import Block
 
 SEEDS = (1, 2, 3)
 
@@ -132,8 +135,8 @@ class Experiment:
             draws its line across.
         seeds: of every preset; ``smoke`` takes the first.
         note: what a reader must know, in Markdown.
-        picture: draws the PNG in place of bars or curves; given the runs of the first setting by
-            their row's label, it may answer None where it has nothing to draw.
+        picture: draws the PNG in place of bars or curves, given the cells of the first setting; it
+            may answer None where it has nothing to draw.
         data_varies: rows are of different data on purpose; only rows of the same tweets and gold
             are compared.
     """
@@ -154,7 +157,7 @@ class Experiment:
     seeds: tuple[int, ...] = SEEDS
     note: str = ""
     data_varies: bool = False
-    picture: Callable[[Mapping[str, Sequence[Finished]]], bytes | None] | None = None
+    picture: Callable[["Block"], bytes | None] | None = None
 
     @property
     def module(self) -> str:

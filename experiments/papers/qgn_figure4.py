@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     paper=False,
-    picture=maps,
+    picture=lambda block: maps(block.by_label),
     note=(
         "QGN: attention of its last fusion layer on the patches, mean over heads. MQSPN: its "
         "probabilities of the candidate regions, painted back. Of each entity, the query likeliest "

@@ -58,7 +58,7 @@ EXPERIMENT = Experiment(
     ),
     rows=MODELS,
     paper=False,
-    picture=draw,
+    picture=lambda block: draw(block.by_label),
     note=(
         "Second table. *boxes right*: groundable entities with the right text whose box has IoU "
         "0.5 or more. *ceiling*: GMNER F1 with perfect text, given the candidates (MQSPN), one "

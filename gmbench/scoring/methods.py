@@ -74,15 +74,20 @@ class MethodDifference:
     p: float | None
 
 
-def compare_methods(first: Sequence[Ints], second: Sequence[Ints]) -> MethodDifference:
+def compare_methods(
+    first: Sequence[Ints], second: Sequence[Ints], *, paired: bool = False
+) -> MethodDifference:
     """Interval and p-value of the difference between two methods.
 
     Args:
         first: counts (tp, pred, gold) per example ``[N, 3]``, one table per seed.
         second: the same of the other method; rows belong to the same examples throughout.
+        paired: seed by seed both are answers of the same trained weights: the spread over seeds is
+            then that of their differences.
 
     Raises:
-        ValueError: a method has no seed, or the tables differ in examples or gold.
+        ValueError: a method has no seed, the tables differ in examples or gold, or paired methods
+            in the number of seeds.
     """
     if not first or not second:
         raise ValueError("each method needs at least one seed")
@@ -95,6 +100,9 @@ def compare_methods(first: Sequence[Ints], second: Sequence[Ints]) -> MethodDiff
         return MethodDifference(Interval(value, None, None), None)
     unbiased = examples / (examples - 1)
     moves = [influences(np.stack(tables)) for tables in (first, second)]  # [S, N] each
+    if paired:  # one method, whose F1 is the difference, against nothing
+        scores = [[a - b for a, b in zip(*scores, strict=True)], [0.0] * len(first)]
+        moves = [moves[0] - moves[1], np.zeros_like(moves[0])]
     mean = moves[0].mean(axis=0) - moves[1].mean(axis=0)  # [S, N] -> [N]
     one, two = (unbiased * float(i.var(axis=0, ddof=1).sum()) / len(i) for i in moves)
     return difference_of(

@@ -13,7 +13,7 @@ import experiments
 from experiments.engine import Experiment, Variant, main
 from experiments.engine.collect import collect, find
 from experiments.engine.files import markdown, portable, table_csv
-from experiments.engine.measures import BOTH_RIGHT, SWAPPED
+from experiments.engine.measures import BOTH_RIGHT, SWAPPED, Measure
 from experiments.engine.picture import lines, picture
 from experiments.engine.plan import plan, settings_of
 from experiments.engine.type_columns import recall
@@ -236,6 +236,25 @@ def test_predictions_that_do_not_give_the_stored_counts_are_not_compared(planned
     _, block = cells_of(planned, tmp_path)
     assert block.cells[1][0].summary is not None
     assert block.cells[1][0].difference is None
+
+
+def test_a_ratio_of_tweets_is_compared_like_f1(planned, tmp_path):
+    """Entities whose type is named at all, of all entities."""
+
+    def named(example, answers):
+        types = {answer.type for answer in answers}
+        return sum(e.type in types for e in example.entities), len(example.entities)
+
+    full, less = (next(r for r in planned if r.row.key == key) for key in ("full", "wo_sag"))
+    answer(full, missing=0)
+    answer(less, missing=12)
+    found = find(planned, read_index(tmp_path / "runs"))
+    measures = (Measure(title="named", of_tweets=named), Measure(title="GMNER F1", task="gmner"))
+    (block,) = collect(replace(TINY, measures=measures), planned, found)
+    whole, part = (row[0] for row in block.cells[:2])
+    assert whole.summary.values == (100.0,)
+    assert 0 < part.summary.mean < 100
+    assert 100 * part.difference.delta.value == pytest.approx(part.summary.mean - 100)
 
 
 BOX, OTHER = (0.0, 0.0, 10.0, 10.0), (50.0, 50.0, 90.0, 90.0)

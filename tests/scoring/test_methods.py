@@ -99,3 +99,24 @@ def test_summary_of_seeds():
     assert summarise([0.5]).sd is None
     with pytest.raises(ValueError, match="no seeds"):
         summarise([])
+
+
+def test_seeds_of_the_same_weights_are_paired():
+    """Seeds far apart, and each with twenty examples more right: a fact about all of them."""
+    rng = np.random.default_rng(0)
+    second = [
+        np.stack([rng.random(400) < level, np.ones(400), np.ones(400)], axis=1).astype(np.int64)
+        for level in (0.5, 0.65, 0.8)
+    ]
+    first = [table.copy() for table in second]
+    for table in first:
+        table[np.flatnonzero(table[:, 0] == 0)[:20], 0] = 1
+    apart, paired = (compare_methods(first, second, paired=how) for how in (False, True))
+    assert (paired.delta.value, apart.delta.value) == pytest.approx((0.05, 0.05))
+    assert apart.delta.low < 0 < paired.delta.low
+    turned = compare_methods(second, first, paired=True)
+    assert (turned.delta.low, turned.p) == pytest.approx((-paired.delta.high, paired.p))
+    same = compare_methods(first, first, paired=True)
+    assert (same.delta.low, same.delta.high, same.p) == (0, 0, 1)
+    with pytest.raises(ValueError, match=r"zip\(\)"):
+        compare_methods(first, second[:2], paired=True)
