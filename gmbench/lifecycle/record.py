@@ -217,6 +217,7 @@ def _store_analysis(run: Run, folder: Path, title: str) -> None:
         table,
         saw_pixels=run.saw_pixels,
         proposals=run.data.loader.eval_num_regions if chooses else None,
+        additions=run.module.additions.shares(run.module.model),
     )
     write_tweet_table(folder / TWEETS, table)
     write_analysis(folder / ANALYSIS, analysis)

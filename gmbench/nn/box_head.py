@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from gmbench.core.boxes import patch_centres
+from gmbench.nn.additions import added
 
 BoxHead = Literal["mlp", "attention", "patches", "refined"]
 
@@ -101,7 +102,7 @@ class BoxRegression(nn.Module):
         looks = 0 if self.kind != "refined" else 1 if self.training else LOOKS
         for _ in range(looks):
             step = self.again(drafts[-1], queries, patches)
-            drawn = drawn + step.masked_fill(nowhere, 0.0)
+            drawn = added(self.again, drawn, step.masked_fill(nowhere, 0.0))
             drafts.append(drawn.sigmoid())
         return tuple(drafts), weights
 

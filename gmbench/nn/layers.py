@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from gmbench.core.tensors import MASKED
+from gmbench.nn.additions import added
 
 CHUNK = 10
 """Queries whose pair representation exists at once: half the time and a third of the memory of
@@ -159,7 +160,8 @@ class CrossBlock(nn.Module):
 
         ``block(states, states, mask)`` is self-attention.
         """
-        query = self.attention_norm(query + self.dropout(self.attention(query, keys, mask)))
+        message = self.dropout(self.attention(query, keys, mask))
+        query = self.attention_norm(added(self, query, message))
         result: Tensor = self.feed_norm(query + self.dropout(self.feed_forward(query)))
         return result
 

@@ -31,6 +31,8 @@ WORDS = {
     "poor_box": "poor box (IoU 0.1 to 0.5)",
     "wrong_box": "wrong box (IoU below 0.1)",
 }
+INACTIVE = 0.01
+"""Share of what a part adds to, below which it is as good as switched off."""
 SMOOTHED = 20
 """The loss is averaged over this part of the run, 1 / SMOOTHED, to either side of a step."""
 
@@ -135,6 +137,8 @@ def analysis_charts(analysis: Analysis) -> dict[str, tuple[Chart, ...]]:
         charts["calibration"] = (calibration_chart(analysis.calibration),)
     if analysis.confusion is not None:
         charts["confusion"] = (confusion_chart(analysis.confusion),)
+    if analysis.additions:
+        charts["additions"] = (additions_chart(analysis.additions),)
     return charts
 
 
@@ -256,6 +260,23 @@ def confusion_chart(confusion: Confusion) -> MatrixChart:
         columns=(*confusion.types, "missed"),
         rows=(*confusion.types, "spurious"),
         counts=confusion.counts,
+    )
+
+
+def additions_chart(additions: Mapping[str, float]) -> BarChart:
+    """How much each part of the model adds, and which are as good as switched off."""
+    return BarChart(
+        title="What each part adds",
+        x="in % of what it adds to",
+        bars=[
+            Bar(
+                label=name,
+                value=100 * share,
+                text=f"{100 * share:.3g}{' inactive' if share < INACTIVE else ''}",
+            )
+            for name, share in additions.items()
+        ],
+        look="green",
     )
 
 

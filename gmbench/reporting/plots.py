@@ -49,7 +49,7 @@ LOOKS: Mapping[Look, tuple[str, str, str]] = {
     "grey": (GREY, "v", "-"),
 }
 """Colour, marker and dash."""
-PICTURES = ("errors", "sweep", "ceiling", "calibration", "confusion")
+PICTURES = ("errors", "sweep", "ceiling", "calibration", "confusion", "additions")
 ROOM = 10
 """Rows of a matrix for which a picture of the usual size has room."""
 

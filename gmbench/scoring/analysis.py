@@ -1,7 +1,7 @@
 """The analysis of one run beyond its three scores, as one record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gmbench.core.entities import Entity, Example, Prediction
 from gmbench.scoring.calibration import Calibration, calibration
@@ -33,6 +33,8 @@ class Analysis:
         ceiling: what the candidates allow; None for a model without proposals, which has none.
         calibration: of the no-target decision; None where the model gives no probability.
         confusion: of types; None in an analysis stored before there was one.
+        additions: how much each part of the model adds, as a share of what it adds to; empty where
+            nobody measured.
     """
 
     protocol: str = PROTOCOL
@@ -47,6 +49,7 @@ class Analysis:
     ceiling: RegionUpperBound | None
     calibration: Calibration | None
     confusion: Confusion | None = None
+    additions: Mapping[str, float] = field(default_factory=dict)
 
 
 def analyse(
@@ -58,6 +61,7 @@ def analyse(
     proposals: int | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    additions: Mapping[str, float] | None = None,
 ) -> Analysis:
     """Analyse the predictions of one split.
 
@@ -83,6 +87,7 @@ def analyse(
         ceiling=ceiling,
         calibration=calibration(gold, predictions, seed=seed) if saw_pixels else None,
         confusion=confusion(documents),
+        additions=additions or {},
     )
 
 

@@ -12,6 +12,7 @@ from gmbench.config.schema import Optim
 from gmbench.core.distributed import gather_predictions
 from gmbench.core.entities import Prediction
 from gmbench.core.tensors import Batch
+from gmbench.nn.additions import Additions, measured
 from gmbench.objective.decode import Decodes
 from gmbench.objective.losses import SetLoss
 from gmbench.scoring.counting import TASKS
@@ -54,6 +55,7 @@ class GroundedModule(LightningModule):
         self.metrics = nn.ModuleDict(metrics)
         self.select = select
         self.predictions: dict[str, tuple[Prediction, ...]] = {}  # of the last evaluated split
+        self.additions = Additions()  # in the test
         self.learns = frozenset(n for n, p in model.named_parameters() if p.requires_grad)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -96,8 +98,9 @@ class GroundedModule(LightningModule):
         self._evaluate(batch, "dev")
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Decode and count one test batch."""
-        self._evaluate(batch, "test")
+        """Decode and count one test batch, and measure what each part of the model adds."""
+        with measured(self.additions):
+            self._evaluate(batch, "test")
 
     def _evaluate(self, batch: Batch, split: str) -> None:
         predictions = self.decoder(self.model(batch), batch)

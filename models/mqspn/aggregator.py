@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gmbench.core.tensors import MASKED
+from gmbench.nn.additions import added
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,5 +93,5 @@ class SimilarityAwareAggregator(nn.Module):
         share = self.lambda_visual()
         mixed = share * vision + (1 - share) * text
         fused = self.second(torch.tanh(self.first(queries) + mixed))
-        result: Tensor = self.norm(queries + self.dropout(fused))
+        result: Tensor = self.norm(added(self, queries, self.dropout(fused)))
         return result

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gmbench.nn.additions import added, measuring
 from gmbench.nn.layers import Attention, CrossBlock, FeedForward
 from models.mqspn.aggregator import SAGSettings, SimilarityAwareAggregator
 
@@ -79,7 +80,7 @@ class QueryTextCrossAttention(nn.Module):
             queries = self.among_norm(queries + self.dropout(self.among(asking, asking)))
         asking = placed(queries, position, self.average)
         heard = self.cross(asking, words, word_mask) if self.text else self.cross(asking, asking)
-        queries = self.cross_norm(queries + self.dropout(heard))
+        queries = self.cross_norm(added(self, queries, self.dropout(heard)))
         result: Tensor = self.feed_norm(queries + self.dropout(self.feed_forward(queries)))
         return result
 
@@ -122,6 +123,9 @@ class QueryRegionPrefix(nn.Module):
             keys = torch.cat([self.prefix(source), regions], dim=1)  # [B, s + k + 1, h]
             mask = torch.cat([source_mask, region_mask], dim=1)  # [B, s + k + 1]
         heard = self.attention(regions, keys, mask)  # [B, k + 1, h]
+        if self.prefix is not None and measuring():
+            alone = self.attention(regions, regions, region_mask)
+            added(self, alone, heard - alone, "prefix")
         regions = self.attention_norm(regions + self.dropout(heard))
         result: Tensor = self.feed_norm(regions + self.dropout(self.feed_forward(regions)))
         return result

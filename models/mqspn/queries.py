@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from gmbench.core.tensors import Outputs
+from gmbench.nn.additions import added
 from gmbench.nn.text import TextEncoder, mask_states
 
 PROMPT = "{} is an entity type about [MASK]"
@@ -109,7 +110,7 @@ class MultiGrainedQueries(nn.Module):
     def forward(self, batch_size: int) -> Tensor:
         """``[B, u, h]`` queries, the same for every sentence of the batch."""
         types = self.type_states[self.type_of_query - 1]  # [p, h] -> [u, h]
-        queries: Tensor = self.norm(self.entity + types)
+        queries: Tensor = self.norm(added(self, self.entity, types, "ptq"))
         queries = self.dropout(queries[None].expand(batch_size, -1, -1))  # [u, h] -> [B, u, h]
         return queries
 

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gmbench.nn.additions import added
 from gmbench.nn.layers import Attention
 from gmbench.nn.vision import VisionEncoder, attend, feed
 
@@ -243,4 +244,5 @@ class HierarchicalAlignment(nn.Module):
         place = self.changed.index(number)
         keys = fused[place if len(fused) > 1 else 0]
         message: Tensor = self.looks[place](self.norms[place](states), keys, mask)
-        return states + (self.gates[place] * message if len(self.gates) else message)
+        message = self.gates[place] * message if len(self.gates) else message
+        return added(self, states, message)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gmbench.nn.additions import added
 from gmbench.nn.layers import Attention
 from models.qgn.queries import InitialQueries, QueryInit
 
@@ -77,13 +78,14 @@ class MultiViewQueryAttention(nn.Module):
         """
         queries = self.initial(text, mask, ids)  # [B, N, D]
         if self.tqc:
-            queries = self.look_norm(queries + self.dropout(self.look(queries, text, mask)))
+            message = self.dropout(self.look(queries, text, mask))
+            queries = self.look_norm(added(self, queries, message, "tqc"))
         if not self.jca:
             return text, queries
         sequence = torch.cat([text, queries], dim=1)  # [B, S + N, D]
         joint = self.joint(sequence, sequence, self._mask(mask, queries.shape[1]))
         if self.settings.jca_residual:
-            joint = self.joint_norm(sequence + self.dropout(joint))
+            joint = self.joint_norm(added(self, sequence, self.dropout(joint), "jca"))
         size = text.shape[1]
         return joint[:, :size], joint[:, size:]  # [B, S, D], [B, N, D]
 

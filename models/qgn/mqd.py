@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gmbench.nn.additions import added
 from gmbench.nn.layers import Attention, CrossBlock
 from gmbench.nn.text import pool_words
 from models.qgn.places import Places, Positions
@@ -236,7 +237,8 @@ class MultimodalQueryDecoding(nn.Module):
             words, queries = joint[:, :count], joint[:, count:]  # [B, W, D], [B, N, D]
             vision = look(vision, joint, own_mask=f.vision_mask, key_mask=joint_mask)
             layers.append((queries, words))
-        merged = self.merge_norm(queries + self.merge(queries, vision, f.vision_mask))
+        seen = self.merge(queries, vision, f.vision_mask)  # [B, N, D]
+        merged = self.merge_norm(added(self.merge, queries, seen))
         layers[-1] = (merged, words)
         return queries, vision
 

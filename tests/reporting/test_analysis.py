@@ -35,6 +35,9 @@ def corpus(n=200, seed=0):
     return examples, predictions
 
 
+ADDITIONS = {"hvla": 0.004, "mqd.vtf": 0.31}
+
+
 def analysed(examples, predictions, **kwargs):
     table = tweet_table({e.id: e.entities for e in examples}, predictions)
     return analyse(examples, predictions, table, resamples=99, **{"proposals": 3, **kwargs})
@@ -42,7 +45,7 @@ def analysed(examples, predictions, **kwargs):
 
 @pytest.fixture(scope="module")
 def analysis():
-    return analysed(*corpus())
+    return analysed(*corpus(), additions=ADDITIONS)
 
 
 def test_there_and_back(analysis, tmp_path):
@@ -76,7 +79,7 @@ def test_parts_agree_with_the_score(analysis):
 def test_order_of_tweets_changes_no_byte(analysis, tmp_path):
     examples, predictions = corpus()
     turned = {id_: predictions[id_] for id_ in reversed(predictions)}
-    again = analysed(examples[::-1], turned)
+    again = analysed(examples[::-1], turned, additions=ADDITIONS)
     for name, value in (("a", analysis), ("b", again)):
         write_analysis(tmp_path / name, value)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -181,7 +184,7 @@ def test_pictures_show_the_figures(analysis, tmp_path, drawn):
     examples, predictions = corpus()
     micro = score_corpus((e.entities, predictions[e.id]) for e in examples).micro
     draw_analysis(analysis, tmp_path, "a model")
-    errors, sweep, ceiling, calibration, confusion = drawn
+    errors, sweep, ceiling, calibration, confusion, additions = drawn
 
     def percent(values):
         return pytest.approx([100 * value for value in values])
@@ -209,6 +212,11 @@ def test_pictures_show_the_figures(analysis, tmp_path, drawn):
     assert set(shown["base rate"]) == {analysis.calibration.base_rate}
     counts = [count for row in analysis.confusion.counts for count in row if count]
     assert [text.get_text() for text in confusion.axes[0].texts] == [f"{n:,}" for n in counts]
+    assert bars(additions.axes[0]) == pytest.approx(
+        {name: 100 * share for name, share in ADDITIONS.items()}
+    )
+    ends = [text.get_text().strip() for text in additions.axes[0].texts]
+    assert ends == ["0.4 inactive", "31"]
 
 
 def test_a_matrix_of_many_types_is_as_large_as_it_needs(tmp_path):
