@@ -4,7 +4,7 @@ A block is one example: a line ``IMGID:<id>``, one line per word (``word<TAB>tag
 then a blank line. The tag column is chosen by its number: 1 is the first after the word.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,13 @@ class Block:
         return " ".join(self.words[entity.start : entity.end + 1])
 
 
-def read_blocks(path: Path, *, tag_column: int, types: Collection[str]) -> tuple[Block, ...]:
+def read_blocks(
+    path: Path,
+    *,
+    tag_column: int,
+    types: Collection[str],
+    renamed: Mapping[str, str] | None = None,
+) -> tuple[Block, ...]:
     """Read every block of a BIO file, in the file's order.
 
     Byte order mark, CR LF, repeated blank lines and a missing last blank line are accepted. An I-
@@ -52,11 +58,14 @@ def read_blocks(path: Path, *, tag_column: int, types: Collection[str]) -> tuple
         path: UTF-8 text.
         tag_column: column that holds the tags; 1 is the first one after the word.
         types: the types that may follow ``B-`` and ``I-``.
+        renamed: further ones, and the type that each is read as.
 
     Raises:
         InputError: with file and line; an unknown tag names its nearest match.
     """
-    known = {f"{part}-{name}" for name in types for part in "BI"} | {"O"}
+    read_as = {name: name for name in types} | dict(renamed or {})
+    known = {f"{part}-{name}": f"{part}-{to}" for name, to in read_as.items() for part in "BI"}
+    known["O"] = "O"
     blocks: dict[str, Block] = {}
     for (line, text), rows in _paragraphs(path):
         id_ = text.removeprefix(HEAD).strip()
@@ -131,7 +140,7 @@ def _lines(path: Path) -> list[Line]:
 
 
 def _columns(
-    path: Path, rows: list[Line], tag_column: int, known: Collection[str]
+    path: Path, rows: list[Line], tag_column: int, known: Mapping[str, str]
 ) -> tuple[tuple[str, ...], list[str]]:
     """Words and tags of a block."""
     words: list[str] = []
@@ -153,5 +162,5 @@ def _columns(
             what = f"unknown tag {tag!r} (known are O and B-, I- of {names})"
             raise wrong(what + did_you_mean(tag, known))
         words.append(word)
-        tags.append(tag)
+        tags.append(known[tag])
     return tuple(words), tags

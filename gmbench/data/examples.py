@@ -97,7 +97,7 @@ def assemble(
     blocks: Sequence[Block],
     *,
     split: str,
-    xml_dir: Path,
+    xml_dir: Path | None,
     image_dir: Path,
     image_advice: str,
     regions: RegionSource | None,
@@ -113,7 +113,7 @@ def assemble(
     """
     tally = _Tally()
     images = _names(image_dir)
-    annotated = _names(xml_dir)
+    annotated = frozenset[str]() if xml_dir is None else _names(xml_dir)
     if isinstance(regions, Batched):
         files = [f"{block.id}.jpg" for block in blocks]
         regions.fill([image_dir / file for file in files if file in images])
@@ -121,7 +121,7 @@ def assemble(
     for block in blocks:
         size: Size | None = None
         objects: list[VocObject] = []
-        path = xml_dir / f"{block.id}.xml"
+        path = (xml_dir or image_dir) / f"{block.id}.xml"
         if path.name in annotated:
             size, objects = _objects(path, block, tally)
         image: Path | None = None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -25,6 +25,11 @@ TWITTER_TEXTS = (
     "Twitter-GMNER v2.0: txt/ and xml/ are in github.com/NUSTM/GMNER, folder Twitter10000_v2.0; "
     "txt_fine/ is in github.com/NUSTM/FMNERG, folder Twitter10000v2"
 )
+MNER_TEXTS = (
+    "train.txt, valid.txt and test.txt of Twitter-2015 and Twitter-2017 are in "
+    "github.com/jefferyYu/UMT, folder data"
+)
+MNER_NAMES = ("twitter2015", "twitter2017")
 TWITTER_IMAGES = (
     "Twitter-GMNER: the archive of the tweets' images is linked in the README of "
     "github.com/NUSTM/GMNER (and of NUSTM/FMNERG)"
@@ -58,11 +63,13 @@ class DataSource:
     Attributes:
         name: as reported in results.
         root: folder that the other folders are relative to.
-        text_dir: holds ``train.txt``, ``dev.txt``, ``test.txt``.
-        xml_dir: holds ``<id>.xml`` of the examples with a groundable entity.
+        text_dir: holds ``train.txt``, ``dev.txt`` (or ``valid.txt``), ``test.txt``.
+        xml_dir: holds ``<id>.xml`` of the examples with a groundable entity; None = no entity has
+            a box, and nothing of grounding is scored.
         image_dir: holds ``<id>.jpg``.
         tag_column: column of the tags in the text, 1 = first after the word.
         types: tag -> name in prompts; their order gives the classes 1, 2, ...
+        renamed: tags of other versions of the labels, and the type that each is read as.
         missing_image: ``error``, or ``blank``: go without absent images.
         bad_input: ``error``, or ``mask``: bad images and candidates are treated as missing, bad xml
             objects and files dropped; all are counted.
@@ -75,10 +82,11 @@ class DataSource:
     name: str
     root: Path
     text_dir: str
-    xml_dir: str
+    xml_dir: str | None
     image_dir: str
     tag_column: Count
     types: Annotated[Mapping[str, str], MinLen(1)]
+    renamed: Mapping[str, str] = field(default_factory=dict)
     missing_image: Literal["error", "blank"] = "error"
     bad_input: Literal["error", "mask"] = "error"
     drop_leaked: bool = False
@@ -112,8 +120,17 @@ class DataSource:
         return self.name.startswith("twitter")
 
     @property
+    def origin(self) -> str:
+        """Where absent texts come from; empty where nothing is known."""
+        if self.name in MNER_NAMES:
+            return MNER_TEXTS
+        return TWITTER_TEXTS if self.is_twitter else ""
+
+    @property
     def image_advice(self) -> str:
         """Where absent images come from."""
+        if self.name in MNER_NAMES:
+            return "the archive of images is linked in the README of github.com/jefferyYu/UMT"
         return TWITTER_IMAGES if self.is_twitter else "add them as <id>.jpg, or set data.image_dir"
 
     @property
@@ -122,9 +139,9 @@ class DataSource:
         return self.folder / self.text_dir
 
     @property
-    def xmls(self) -> Path:
-        """Folder of the annotations."""
-        return self.folder / self.xml_dir
+    def xmls(self) -> Path | None:
+        """Folder of the annotations, if there are any."""
+        return None if self.xml_dir is None else self.folder / self.xml_dir
 
     @property
     def images(self) -> Path:
@@ -172,21 +189,23 @@ class DataSource:
         Raises:
             InputError: the file is missing or has a fault.
         """
-        return read_blocks(self._text(split), tag_column=self.tag_column, types=self.types)
+        return read_blocks(
+            self._text(split), tag_column=self.tag_column, types=self.types, renamed=self.renamed
+        )
 
     def missing(self) -> tuple[str, ...]:
         """One line per absent folder or text file, and where to get it."""
         if self.world is None and not self.folder.is_dir():
-            origin = f"; {TWITTER_TEXTS}" if self.is_twitter else ""
+            origin = f"; {self.origin}" if self.origin else ""
             return (located(self.folder, "no such folder", f"set data.root{origin}"),)
-        origin = TWITTER_TEXTS if self.is_twitter else ""
+        origin = self.origin
         lacking = [f"{split}.txt" for split in SPLITS if not self._text(split).is_file()]
         lines = []
         if lacking:
             there = [p.name for p in self.texts.iterdir()] if self.texts.is_dir() else []
             what = f"lacks {', '.join(near_names(lacking, there))}"
             lines.append(located(self.texts, what, origin or "add it, or set data.text_dir"))
-        if not self.xmls.is_dir():
+        if self.xmls is not None and not self.xmls.is_dir():
             what = "no such folder of <id>.xml"
             lines.append(located(self.xmls, what, origin or "set data.xml_dir"))
         return tuple(lines)
@@ -202,6 +221,8 @@ class DataSource:
         """
         tags = ",".join(self.types)
         salt = f"{READER_VERSION}|{self.tag_column}|{tags}{'|no leaks' * self.drop_leaked}"
+        if self.renamed:
+            salt += f"|{sorted(self.renamed.items())}"
         digest = sha256((salt if self.foreign is None else f"{salt}|{self.foreign}").encode())
         for name, path in sorted(self.files()):
             if path.is_file():
@@ -222,17 +243,21 @@ class DataSource:
             self._demand(split)
             yield f"txt/{split}.txt", self._text(split)
             for block in self.blocks(split):
-                yield f"xml/{block.id}.xml", self.xmls / f"{block.id}.xml"
+                if self.xmls is not None:
+                    yield f"xml/{block.id}.xml", self.xmls / f"{block.id}.xml"
                 yield f"images/{block.id}.jpg", self.images / f"{block.id}.jpg"
 
     def _text(self, split: str) -> Path:
-        return self.texts / f"{split}.txt"
+        file = self.texts / f"{split}.txt"
+        other = self.texts / "valid.txt"
+        return other if split == "dev" and other.is_file() and not file.is_file() else file
 
     def _demand(self, split: str) -> None:
         """Raise unless the folders that a split needs are there."""
         if split not in SPLITS:
             raise InputError(f"no split {split!r}; there are {', '.join(SPLITS)}")
-        if not self._text(split).is_file() or not self.xmls.is_dir():
+        lacks_xml = self.xmls is not None and not self.xmls.is_dir()
+        if not self._text(split).is_file() or lacks_xml:
             raise InputError(" | ".join(self.missing()))
 
     def _without_leaked(self, split: str, blocks: tuple[Block, ...]) -> tuple[Block, ...]:

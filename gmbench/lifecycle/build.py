@@ -151,7 +151,10 @@ def build_run(settings: schema.Settings) -> Run:
         data.features = _cached_features(
             splits, encoders, loader, source, found.data, Path(settings.cache)
         )
-    saw_pixels = any(e.image is not None for split in splits.values() for e in split.examples)
+    # Without boxes nothing of grounding can be scored, whatever the model saw.
+    saw_pixels = source.xml_dir is not None and any(
+        e.image is not None for split in splits.values() for e in split.examples
+    )
     module = GroundedModule(
         model=model,
         loss=construct(

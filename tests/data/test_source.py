@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gmbench.config import compose, parse
 from gmbench.core.entities import Entity
 from gmbench.core.errors import InputError, MissingRegions
 from gmbench.data.regions.grid import Pyramid
 from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS
+from gmbench.lifecycle.build_data import build_source
 from tests.data.files import COARSE, dataset, source, thing, voc
 
 SENTENCES = {
@@ -205,3 +207,29 @@ def test_no_torch_in_the_data_that_is_read():
         "assert not {'torch', 'transformers', 'lightning'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=dict(os.environ))
+
+
+@pytest.mark.parametrize("name", ["twitter2015", "twitter2017"])
+def test_sets_of_words_alone_need_no_folder_and_know_both_versions_of_their_labels(tmp_path, name):
+    """MISC in one version, OTHER in the other: the same types, another fingerprint."""
+    made = {}
+    for label in ("MISC", "OTHER"):
+        root = tmp_path / label
+        root.mkdir()
+        for file in ("train", "valid", "test"):
+            text = f"IMGID:{file}_1\nAda\tB-PER\nlikes\tO\nLast\tB-{label}\nFM\tI-{label}\n\n"
+            (root / f"{file}.txt").write_text(text)
+        made[label] = build_source(parse(compose([f"data={name}", f"data.root={root}"])))
+    misc, other = made["MISC"], made["OTHER"]
+    for split in SPLITS:
+        (example,) = misc.read(split).examples
+        assert example.entities == (Entity(0, 0, "PER"), Entity(2, 3, "OTHER"))
+        assert other.read(split).examples[0].entities == example.entities
+    assert misc.fingerprint() != other.fingerprint() == other.fingerprint()
+    assert not misc.missing()
+    (misc.root / "valid.txt").unlink()
+    assert "lacks dev.txt; train.txt, valid.txt and test.txt" in misc.missing()[0]
+    assert "jefferyYu/UMT" in misc.missing()[0]
+    (misc.root / "train.txt").write_text("IMGID:1\nAda\tB-MISCC\n")
+    with pytest.raises(InputError, match="did you mean B-MISC"):
+        misc.read("train")
