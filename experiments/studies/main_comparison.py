@@ -64,9 +64,9 @@ EXPERIMENT = Experiment(
         "0.5 or more. *ceiling*: GMNER F1 with perfect text, given the candidates (MQSPN, "
         "H-Index), one region a type and sentence (MNER-QG), or nothing in the way (QGN). *recall, "
         "type once* and *shared*: GMNER recall of entities whose type no other entity of the tweet "
-        "has, and of the others. Third table: every gold entity has one outcome, in % of all; one with the "
-        "right span and a wrong region counts by its region, whatever its type; *besides*: answers "
-        "that meet no entity, per 100 entities."
+        "has, and of the others. Third table: every gold entity has one outcome, in % of all; one "
+        "with the right span and a wrong region counts by its region, whatever its type; "
+        "*besides*: answers that meet no entity, per 100 entities."
     ),
 )
 
