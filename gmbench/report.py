@@ -82,15 +82,23 @@ def _power(board: Board, options: argparse.Namespace) -> None:
     """
     from gmbench.reporting.power_plan import draw_power, plan_of, power_table
 
-    if not 0 < options.power < 100 or options.format not in ("table", "json") or options.out:
-        raise InputError("--power takes points of F1 in (0, 100), --format json and --picture FILE")
+    written = options.format in ("table", "md", "json") and not options.out
+    if not 0 < options.power < 100 or not written:
+        raise InputError(
+            "--power takes points of F1 in (0, 100), --format json or md and --picture FILE"
+        )
     plans = {league.title: plan_of(league, options.power) for league in board.leagues}
     known = [(league, found) for league in board.leagues if (found := plans[league.title])]
     if options.format == "json":
         print(json.dumps(to_plain(plans), ensure_ascii=False, allow_nan=False))
     else:
         for league, found in known:
-            console().print(power_table(league, found))
+            table = power_table(league, found)
+            if options.format == "md":
+                lines = [f"# {table.title}", "", *table.markdown(), "", table.caption]
+                print("\n".join([*lines, "", f"`{table.signature}`"]))
+            else:
+                console().print(table)
     for title in (title for title, found in plans.items() if found is None):
         print(
             f"{title}: no method has two seeds, so nothing is known of the spread", file=sys.stderr

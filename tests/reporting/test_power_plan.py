@@ -26,4 +26,6 @@ def test_a_plan_needs_two_seeds(seeds, tmp_path, capsys):
     assert ("seeds for 80 %" in shown.out) is (seeds == 2)
     assert ("no method has two seeds" in shown.err) is (seeds == 1)
     assert picture.is_file() is (seeds == 2)
+    assert main([str(tmp_path), "--power", "1.0", "--format", "md"]) == 0
+    assert ("| seeds for 80 % |" in capsys.readouterr().out) is (seeds == 2)
     assert main([str(tmp_path), "--power", "0"]) == 2
