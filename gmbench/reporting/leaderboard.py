@@ -19,8 +19,8 @@ from gmbench.scoring.signature import DIGITS, Signature, protocol_name
 from gmbench.scoring.significance import holm
 
 EVERY_ROW = "every row"
-GIVEN_TEXT = "model.decode.given_text=true"
-"""The override of a run that answers with gold spans and types, to measure regions alone."""
+GIVEN_TEXT = ("model.decode.given_text=true", "model.network.prefix=gold")
+"""Overrides of runs that are given gold text for a diagnosis: all of it, or what stands before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +221,7 @@ def signature_of(result: RunResult, tasks: Sequence[Task]) -> Signature:
 
 
 def _given_text(result: RunResult) -> bool:
-    return any(o.lstrip("+").lower() == GIVEN_TEXT for o in result.config.overrides)
+    return any(o.lstrip("+").lower() in GIVEN_TEXT for o in result.config.overrides)
 
 
 def _order(result: RunResult) -> tuple[object, ...]:

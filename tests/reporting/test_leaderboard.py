@@ -115,6 +115,7 @@ def test_a_run_that_was_not_an_unbroken_one_is_marked(tmp_path, capsys, form, ch
         ({"limit": 2}, "limited to 2"),
         ({"saw_pixels": False, "blanked": 2}, "saw no pixels"),
         ({"overrides": ("model=mner_qg", "model.decode.given_text=true")}, "given the gold text"),
+        ({"overrides": ("model=hindex", "model.network.prefix=gold")}, "given the gold text"),
     ],
 )
 def test_what_cannot_be_compared_stands_apart_with_the_reason(data, reason, tmp_path):
