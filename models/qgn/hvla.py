@@ -15,6 +15,9 @@ from gmbench.nn.vision import VisionEncoder, attend, feed
 PAPER_DEPTH = 12
 """Blocks of BERT-base and of CLIP's ViT-B, to which the paper's numbers refer."""
 
+LAYER_SCALE = 0.1
+"""Where the factors of ``gate=layer_scale`` start."""
+
 Scale = Literal["proportional", "stride_preserving"]
 
 
@@ -34,7 +37,9 @@ class HVLASettings:
         fuse: ``per_layer`` = adapters and W_g of its own for each changed block ("at each bridging
             layer ... we adaptively merge"); eq. 3 has no index for it.
         inject: after the block, before it, or between its two halves.
-        gate: ``zero_init`` = a learned factor that starts at 0, so that the tower starts bare.
+        gate: what the injected message is multiplied with: ``zero_init`` = a learned factor that
+            starts at 0, so that the tower starts bare, but hardly moves in a short training;
+            ``layer_scale`` = one a channel that starts at 0.1 (Touvron et al. 2021).
         extract: ``follow`` reads the vision blocks V; ``fixed`` always {2, 5, 8, 11}.
         keep_cls: class (and register) tokens stay among the visual tokens.
         pre_ln: normalise each level before they are concatenated: the tower's own last norm is
@@ -52,7 +57,7 @@ class HVLASettings:
     scale: Scale = "proportional"
     fuse: Literal["shared", "per_layer"] = "shared"
     inject: Literal["post", "mid", "pre"] = "post"
-    gate: Literal["none", "zero_init"] = "none"
+    gate: Literal["none", "zero_init", "layer_scale"] = "none"
     extract: Literal["follow", "fixed"] = "follow"
     keep_cls: bool = True
     pre_ln: bool = True
@@ -191,8 +196,11 @@ class HierarchicalAlignment(nn.Module):
             Attention(width=tower_width, heads=heads, key_width=width, dropout=dropout)
             for _ in self.changed
         )
+        scale = torch.full((tower_width,), LAYER_SCALE)
         self.gates = nn.ParameterList(
-            nn.Parameter(torch.zeros(())) for _ in self.changed if settings.gate == "zero_init"
+            nn.Parameter(torch.zeros(()) if settings.gate == "zero_init" else scale.clone())
+            for _ in self.changed
+            if settings.gate != "none"
         )
         self.level_norms = nn.ModuleList(
             nn.LayerNorm(tower_width) if settings.pre_ln else nn.Identity() for _ in self.read

@@ -85,6 +85,29 @@ def test_regions_and_targets(examples):
     torch.testing.assert_close(targets.boxes[0, 0, 0], torch.tensor([0.25, 0.5, 0.5, 1.0]))
 
 
+@pytest.mark.parametrize(("side", "shows"), [(20.0, True), (20.01, False)])
+def test_a_candidate_shows_an_entity_from_an_iou_of_exactly_one_half(examples, side, shows):
+    one = replace(
+        examples[0],
+        entities=(Entity(0, 0, "PER", ((0.0, 0.0, side, 20.0),)),),
+        candidates=Candidates(np.array([[0.0, 0, 10, 20]])),
+    )
+    assert batch_of(dataset([one], ["regions"])).targets.regions[0, 0].tolist() == [False, shows]
+
+
+def test_padding_belongs_to_no_word_and_slot_0_is_grey_and_normalised(examples):
+    settings = replace(PIXELS, mean=(0.1, 0.2, 0.3), std=(0.5, 0.4, 0.3))
+    batch = batch_of(dataset(examples, ["regions"], settings=settings))
+    assert (batch.word_index[~batch.token_mask] == -1).all()
+    assert not batch.token_mask.all()
+    grey = [
+        (BLANK / 255 - mean) / std for mean, std in zip(settings.mean, settings.std, strict=True)
+    ]
+    slots = batch.region_pixels[:, 0]  # [B, 3, h, w]
+    torch.testing.assert_close(slots[0].mean(dim=(1, 2)), torch.tensor(grey))
+    assert (slots[0] == slots[2]).all()
+
+
 def test_pixels_of_a_missing_image_are_zero_and_masked(examples):
     batch = batch_of(dataset(examples, ["pixels"]), with_regions=False)
     assert batch.image_mask.tolist() == [True, False, True]

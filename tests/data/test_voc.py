@@ -69,6 +69,8 @@ def test_files_that_cannot_be_read(tmp_path, text, why):
         ("<object><name>Ada</name></object>", "0 <bndbox>"),
         (thing("Ada", (50, 10, 10, 40)), "no area"),
         (thing("Ada", (10, 10, 10, 40)), "no area"),
+        (thing("Ada", (10, 40, 50, 40)), "no area"),
+        (thing("Ada", (10, 10, 50, 81)), "leaves the image of 100x80"),
         (thing("Ada", (10, 10, 101, 40)), "leaves the image of 100x80"),
         (thing("Ada", (-1, 10, 50, 40)), "leaves the image"),
         (thing("Ada", ("1,5", 10, 50, 40)), "<xmin> '1,5'; boxes are numbers of pixels"),

@@ -4,7 +4,9 @@ import pytest
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
+from gmbench.nn.layers import sinusoids
 from gmbench.nn.vision import VisionEncoder, attend, feed, from_clip, tiny_vision
+from models.qgn.heads import PredictionHeads
 from models.qgn.hvla import HierarchicalAlignment, HVLASettings, TextFusion, bridge
 from models.qgn.mqa import MQASettings, MultiViewQueryAttention
 from models.qgn.mqd import Features, MQDSettings, MultimodalQueryDecoding
@@ -362,3 +364,48 @@ def test_a_missing_picture_is_no_key_of_decoding():
         )
         answers.append(part(f, deep=False, picture=False).layers[-1])
     torch.testing.assert_close(answers[0][0], answers[1][0], atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("gate", "factor"), [("none", 1.0), ("zero_init", 0.25), ("layer_scale", 0.1)]
+)
+def test_the_message_is_added_to_what_the_block_left(gate, factor):
+    """Eq. 3's "residual connection": ungated as it is, gated by its factor or factors."""
+    part, _ = aligned("clip", gate=gate)
+    if gate == "zero_init":
+        torch.nn.init.constant_(part.gates[0], 0.25)
+    pixels = torch.randn(2, 3, part.tower.image_size, part.tower.image_size)
+    text, mask = [torch.randn(2, S, D) for _ in range(13)], some_mask(B, S)
+    before = part.tower.embed(pixels)
+    for block in part.tower.blocks[: part.changed[0]]:
+        before = block(before)
+    fused = part.fusions[0]([text[block] for block in part.text_blocks])
+    message = part.looks[0](part.norms[0](before), fused, mask)
+    found = part.levels(pixels, text, mask)[0]
+    assert message.abs().max() > 1e-3
+    torch.testing.assert_close(found, before + factor * message)
+
+
+def test_each_modality_has_its_own_mark():
+    places = Places(width=D, prefix=1, grid=2, positions="sinusoid").double()
+    nothing = torch.zeros(1, 5, D, dtype=torch.float64)
+    text, vision = places.text(nothing)[0], places.vision(nothing)[0]
+    torch.testing.assert_close(text - places.marks[1], sinusoids(5, D).double())
+    torch.testing.assert_close(vision[0], places.class_place[0] + places.marks[0])
+    torch.testing.assert_close(vision[1:] - places.marks[0], square(2, D).double())
+
+
+def test_every_layer_is_answered_as_if_it_stood_alone():
+    """Types, ends, boxes and their drafts of a layer come from its own queries and words."""
+    torch.manual_seed(0)
+    heads = PredictionHeads(width=D, num_types=3, prefix=1, box="refined").double()
+    torch.nn.init.normal_(heads.box.again.step.weight)
+    layers = [(states(B, 4, D, seed=i), states(B, 3, D, seed=i + 9)) for i in range(3)]
+    vision, seen = states(B, 10, D, seed=20), torch.ones(B, 10, dtype=torch.bool)
+    masks = {"word_mask": some_mask(B, 3), "vision_mask": seen}
+    for layer, found in zip(layers, heads(layers, vision, **masks), strict=True):
+        (alone,) = heads([layer], vision, **masks)
+        for name in ("type_logits", "start_logits", "end_logits", "boxes", "no_target_logits"):
+            torch.testing.assert_close(getattr(found, name), getattr(alone, name))
+        torch.testing.assert_close(found.drafts, alone.drafts)
+        torch.testing.assert_close(found.attention.query_to_patch, alone.attention.query_to_patch)

@@ -1,14 +1,23 @@
 """Terms of the matching cost against slow references in plain Python."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from gmbench.objective.costs import CONSTANT, FORBIDDEN, BoxCost, SpanCost, TypeCost
+from gmbench.objective.costs import (
+    CONSTANT,
+    FORBIDDEN,
+    BoxCost,
+    RegionCost,
+    SpanCost,
+    TypeCost,
+    total_cost,
+)
 from gmbench.objective.matcher import HungarianMatcher
-from tests.objective.references import box_distance
-from tests.tensor_builders import free_outputs, make_targets
+from tests.objective.references import box_distance, softmax
+from tests.tensor_builders import free_outputs, make_outputs, make_targets
 
 COSTS = {"type": TypeCost(weight=2.0), "span": SpanCost(weight=2.0), "box": BoxCost()}
 
@@ -59,3 +68,25 @@ def test_a_constant_for_ungroundable_changes_no_match():
             assert (matched.sum(dim=1) == torch.tensor(counts)).all()
             found.append(names.gather(1, matching.gold.clamp(min=0)).masked_fill(~matched, -1))
         assert found[0].equal(found[1])
+
+
+def test_costs_are_weighed_and_added():
+    outputs, targets = free_outputs(2), make_targets([2, 1])
+    parts = [term(outputs, targets) for term in (TypeCost(), SpanCost(), BoxCost())]
+    terms = {"type": TypeCost(weight=3.0), "span": SpanCost(weight=0.5), "box": BoxCost(weight=2.0)}
+    wanted = 3.0 * parts[0] + 0.5 * parts[1] + 2.0 * parts[2]
+    torch.testing.assert_close(total_cost(terms, outputs, targets), wanted.double())
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_the_region_costs_what_the_best_of_its_candidates_costs(activation):
+    outputs, targets = make_outputs(2), make_targets([2, 1])
+    regions = torch.zeros_like(targets.regions)
+    regions[0, 0, [1, 3]] = regions[0, 1, 0] = True  # entity 0 of tweet 1: no candidate shows it
+    cost = RegionCost(activation=activation)(outputs, replace(targets, regions=regions))
+    for q in range(6):
+        row = outputs.region_logits[0, q].tolist()
+        odds = [1 / (1 + math.exp(-x)) for x in row] if activation == "sigmoid" else softmax(row)
+        assert cost[0, q, 0].item() == pytest.approx(-max(odds[1], odds[3]))
+        assert cost[0, q, 1].item() == pytest.approx(-odds[0])
+    assert (cost[1] == 0).all()

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -129,3 +130,47 @@ def test_thresholds_that_expose_the_floors(threshold, none):
 def test_outputs_without_any_region_are_refused():
     with pytest.raises(ValueError, match="neither"):
         Decoder(types=TYPES)(replace(make_outputs(1), region_logits=None), make_batch(None, rows=1))
+
+
+@pytest.mark.parametrize("longest", [1, 2, 7])
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_the_best_span_within_reach_and_its_score(longest, activation):
+    """Against every pair of ends; the score is p(type) p(start) p(end)."""
+    outputs, shown = free_outputs(3, seed=4), {}
+    decoder = Decoder(types=TYPES, overlap="none", max_span=longest, span_activation=activation)
+    for b, answers in enumerate(decoder(outputs, make_batch(None, rows=3))):
+        for answer in answers:
+            shown.setdefault((b, answer.start, answer.end), []).append(answer.score)
+    turned = torch.sigmoid if activation == "sigmoid" else partial(torch.softmax, dim=-1)
+    start, end = turned(outputs.start_logits), turned(outputs.end_logits)
+    kinds, types = outputs.type_logits.softmax(dim=-1).max(dim=-1)
+    wanted = {}
+    for b in range(3):
+        for q in range(6):
+            if types[b, q] == 0:
+                continue
+            score, first, last = max(
+                (float(start[b, q, i] * end[b, q, j]), i, j)
+                for i in range(7)
+                for j in range(i, min(7, i + longest))
+            )
+            wanted.setdefault((b, first, last), []).append(score * float(kinds[b, q]))
+    assert {key: max(scores) for key, scores in wanted.items()} == {
+        key: pytest.approx(scores[0], rel=1e-5) for key, scores in shown.items()
+    }
+
+
+def test_thresholds_at_equality():
+    """A type must exceed its threshold; *not in the image* holds from its threshold on."""
+    kind = torch.zeros(1, 1, 4)
+    kind[..., 1] = torch.log(torch.tensor(3.0))  # p = 3 / 6
+    outputs = replace(one_query_each([(1, 0, 0, 0.0)]), type_logits=kind)
+    outputs = replace(outputs, region_logits=None, boxes=torch.full((1, 1, 4), 0.5))
+    outputs = replace(outputs, no_target_logits=torch.zeros(1, 1))  # p = 1 / 2
+    probability = float(kind.softmax(dim=-1).max())
+    batch = make_batch(None, rows=1)
+    assert Decoder(types=TYPES, type_threshold=probability)(outputs, batch) == [()]
+    ((answer,),) = Decoder(types=TYPES, no_target_threshold=0.5)(outputs, batch)
+    assert answer.box is None
+    ((answer,),) = Decoder(types=TYPES, no_target_threshold=0.5001)(outputs, batch)
+    assert answer.box is not None

@@ -274,3 +274,16 @@ def test_terms_refuse_a_model_of_the_other_kind(term, outputs, message):
 def test_batch_without_targets_is_refused():
     with pytest.raises(ValueError, match="targets"):
         set_loss("regions")(make_outputs(1), make_batch(None, rows=1))
+
+
+def test_a_padded_box_teaches_no_pointing():
+    targets = make_targets([1])
+    boxes = torch.tensor([[[[0.25, 0.25, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]]]])  # quarters
+    mask = torch.tensor([[[True, False]]])
+    targets = replace(targets, boxes=boxes, box_mask=mask)
+    weights = torch.full((1, 6, 16), 1 / 16)
+    outputs = replace(free_outputs(1), attention=Attention(query_to_patch=weights))
+    matching = Matching(gold=torch.tensor([[0, -1, -1, -1, -1, -1]]))
+    assert float(PointLoss()(outputs, targets, matching)) == pytest.approx(math.log(4))
+    both = replace(targets, box_mask=torch.ones_like(mask))
+    assert float(PointLoss()(outputs, both, matching)) == pytest.approx(math.log(2))

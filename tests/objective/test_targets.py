@@ -135,3 +135,14 @@ def test_the_loss_counts_a_row_a_candidate():
     values = loss(make_outputs(2, slots=5), make_batch(several(), rows=2, slots=5))
     assert (values.matching.gold[0] >= 0).sum() == 4
     assert values.total.isfinite()
+
+
+def test_the_largest_among_the_real_boxes():
+    """A padded box may hold anything, a larger box too."""
+    batch = two_entities()
+    box_mask = batch.targets.box_mask.clone()
+    box_mask[0, 0, 1] = False
+    targets = GoldBoxes(multi_box="largest")(
+        replace(batch, targets=replace(batch.targets, box_mask=box_mask))
+    )
+    assert only(targets) == pytest.approx(SMALL)
