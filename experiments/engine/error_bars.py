@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from statistics import fmean
+from typing import Protocol
 
 from matplotlib import style
 from matplotlib.figure import Figure
@@ -83,13 +84,42 @@ def measures(*, boxes: bool = True) -> tuple[Measure, ...]:
     return (*shares, Measure(title="besides", of=spurious, column=COLUMN))
 
 
-def draw(runs: Mapping[str, Sequence[Finished]]) -> bytes | None:
+class Shown(Protocol):
+    """A part of a bar."""
+
+    @property
+    def title(self) -> str:
+        """In the legend."""
+        ...
+
+    @property
+    def colour(self) -> str:
+        """Of the part."""
+        ...
+
+    @property
+    def hatch(self) -> str:
+        """Of the part; may be empty."""
+        ...
+
+    def share(self, run: Finished) -> float | None:
+        """Its length in %; None where the run does not have it."""
+        ...
+
+
+def draw(
+    runs: Mapping[str, Sequence[Finished]],
+    parts: Sequence[Shown] = OUTCOMES,
+    of: str = "gold entities in %, mean over seeds",
+) -> bytes | None:
     """One bar a row, of the means over its seeds; None where no run has an analysis.
 
     Args:
         runs: by the label of their row.
+        parts: of a bar, from the left; together 100 %.
+        of: name of the axis.
     """
-    found = {label: _means(mine) for label, mine in runs.items()}
+    found = {label: _means(mine, parts) for label, mine in runs.items()}
     bars = {label: means for label, means in found.items() if means}
     if not bars:
         return None
@@ -98,7 +128,7 @@ def draw(runs: Mapping[str, Sequence[Finished]]) -> bytes | None:
         axis = figure.subplots()
         for place, means in enumerate(bars.values()):
             left = 0.0
-            for outcome in OUTCOMES:
+            for outcome in parts:
                 share = means.get(outcome.title)
                 if share is None:
                     continue
@@ -133,14 +163,14 @@ def draw(runs: Mapping[str, Sequence[Finished]]) -> bytes | None:
         axis.set_ylim(len(bars) - 0.5, -0.5)
         axis.set_xlim(0, 100)
         axis.grid(visible=False, axis="y")
-        axis.set_xlabel("gold entities in %, mean over seeds")
+        axis.set_xlabel(of)
         figure.legend(loc="outside upper left", ncols=5, fontsize=9, frameon=False)
         out = BytesIO()
         figure.savefig(out, dpi=150, metadata={"Software": None})
         return out.getvalue()
 
 
-def _means(runs: Sequence[Finished]) -> dict[str, float]:
-    """The mean share of each outcome, over the runs that have it."""
-    shares = {o.title: [s for run in runs if (s := o.share(run)) is not None] for o in OUTCOMES}
+def _means(runs: Sequence[Finished], parts: Sequence[Shown]) -> dict[str, float]:
+    """The mean share of each part, over the runs that have it."""
+    shares = {o.title: [s for run in runs if (s := o.share(run)) is not None] for o in parts}
     return {title: fmean(values) for title, values in shares.items() if values}

@@ -1,14 +1,17 @@
 """One trained model under other candidates, never retrained: where do its lost points go?"""
 
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from experiments.engine import GMNER_F1, Experiment, Finished, Measure, Variant, main
+from experiments.engine.error_bars import draw
 from experiments.studies.proposal_recall import RECALLS
 from gmbench.core.errors import InputError
 from gmbench.lifecycle.build_data import build_regions, stored_data
+from gmbench.reporting.plots import BLUE, GREEN, GREY, ORANGE, VERMILION
 from gmbench.scoring.files import read_predictions
 from gmbench.scoring.lost_points import LostPoints, lost_points
 
@@ -30,14 +33,31 @@ def lost(folder: Path) -> LostPoints | None:
     return lost_points({example.id: example.entities for example in examples}, answers, boxes)
 
 
-def part(cause: str, title: str) -> Measure:
-    """Points of GMNER F1 lost to one cause."""
+@dataclass(frozen=True)
+class Points:
+    """GMNER F1 itself, or the points of it that are lost to a cause."""
 
-    def points(run: Finished) -> float | None:
+    title: str
+    cause: str | None
+    colour: str
+    hatch: str = ""
+
+    def share(self, run: Finished) -> float | None:
+        """In points."""
         found = lost(run.folder.absolute())
-        return None if found is None else 100 * found.parts[cause].points.value
+        if found is None:
+            return None
+        points = found.gmner if self.cause is None else found.parts[self.cause].points
+        return 100 * points.value
 
-    return Measure(title=title, of=points)
+
+POINTS = (
+    Points("GMNER F1", None, GREEN),
+    Points("lost: text", "text", VERMILION),
+    Points("lost: no candidate", "candidates", GREY),
+    Points("lost: wrong choice", "choice", ORANGE),
+    Points("lost: wrong none", "none", BLUE, "///"),
+)
 
 
 def recall(run: Finished) -> float | None:
@@ -73,10 +93,7 @@ EXPERIMENT = Experiment(
     reference="own",
     measures=(
         GMNER_F1,
-        part("text", "lost: text"),
-        part("candidates", "lost: no candidate"),
-        part("choice", "lost: wrong choice"),
-        part("none", "lost: wrong none"),
+        *(Measure(title=points.title, of=points.share) for points in POINTS[1:]),
         Measure(title="recall", of=recall),
     ),
     rows=(
@@ -98,6 +115,7 @@ EXPERIMENT = Experiment(
     ),
     paper=False,
     data_varies=True,
+    picture=lambda block: draw(block.by_label, POINTS, "points of GMNER F1, mean over seeds"),
     note=(
         "The first row is trained with its own candidates; the others test its weights under "
         "other candidates, as many of an image (10; on tweets 15). What GMNER lacks to 100 is "
