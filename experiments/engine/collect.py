@@ -282,7 +282,7 @@ def paper_cell(
     experiment: Experiment, setting: Setting, row: Variant, measure: Measure
 ) -> Cell | None:
     """What the paper prints there; on the built-in world, what it prints for its first data set."""
-    if not experiment.paper or row.extra:
+    if not experiment.paper or row.extra or not measure.printed:
         return None
     table = papers().table(experiment.name)
     if any(other.row for other in experiment.measures):  # its rows are types

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gmbench.core.entities import Entity, Example, Prediction
-from gmbench.reporting.record import RunResult
+from gmbench.reporting.record import ANALYSIS, RunResult, read_analysis
 from gmbench.scoring.counting import TASKS, Task, region_right
 from gmbench.scoring.intervals import Ints
 
@@ -37,7 +37,8 @@ class Measure:
         title: of its column.
         of: the figure in percent (or its own unit), None where the run does not have it.
         task: whose F1 it is: then the difference of two rows has a paired interval.
-        printed: which number of a paper's cell it is: ``precision``, ``recall`` or ``f1``.
+        printed: which number of a paper's cell it is: ``precision``, ``recall`` or ``f1``; empty
+            where the paper has no such figure.
         column: of the paper's table; None = the setting's own.
         row: of the paper's table, where its rows are types and its columns methods.
         of_answers: instead of ``of``: from the gold of the test split and the predictions.
@@ -77,6 +78,23 @@ def figure(task: Task, name: str, column: str | None = None) -> Measure:
         printed=name,
         column=column,
     )
+
+
+def adds(part: str, label: str) -> Measure:
+    """What a part of the model adds, as a share of what it adds to; below 1 % it is inactive."""
+
+    def of(run: Finished) -> float | None:
+        file = run.folder / ANALYSIS
+        additions = read_analysis(file).additions if file.is_file() else {}
+        return 100 * additions[part] if part in additions else None
+
+    return Measure(title=f"{label} adds", of=of, printed="")
+
+
+INACTIVE = (
+    "What a part adds: root mean square over that of what it adds to, on the test split. A part "
+    "below 1 % is *inactive*: to take it away then tests nothing."
+)
 
 
 def sums(table: Ints) -> tuple[int, int, int]:

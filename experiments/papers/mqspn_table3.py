@@ -5,7 +5,8 @@
 
 import sys
 
-from experiments.engine import Experiment, main
+from experiments.engine import GMNER_F1, Experiment, main
+from experiments.engine.measures import INACTIVE, adds
 from experiments.engine.plan import FMNERG_DATA, GMNER_DATA, rows_of
 
 EXPERIMENT = Experiment(
@@ -15,6 +16,14 @@ EXPERIMENT = Experiment(
     real=("+experiment=mqspn_paper",),
     settings=(GMNER_DATA, FMNERG_DATA),
     reference="full",
+    measures=(
+        GMNER_F1,
+        adds("queries.ptq", "PTQ"),
+        adds("qfnet.qct", "QCT"),
+        adds("qfnet.qpi.prefix", "prefix"),
+        adds("qfnet.sag", "SAG"),
+    ),
+    note=INACTIVE,
     rows=rows_of(
         "mqspn_table3",
         {

@@ -2,7 +2,8 @@
 
 import sys
 
-from experiments.engine import Experiment, main
+from experiments.engine import GMNER_F1, Experiment, main
+from experiments.engine.measures import INACTIVE, adds
 from experiments.engine.plan import Variant, rows_of
 
 EXPERIMENT = Experiment(
@@ -11,6 +12,16 @@ EXPERIMENT = Experiment(
     base=("model=qgn",),
     real=("+experiment=qgn_paper",),
     reference="full",
+    measures=(
+        GMNER_F1,
+        adds("mqa.tqc", "TQC"),
+        adds("mqa.jca", "JCA"),
+        adds("mqd.vtf", "VTF"),
+        adds("mqd.fde.cross", "FDE"),
+        adds("mqd.merge", "MRE"),
+        adds("heads.box.again", "second look"),
+    ),
+    note=INACTIVE,
     rows=(
         Variant(key="full", label="QGN", extra=True),
         *rows_of(

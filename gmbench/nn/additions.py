@@ -53,7 +53,7 @@ def added(part: nn.Module, base: Tensor, message: Tensor, word: str = "") -> Ten
     for additions in _open:
         squares = additions.sums.setdefault((part, word), [0.0, 0.0])
         for place, states in enumerate((message, base)):
-            squares[place] += float(states.detach().double().square().mean())
+            squares[place] += float(states.detach().float().square().mean())
     return base + message
 
 

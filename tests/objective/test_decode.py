@@ -142,7 +142,7 @@ def test_the_best_span_within_reach_and_its_score(longest, activation):
         for answer in answers:
             shown.setdefault((b, answer.start, answer.end), []).append(answer.score)
     turned = torch.sigmoid if activation == "sigmoid" else partial(torch.softmax, dim=-1)
-    start, end = turned(outputs.start_logits), turned(outputs.end_logits)
+    start, end = turned(outputs.start_logits.detach()), turned(outputs.end_logits.detach())
     kinds, types = outputs.type_logits.softmax(dim=-1).max(dim=-1)
     wanted = {}
     for b in range(3):
