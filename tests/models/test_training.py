@@ -16,7 +16,7 @@ from tests.models.bench import Bench, bench_of, fresh, step_of
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ROWS = [
     (model, *row)
-    for model in ("qgn", "mner_qg", "hindex")
+    for model in ("qgn", "mner_qg", "hindex", "pipeline")
     for row in re.findall(
         r"^\| (.+?) \|.*`(model[./][^`]+)` \|$", (DOCS / f"{model}.md").read_text(), flags=re.M
     )
@@ -26,6 +26,7 @@ LEARNING = {  # overrides, learning rate, most steps
     "qgn": ("model.network.num_queries=16", 1e-3, 200),
     "mner_qg": ("", 2e-3, 120),
     "hindex": ("", 1e-3, 80),
+    "pipeline": ("", 1e-3, 80),
 }
 
 
@@ -56,7 +57,7 @@ def test_every_row_of_a_page_trains_a_step(model, name, overrides, benches):
 
 def within_reach(model: str, entity: Entity, example: Example, boxes: list) -> bool:
     """Whether the model can give the entity's region at all."""
-    if model in ("mqspn", "hindex"):  # a candidate shows it
+    if model in ("mqspn", "hindex", "pipeline"):  # a candidate shows it
         return not entity.boxes or any(region_right(tuple(box), entity.boxes) for box in boxes)
     same = sum(other.type == entity.type for other in example.entities)
     return model != "mner_qg" or same == 1  # it draws one box a type
