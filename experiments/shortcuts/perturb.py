@@ -16,7 +16,7 @@ lower     every word in lower case
 cues      each word outside names that goes with types or presence of entities becomes ``...``
 ========  ========================================================================================
 
-Pictures that do not change are links to the originals, which are never written to.
+What does not change is linked, pictures to the originals, which are never written to.
 """
 
 import shutil
@@ -55,6 +55,7 @@ MASK = "..."
 RISK = 0.05
 """Of taking any word at all for a cue by chance."""
 FIRST_NAMES = 40
+FOLDERS = ("txt", "xml", "images", "vinvl")
 POSTS = "posts.jsonl"
 
 Shown = tuple[Example, Image.Image | None]
@@ -124,10 +125,14 @@ def write_copies(
     for how in (ORIGINAL, *(OF_PICTURES if saw_pixels else ()), *OF_WORDS):
 
         def build(target: Path, how: str = how) -> None:
+            changed = perturbed(how, test, train=splits["train"].examples, seed=seed)
             for name, split in splits.items():
-                as_it_was = ((example, None) for example in split.examples)
-                changed = perturbed(how, test, train=splits["train"].examples, seed=seed)
-                _write(target, name, changed if name == "test" else as_it_was)
+                if name == "test":
+                    _write(target, name, changed)
+                elif how == ORIGINAL:
+                    _write(target, name, ((example, None) for example in split.examples))
+                else:
+                    _link(target, name, split.examples)
 
         copied = replace(
             DataSource(
@@ -428,10 +433,32 @@ def _can_be_annotated(example: Example) -> bool:
 # The files.
 
 
+def _make(folder: Path) -> None:
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+
+
+def _link(folder: Path, split: str, examples: Iterable[Example]) -> None:
+    """Add a split that is not changed to a copy: its files are those of the original's copy."""
+    _make(folder)
+    original = folder.parent / ORIGINAL
+    shutil.copyfile(original / "txt" / f"{split}.txt", folder / "txt" / f"{split}.txt")
+    for example in examples:
+        files = {
+            f"xml/{example.id}.xml": example.size,
+            f"images/{example.id}.jpg": example.image,
+            f"vinvl/{example.id}.jpg.npz": example.candidates,
+        }
+        for name in (name for name, part in files.items() if part is not None):
+            try:
+                (folder / name).symlink_to(Path("..", "..", ORIGINAL, name))
+            except OSError:  # a file system without links
+                shutil.copyfile(original / name, folder / name)
+
+
 def _write(folder: Path, split: str, examples: Iterable[Shown]) -> None:
     """Add a split to a data set."""
-    for name in ("txt", "xml", "images", "vinvl"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    _make(folder)
     with (
         (folder / "txt" / f"{split}.txt").open("w", encoding="utf-8", newline="\n") as text,
         (folder / POSTS).open("a", encoding="utf-8", newline="\n") as posts,
