@@ -270,7 +270,7 @@ def additions_chart(additions: Mapping[str, float]) -> BarChart:
         x="in % of what it adds to",
         bars=[
             Bar(
-                label=name,
+                label=name.replace(".", " "),  # lines are broken at spaces
                 value=100 * share,
                 text=f"{100 * share:.3g}{' inactive' if share < INACTIVE else ''}",
             )
