@@ -214,7 +214,7 @@ def test_pictures_show_the_figures(analysis, tmp_path, drawn):
     assert [text.get_text() for text in confusion.axes[0].texts] == [f"{n:,}" for n in counts]
     assert bars(additions.axes[0]) == pytest.approx({"hvla": 0.4, "mqd vtf": 31})
     ends = [text.get_text().strip() for text in additions.axes[0].texts]
-    assert ends == ["0.4 inactive", "31"]
+    assert ends == ["31", "0.4 inactive"]  # the first on top
 
 
 def test_a_matrix_of_many_types_is_as_large_as_it_needs(tmp_path):
