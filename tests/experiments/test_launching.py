@@ -1,6 +1,7 @@
 """Launching an experiment: rows that only test another row's weights train nothing."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
@@ -65,6 +66,16 @@ def test_the_same_command_makes_nothing_again(launched, capsys):
     assert "0 runs to make" in capsys.readouterr().out
 
 
+def only_tested(planned):
+    return [replace(run, row=replace(run.row, tested_only=True)) for run in planned]
+
+
+def test_a_row_that_is_only_tested_takes_no_trained_run(launched):
+    runs, planned, folders = launched
+    found = find(only_tested(planned), read_index(runs))
+    assert [done.folder for done in found.values()] == [folders["strict"]]
+
+
 def test_without_those_weights_it_is_trained_like_any_other(launched, monkeypatch):
     runs, planned, folders = launched
     (folders["strict"] / "result.json").unlink()
@@ -79,6 +90,7 @@ def test_without_those_weights_it_is_trained_like_any_other(launched, monkeypatc
     launch(planned, rows=("strict",), how=How(runs=runs))
     best.rename(best.with_suffix(".gone"))
     launch(planned, rows=("strict",), how=How(runs=runs))
+    launch(only_tested(planned), rows=("strict",), how=How(runs=runs))  # neither
     tested, trained = commands
     assert "mode=test" in tested
     assert "mode=test" not in trained
