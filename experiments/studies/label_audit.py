@@ -23,6 +23,7 @@ from gmbench.lifecycle.build_data import stored_data
 from gmbench.reporting.index import Entry, read_index
 from gmbench.reporting.plots import BLUE, GREEN, GREY, VERMILION, png
 from gmbench.reporting.tables import Table, shift_table
+from gmbench.scoring.counting import Task
 from gmbench.scoring.files import read_predictions
 from gmbench.scoring.labels import KINDS, Answers, Shift, kendall, shifts, suspects, task_of
 
@@ -232,7 +233,7 @@ def precision_table(found: Sequence[Found]) -> Table:
     )
 
 
-def ranking_table(moved: Sequence[Shift], true: Shift, names: Sequence[str], task: str) -> Table:
+def ranking_table(moved: Sequence[Shift], true: Shift, names: Sequence[str], task: Task) -> Table:
     """F1 and rank of the runs on spoilt gold, cleaned gold and the gold that was spoilt."""
     table = shift_table(moved, names, task)
     ranks = sorted(true.f1, reverse=True)
