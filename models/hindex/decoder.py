@@ -116,13 +116,14 @@ class PointerDecoder(nn.Module):
         """
         if field == 0:
             words = self.first(states, memory.words, memory.word_mask)[..., 0]
-            return torch.cat([self.stop(states), words], dim=-1)
-        if field == 1:
-            return self.last(states, memory.words, memory.word_mask)[..., 0]
-        if field == 2:
-            types: Tensor = self.entity_type(states)
-            return types
-        return self.region(states, memory.regions, memory.region_mask)[..., 0]
+            scores: Tensor = torch.cat([self.stop(states), words], dim=-1)
+        elif field == 1:
+            scores = self.last(states, memory.words, memory.word_mask)[..., 0]
+        elif field == 2:
+            scores = self.entity_type(states)
+        else:
+            scores = self.region(states, memory.regions, memory.region_mask)[..., 0]
+        return scores
 
     def forward(self, memory: Memory, entities: Tensor) -> tuple[Tensor, ...]:
         """Logits of all tokens of a whole sequence ``[B, N, 4]``, as :meth:`scores` gives them."""
