@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gmbench import prepare
+from gmbench.config import compose, parse
 from gmbench.core.entities import Example
 from gmbench.core.iou import pairwise_iou
 from gmbench.data.examples import Split
@@ -15,6 +16,8 @@ from gmbench.data.regions.vinvl import VinVL
 from gmbench.data.source import SPLITS
 from gmbench.data.summary import Summary, summarise
 from gmbench.data.voc import read_voc
+from gmbench.lifecycle.build_data import build_source
+from gmbench.scoring.fine_types import PARENTS
 from tests.data import real_tweets
 from tests.data.files import COARSE, FINE, real, source
 
@@ -202,3 +205,17 @@ def test_real_tweets_with_their_real_pictures(shared, tmp_path, capsys):
             best.append(pairwise_iou(list(boxes), example.candidates.boxes).max())
     assert len(best) >= 2
     assert np.mean(best) > 0.5
+
+
+def test_every_one_of_the_51_fine_types_is_read_under_its_own_class(shared):
+    root = f"data.root={shared / 'data' / 'twitter_gmner'}"
+    source = build_source(parse(compose(["data=twitter_fmnerg_fine", root])))
+    assert set(source.types) == set(PARENTS)
+    blocks = [block for split in SPLITS for block in source.blocks(split)]
+    found = Counter(entity.type for block in blocks for entity in block.entities)
+    assert found.total() == TABLE["entities"][-1]
+    assert set(found) == set(source.types)
+    parents = Counter(PARENTS[name] for name, n in found.items() for _ in range(n))
+    whole = build_source(parse(compose(["data=twitter_fmnerg", root])))
+    coarse = [block for split in SPLITS for block in whole.blocks(split)]
+    assert parents == Counter(e.type for block in coarse for e in block.entities)
