@@ -11,7 +11,8 @@ from experiments.readme import MARKED, PAGES, RESULTS, add, filled, main
 from gmbench import report, score
 from gmbench.core.errors import InputError
 from gmbench.reporting.index import TWEETS
-from gmbench.reporting.record import write_result
+from gmbench.reporting.record import TaskFigures, write_result
+from gmbench.scoring.counting import Counts
 from gmbench.scoring.files import write_tweet_table
 from gmbench.scoring.intervals import tweet_table
 from tests.reporting.sample import GOLD, PREDICTIONS, sample
@@ -139,6 +140,18 @@ def test_an_overview_has_a_row_a_task_and_the_best_baseline_without_gold(elsewhe
         assert [cell.strip() for cell in row[1:3]] == [mean, mean]
         best = max(getattr(floor, task).f1 for floor in floors if floor.mner is not None)
         assert row[3].strip().startswith(f"{100 * best:.1f} (")
+
+
+def test_the_best_baseline_is_that_of_any_method(elsewhere):
+    _, page, run = elsewhere
+    systems = [floor for floor in sample().floors if floor.mner is not None]
+    better = replace(systems[0], name="takes a candidate", mner=TaskFigures.of(Counts(2, 2, 2)))
+    for method, floors in (("a", systems), ("b", [*systems, better])):
+        write_result(run / "result.json", replace(sample(), floors=tuple(floors)))
+        add(f"one/{method}", [run])
+    page.write_text("<!-- results: overview one/mner -->\n<!-- end -->\n")
+    assert main([]) == 0
+    assert "| 100.0 (takes a candidate) |" in page.read_text()
 
 
 def test_an_overview_says_where_methods_were_trained_for_different_epochs(elsewhere):
