@@ -66,14 +66,16 @@ class LearnedGrounding(nn.Module):
         for block in self.blocks:
             regions = block(regions, torch.cat([regions, words], dim=1), seen)
         state = self.span(span_states(words, spans)) + self.kind(spans.types)  # [B, N, D]
-        return self.score(state, regions, batch.region_mask)[..., 0]
+        scores: Tensor = self.score(state, regions, batch.region_mask)  # [B, N, K + 1, 1]
+        return scores[..., 0]
 
     def _regions(self, batch: Batch) -> Tensor:
         """Vectors of the candidates with their places, ``[B, K + 1, D]``."""
         with torch.set_grad_enabled(self.train_vision and torch.is_grad_enabled()):
             vectors = region_vectors(self.vision_encoder, batch)  # [B, K + 1, Dv]
         place = self.place(shares(batch).to(vectors.dtype))
-        return self.dropout(self.norm(self.vector(vectors) + place))
+        regions: Tensor = self.dropout(self.norm(self.vector(vectors) + place))
+        return regions
 
 
 class DetectorTable:

@@ -125,7 +125,9 @@ class Pipeline(nn.Module):
     def _words(self, encoder: TextEncoder, batch: Batch) -> Tensor:
         """The state of each word's first sub-word, ``[B, W, D]``."""
         hidden = encoder(batch.input_ids, batch.token_mask)  # [B, T, D]
-        return self.feature_dropout(first_pieces(hidden, batch.word_index, batch.word_mask))
+        words = first_pieces(hidden, batch.word_index, batch.word_mask)
+        dropped: Tensor = self.feature_dropout(words)
+        return dropped
 
     def _spans(self, tags: Tensor, transitions: Tensor, batch: Batch) -> Spans:
         if self.training and batch.targets is not None:
