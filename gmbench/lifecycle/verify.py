@@ -35,7 +35,7 @@ def verify(folder: Path, root: Path | None = None, trust: Collection[str] = ()) 
 
     Compared are: protocol; name, fingerprint, size and pictures of the data set; the sha256 of
     stored files; every figure of the model and of the floors, counted again; and, where they are
-    there, the counts of every tweet and the analysis.
+    there, the counts of every tweet and the analysis, but for what each part of the model adds.
 
     Args:
         folder: of a finished run.
@@ -164,6 +164,7 @@ def _analysis(
         proposals=chosen_from,
         resamples=stored.resamples,
         seed=stored.seed,
+        additions=stored.additions,  # of the model at work, which predictions do not tell
     )
     if stored.confusion is None:  # from before there was one
         again = replace(again, confusion=None)

@@ -44,7 +44,7 @@ RUNS_SMALL = (  # trained or looked at for real, but small
 )
 RUNS_AS_IT_STANDS = (
     r"(/usr/bin/time -v )?python -m gmbench\.(export|predict|score)( .*)?",
-    r"python -m gmbench\.prepare(?! data=(photos|synthetic)\b)( .*)?",
+    r"python -m gmbench\.prepare(?! data=(photos|synthetic|twitter201[57])\b)( .*)?",
     r"python -m gmbench\.report(?!.*--wandb)( .*)?",
     r"python -m experiments\.papers\.paper_tables( .*)?",
     r"python -m gmbench\.run --cfg job",
@@ -191,8 +191,8 @@ CHECKED = (
         composes,
     ),
     Checked(
-        r"python -m gmbench\.prepare data=(photos|synthetic).*",
-        "photographs of the reader's, or a minute: tests/data",
+        r"python -m gmbench\.prepare data=(photos|synthetic|twitter201[57]).*",
+        "data of the reader's, or a minute: tests/data",
         composes,
     ),
     Checked(

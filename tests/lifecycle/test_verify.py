@@ -76,7 +76,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, world: Path) -> Path:
     write_result(run / "result.json", result)
     table = tweet_table({e.id: e.entities for e in test}, found)
     write_tweet_table(run / TWEETS, table)
-    analysis = analyse(test, found, table, proposals=settings.regions.eval_num, resamples=99)
+    analysis = analyse(
+        test,
+        found,
+        table,
+        proposals=settings.regions.eval_num,
+        resamples=99,
+        additions={"qfnet": 0.5},  # measured in the model: no prediction tells it
+    )
     write_analysis(run / ANALYSIS, analysis)
     return run
 
