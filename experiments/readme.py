@@ -146,10 +146,7 @@ def overview(names: Sequence[str]) -> list[str]:
         best = max(systems, key=lambda floor: getattr(floor, task).f1)
         rows.append([*cells, f"{100 * getattr(best, task).f1:.1f} ({best.name})"])
     heads = ["test split", *methods, "best baseline"]
-    caption = (
-        "Mean F1 ± sd over seeds in %, in brackets how many seeds. Baselines learn nothing and are "
-        "not given the gold text."
-    )
+    caption = "Mean F1 ± sd in %, in brackets how many seeds. Baselines learn nothing."
     return [*Table(heads=heads, sections=[rows], left=1).markdown(), "", caption]
 
 
