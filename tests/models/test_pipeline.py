@@ -11,7 +11,6 @@ from gmbench.config import compose, parse
 from gmbench.core.errors import InputError
 from gmbench.core.tensors import MASKED, Batch, Targets
 from gmbench.data.bio import spans as slow_spans
-from gmbench.data.regions.vinvl import VinVL
 from gmbench.lifecycle.build import build_run
 from models.pipeline.grounding import DetectorTable
 from models.pipeline.model import first_pieces
@@ -242,18 +241,6 @@ def test_zero_shot_reads_classes_and_no_pixel(bench, tmp_path, monkeypatch):
     people = Spans(*(torch.ones(len(batch), 1, dtype=torch.long) for _ in range(4)))
     found = run.module.model.grounding(people, batch).argmax(dim=-1)[:, 0]
     assert found.tolist() == batch.region_mask[:, 1:].any(dim=1).long().tolist()
-
-
-def test_classes_in_a_file_of_candidates_are_read_and_checked(tmp_path):
-    boxes = np.array([[0, 0, 9, 9], [5, 5, 5, 9], [1, 1, 8, 8]], dtype=np.float32)
-    file = tmp_path / "a.jpg.npz"
-    np.savez(file, bounding_boxes=boxes, objects=np.array(["man", "sky", "hat"]))
-    found = VinVL(folder=tmp_path)(id="a", image=None, size=(10, 10))
-    assert found.classes == ("man", "hat")  # the box without area has gone with its class
-    for wrong in (np.array(["man"]), np.array([1, 2, 3])):
-        np.savez(file, bounding_boxes=boxes, objects=wrong)
-        with pytest.raises(InputError, match=r"'objects' is .*, not text"):
-            VinVL(folder=tmp_path)(id="a", image=None, size=(10, 10))
 
 
 def test_more_entities_than_words_stay_finite_and_answer_once(bench):

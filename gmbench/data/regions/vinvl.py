@@ -105,20 +105,21 @@ class VinVL:
             boxes=boxes,
             scores=extras["scores"],
             features=extras["box_features"],
-            classes=_names(path, arrays, rows=len(boxes)),
+            classes=_names(arrays, rows=len(boxes)),
         )
         return found.top(self.k if count is None else min(count, self.k))
 
 
-def _names(path: Path, arrays: NpzFile, *, rows: int) -> tuple[str, ...] | None:
-    """The names of classes, if the file has any."""
-    if "objects" not in arrays:
+def _names(arrays: NpzFile, *, rows: int) -> tuple[str, ...] | None:
+    """The names of classes, if the file has one for each box.
+
+    Files differ in ``objects``, and hardly any model reads them: what is no name is left out.
+    """
+    try:
+        names = arrays["objects"]
+    except UNREADABLE:  # of pickled objects, say
         return None
-    names = arrays["objects"]
-    if names.dtype.kind != "U" or names.shape != (rows,):
-        what = f"'objects' is {names.dtype} {list(names.shape)}, not text [{rows}]"
-        raise fault(path, what, AGAIN)
-    return tuple(names.tolist())
+    return tuple(names.tolist()) if names.dtype.kind == "U" and names.shape == (rows,) else None
 
 
 def _numbers(

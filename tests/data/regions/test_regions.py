@@ -75,6 +75,21 @@ def test_no_box_at_all(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("objects", "classes"),
+    [
+        (np.array(["cat", "dog", "cat", "car"]), ("cat", "dog", "car")),
+        (None, None),
+        (np.array(["cat"]), None),
+        (np.arange(4), None),
+        (np.array([["cat"]] * 4, dtype=object), None),  # pickled: never loaded
+    ],
+)
+def test_classes_where_the_file_has_a_name_for_each_box(tmp_path, objects, classes):
+    npz(tmp_path, objects=objects)
+    assert ask(VinVL(folder=tmp_path)).classes == classes
+
+
+@pytest.mark.parametrize(
     ("changes", "parts"),
     [
         ({"bounding_boxes": None}, ["no 'bounding_boxes'", "num_boxes"]),
