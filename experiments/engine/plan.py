@@ -296,6 +296,7 @@ def plan(
             cfg = compose(overrides)
             for seed in seeds:
                 cfg.seed = seed
+                plain = plain_config(cfg)
                 planned.append(
                     Planned(
                         setting=setting,
@@ -307,8 +308,8 @@ def plan(
                         / setting.key
                         / _slug(row.key)
                         / f"seed={seed}",
-                        sha=run_sha(cfg),
-                        config=plain_config(cfg),
+                        sha=run_sha(plain),
+                        config=plain,
                     )
                 )
     return tuple(planned)
