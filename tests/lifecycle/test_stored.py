@@ -32,6 +32,8 @@ def test_an_unchanged_command_finds_its_run_and_its_checkpoints():
     assert finished(RUN, run_sha(settings.tree)) is not None
     assert finished(RUN, run_sha(compose([*COMMAND, "seed=2"]))) is None
     assert run_sha(settings.tree, Counts.RESUME) == OF_ITS_CHECKPOINTS
+    later = compose([*COMMAND, "model.network.qfnet.direct=true"])  # an argument that came after it
+    assert finished(RUN, run_sha(later)) is None
 
 
 def test_a_stored_configuration_is_read_under_todays_names():
