@@ -90,7 +90,7 @@ def unknown_flags(arguments: Sequence[str]) -> Iterator[str]:
     """
     known = [name for action in get_args_parser()._actions for name in action.option_strings]
     sweep = False
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         flag, equals, value = argument.partition("=")
         if not flag.startswith("--") or flag in known:
             continue

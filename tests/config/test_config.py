@@ -521,3 +521,7 @@ def test_a_strangers_models_folder_is_reported(tmp_path: Path) -> None:
 def test_importing_the_configuration_does_not_import_torch(tmp_path: Path) -> None:
     done = run("import gmbench.config, sys; print('torch' in sys.modules)", tmp_path)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_a_command_without_arguments_has_no_unknown_option():
+    assert list(unknown_flags([])) == []
