@@ -205,6 +205,6 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
         return np.asarray(values >> 8, dtype=np.uint8)
     ranges = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
     grey = np.nan_to_num(values.astype(np.float64), posinf=0.0)
-    highest = float(grey.max(initial=0.0))
+    highest = float(np.max(grey, initial=0.0))
     white = next((most for most in ranges if highest <= most), highest)
     return np.asarray(np.clip(grey * (255.0 / white), 0, 255), dtype=np.uint8)

@@ -69,7 +69,7 @@ def calibration(
     clipped = said.clip(1e-12, 1 - 1e-12)
     inside = np.minimum((said * BINS).astype(np.int64), BINS - 1)
     mass = _equal_mass(said)
-    members = [mass == number for number in range(int(mass.max()) + 1)]
+    members = [mass == number for number in range(int(np.max(mass)) + 1)]
     return Calibration(
         n=len(said),
         base_rate=rate,
@@ -116,7 +116,7 @@ def _equal_mass(said: Floats) -> Ints:
 def _ece(tweets: Floats, said: Floats, was: Floats, bins: Ints, seed: int) -> Interval:
     """Mean over predictions of the gap between their bin's mean confidence and frequency."""
     numbers, tweet = np.unique(tweets, return_inverse=True)
-    gaps = np.zeros((len(numbers), int(bins.max()) + 1))
+    gaps = np.zeros((len(numbers), int(np.max(bins)) + 1))
     sizes = np.zeros(len(numbers))
     np.add.at(gaps, (tweet, bins), said - was)
     np.add.at(sizes, tweet, 1.0)

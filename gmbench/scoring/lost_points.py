@@ -157,10 +157,10 @@ def _forgiven_after(
     iou_threshold: float,
 ) -> NDArray[np.int64]:
     """After how many steps a pair of equal text counts as right, ``[P, G]``: 0 to 3."""
-    boxed = np.asarray([p.box is not None for p in guesses])[:, None]  # [P, 1]
-    groundable = np.asarray([e.groundable for e in entities])[None]  # [1, G]
+    boxed = np.asarray([p.box is not None for p in guesses], dtype=bool)[:, None]  # [P, 1]
+    groundable = np.asarray([e.groundable for e in entities], dtype=bool)[None]  # [1, G]
     steps = np.where(boxed & groundable, 1, 2)
-    steps = np.where(groundable & ~np.asarray(covered)[None], 3, steps)
+    steps = np.where(groundable & ~np.asarray(covered, dtype=bool)[None], 3, steps)
     return np.where(regions_right(guesses, entities, iou_threshold), 0, steps).astype(np.int64)
 
 

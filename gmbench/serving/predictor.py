@@ -249,7 +249,9 @@ class Predictor:
                 if self._kept is not None:
                     self._kept[key] = found
             rows = torch.cat([rows, found])
-        return RegionFeatures(values=rows.numpy(), offsets=np.asarray([0, len(rows)]))
+        return RegionFeatures(
+            values=rows.numpy(), offsets=np.asarray([0, len(rows)], dtype=np.int64)
+        )
 
 
 @contextmanager

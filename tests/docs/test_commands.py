@@ -327,9 +327,10 @@ def prepared(line: str, folder, home, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in ALL if not is_run(c)], ids=lambda c: f"{c.page}: {c.text}"
-)
+CHECKED_HERE = {c.text: c for c in ALL if not is_run(c)}
+
+
+@pytest.mark.parametrize("command", CHECKED_HERE.values(), ids=CHECKED_HERE)
 def test_it_would_run(command, reader):
     checked = next(c for c in CHECKED if re.fullmatch(c.form, command.text))
     checked.by(command, reader.home)

@@ -1,7 +1,11 @@
 """Through the user's door: real commands, a tiny world, tiny encoders."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from gmbench.reporting.index import read_scored_run
 from gmbench.reporting.record import read_analysis, read_result
 from gmbench.scoring.counting import score_corpus
 from gmbench.scoring.files import read_gold, read_predictions, write_gold
+from tests.conftest import REPOSITORY
 
 PICTURES = {"errors.png", "ceiling.png", "examples.png", "curves.png"}
 TINY = ["data=synthetic_tiny", "trainer=debug", "callbacks.progress=false"]
@@ -55,6 +60,29 @@ def test_a_run_leaves_its_folder(trained):
     assert max(len(line) for line in opened if "│" in line) <= 120
     for row in ("mqspn", "training names", "gold text", "GMNER", "MNER", "EEG", "strict"):
         assert row in done.out
+
+
+def test_without_any_argument_it_begins(tmp_path):
+    """README's second command, as it stands there: no argument makes its world small."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("GMBENCH_DATA", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gmbench.run"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = [line for line, _ in zip(process.stdout, range(3), strict=False)]
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=120)
+    output = "".join([*said, rest])
+    assert said[0].startswith("mqspn on synthetic, "), output
+    assert said[1] == "Folder: runs/default/mqspn/synthetic/seed=1\n"
+    assert process.returncode == 130, output
+    assert output.endswith("interrupted by SIGINT; the same command begins anew\n")
 
 
 def test_the_result_can_be_recomputed_from_the_predictions(trained, folder):

@@ -54,7 +54,7 @@ def _draw(size: Size, known: NDArray[np.float64], rng: Random) -> NDArray[np.flo
         left = rng.uniform(0, size[0] - width)
         top = rng.uniform(0, size[1] - height)
         box = np.array([left, top, left + width, top + height])
-        alike = float(pairwise_iou(box, known).max()) if len(known) else 0.0
+        alike = float(np.max(pairwise_iou(box, known))) if len(known) else 0.0
         if alike < least:
             best, least = box, alike
         if least <= APART:

@@ -96,7 +96,7 @@ def _apart(boxes: NDArray[np.float64], size: Size) -> NDArray[np.float64]:
     order = np.lexsort((*boxes.T[::-1], -area))
     chosen: list[NDArray[np.float64]] = []
     for box in boxes[order]:
-        if not chosen or pairwise_iou(box, np.stack(chosen)).max() < APART:
+        if not chosen or np.max(pairwise_iou(box, np.stack(chosen))) < APART:
             chosen.append(box)
     return np.stack(chosen) if chosen else np.zeros((0, 4))
 
