@@ -22,18 +22,28 @@ HALF = re.compile(r"\\u[dD][89a-fA-F]")
 """How JSON writes half of a surrogate pair."""
 
 
+SCALARS = frozenset({bool, float, int, str, NoneType})
+
+
 def to_plain(value: Any) -> Any:
     """Dictionaries, lists and scalars whose JSON ``parse_record`` turns into an equal record.
 
     Mappings are sorted by key, so that equal records give equal bytes.
     """
-    if dataclasses.is_dataclass(value):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {key: to_plain(value[key]) for key in sorted(value)}
+    if type(value) in SCALARS:  # most of them: asked first
+        return value
     if isinstance(value, tuple):
         return [to_plain(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {name: to_plain(getattr(value, name)) for name in _names(type(value))}
+    if isinstance(value, Mapping):
+        return {key: to_plain(value[key]) for key in sorted(value)}
     return value
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def parse_record(kind: type[Record], data: bytes | str, where: str) -> Record:

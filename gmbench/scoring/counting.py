@@ -47,10 +47,16 @@ def regions_right(
     return right
 
 
+FEW = 256
+"""Pairs for which ``match`` is quicker than importing scipy; of thousands it is slower."""
+
+
 def matched(right: NDArray[np.bool_]) -> int:
     """Size of a maximum one-to-one matching of rows and columns."""
     if min(right.shape) < 2:
         return int(right.any())
+    if right.size <= FEW:
+        return len(match([np.flatnonzero(row).tolist() for row in right]))
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
 

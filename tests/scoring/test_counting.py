@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from gmbench.core.entities import Entity, Prediction
 from gmbench.core.iou import iou
+from gmbench.scoring import counting
 from gmbench.scoring.counting import (
     TASKS,
     Counts,
@@ -263,3 +264,22 @@ def test_a_test_split_takes_milliseconds():
     started = time.process_time()
     score_corpus(corpus)
     assert time.process_time() - started < 0.5  # 50 ms on a quiet core; ten times that here
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 2), (3, 7), (16, 16), (16, 17), (40, 30)])
+def test_few_pairs_are_matched_as_many_are(rows, columns, monkeypatch):
+    """A search of our own below FEW, scipy's above: the same size."""
+    rng = np.random.default_rng(rows)
+    for share in (0.02, 0.1, 0.5):
+        right = rng.random((rows, columns)) < share
+        found = []
+        for few in (0, right.size):
+            monkeypatch.setattr(counting, "FEW", few)
+            found.append(matched(right))
+        assert found[0] == found[1] == maximum(right), share
+
+
+def maximum(right) -> int:
+    """The same as an assignment problem."""
+    rows, columns = linear_sum_assignment(right, maximize=True)
+    return int(right[rows, columns].sum())
