@@ -1,26 +1,33 @@
 """A run of a model on the tiny world and a few of its tweets, for tests of whole models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import torch
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
 from torch import nn
 
 from gmbench.config import check, compose, parse
 from gmbench.config.instantiate import construct
+from gmbench.config.overrides import quoted
 from gmbench.config.schema import Settings
 from gmbench.core.entities import Example
 from gmbench.core.tensors import Batch
-from gmbench.lifecycle.build import Run, build_encoders, build_model, build_run
+from gmbench.lifecycle.build import Encoders, Run, build_encoders, build_model, build_run
 
 
 @dataclass
 class Bench:
     """One run on the tiny world, and four tweets of it."""
 
-    overrides: list[str]
+    overrides: tuple[str, ...]
     run: Run
+    encoders: Encoders
     batch: Batch
 
 
@@ -31,22 +38,44 @@ FIRST: dict[str, Callable[[Example], int]] = {
 }
 
 
-def bench_of(model: str, world: Path) -> Bench:
+def bench_of(model: str, world: Path, *further: str) -> Bench:
     """Build a model; its batch holds the four training tweets that come first by ``FIRST``."""
-    overrides = [
-        *(f"model={model}", "data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache")
-    ]
-    run = build_run(parse(compose([*overrides, "trainer=debug"])))
+    data = ("data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache")
+    overrides = (f"model={model}", *data, *further)
+    settings = parse(composed(overrides, ["trainer=debug"]))
+    run = build_run(settings)
     data, first = run.data.dataset("train"), FIRST.get(model, lambda example: 0)
     chosen = sorted(range(len(data)), key=lambda i: first(data.examples[i]))[:4]
     batch = run.data.train_dataloader().collate_fn([data[i] for i in chosen])
-    return Bench(overrides, run, batch)
+    return Bench(overrides, run, build_encoders(settings.encoders, settings.regions), batch)
+
+
+once = cache(compose)
+
+
+def composed(base: tuple[str, ...], overrides: Sequence[str]) -> DictConfig:
+    """What ``compose([*base, *overrides])`` gives.
+
+    Reading the files is nine tenths of it. Where the overrides choose no file (those that do have
+    no dot in their key), Hydra applies them to a copy of what it made of the base.
+    """
+    if not all("." in override.partition("=")[0] for override in overrides):
+        return compose([*base, *overrides])
+    copy = deepcopy(once(base))
+    parsed = OverridesParser.create().parse_overrides([quoted(o) for o in overrides])
+    ConfigLoaderImpl._apply_overrides_to_config(parsed, copy)
+    return copy
 
 
 def fresh(bench: Bench, overrides: str) -> tuple[Settings, nn.Module]:
     """The settings of the bench under some overrides, and a new model of them."""
-    settings = check(compose([*bench.overrides, *overrides.split()]))
-    encoders = build_encoders(settings.encoders, settings.regions)
+    settings = check(composed(bench.overrides, overrides.split()))
+    built = bench.encoders
+    encoders = replace(
+        built,
+        text_encoder=deepcopy(built.text_encoder),
+        vision_encoder=deepcopy(built.vision_encoder),
+    )
     return settings, build_model(settings.model.network, encoders, bench.run.source.types)
 
 
