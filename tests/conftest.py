@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -19,6 +20,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The packages imported leave a million objects that are never garbage: looked through less often.
+gc.set_threshold(50_000, 20, 100)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LONG = {"docs", "experiments", "faults", "grid", "lifecycle", "models", "serving", "verbs"}
