@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,10 @@ def test_without_any_argument_it_begins(tmp_path):
         text=True,
     )
     assert process.stdout is not None
-    said = [line for line, _ in zip(process.stdout, range(3), strict=False)]
+    said = [process.stdout.readline() for _ in range(3)]
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "data").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)  # until its world, a minute's work, is being drawn
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=120)
     output = "".join([*said, rest])
