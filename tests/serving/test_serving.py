@@ -15,12 +15,15 @@ import yaml
 from PIL import Image
 
 import gmbench
+from experiments.shortcuts.report import read
+from experiments.studies.shortcuts import main as shortcuts
 from gmbench.config.renames import original
 from gmbench.config.trust import UntrustedTarget
 from gmbench.core.errors import InputError
 from gmbench.core.records import parse_record
 from gmbench.export import main as export
 from gmbench.predict import main as predict
+from gmbench.reporting.record import read_result
 from gmbench.scoring.files import read_predictions, write_predictions
 from gmbench.serving.export import export_run
 from gmbench.serving.model_folder import ExportRecord
@@ -102,6 +105,26 @@ def test_loading_reads_nothing_shipped_and_leaves_the_random_numbers_alone(
     before = torch.random.get_rng_state()
     gmbench.load(mqspn.export, device="cpu")
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+# ---------------------------------------------------------------- audited
+
+
+@pytest.mark.parametrize("name", ["mqspn", "qgn"])
+def test_a_trained_run_is_audited(name, request, tmp_path, capsys):
+    """It answers perturbed copies; and the unchanged one as in its own test."""
+    run = request.getfixturevalue(name).run
+    stem = tmp_path / "shortcuts"
+    arguments = ["--copies", str(tmp_path / "copies"), "--out", str(stem), "--resamples", "50"]
+    assert shortcuts([str(run), *arguments, "--device", "cpu"]) == 0
+    assert "differ" not in capsys.readouterr().err
+    (system,) = read(stem.with_suffix(".json")).systems
+    assert system.label == {"mqspn": "mqspn, vinvl", "qgn": "qgn"}[name]
+    metrics = read_result(run / "result.json").metrics
+    for done in system.perturbed:
+        whole = {e.task: e.before for e in done.effects if e.group == "all"}
+        for task, value in whole.items():
+            assert value == pytest.approx(getattr(metrics, task).f1)
 
 
 # ---------------------------------------------------------------- strangers' folders
