@@ -10,21 +10,16 @@ from gmbench.config import compose, conf_dir, parse
 from gmbench.core.tensors import Batch, Outputs
 from gmbench.lifecycle.build import Run, build_run
 from tests.faults.processes import joined
+from tests.models.bench import SMALLER
 
 MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
-SMALLER = {
-    # untrained, it writes as many as it may; no tweet has more than six
-    "hindex": ["model.network.search.max_entities=6"],
-    "mner_qg": ["encoders.image_size=48"],
-    "qgn": ["encoders.image_size=48"],
-}
 
 
 @pytest.fixture(scope="session", params=MODELS)
 def run(request, world):
     """Five tweets at a time, of different lengths and with different numbers of entities."""
     data = ["data=synthetic_tiny", f"data.root={world}", f"cache={world}/cache"]
-    small = ["trainer=debug", "trainer.eval_batch_size=5", *SMALLER.get(request.param, [])]
+    small = ["trainer=debug", "trainer.eval_batch_size=5", *SMALLER.get(request.param, ())]
     return build_run(parse(compose([f"model={request.param}", *data, *small])))
 
 

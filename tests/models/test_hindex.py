@@ -192,9 +192,10 @@ def quiet(bench: Bench, overrides: str = "") -> HIndex:
 
 
 def crowded(bench: Bench) -> Batch:
-    """Four tweets, those with most entities."""
+    """Four tweets: of those with most entities the shortest."""
     data = bench.run.data.dataset("train")
-    chosen = sorted(range(len(data)), key=lambda i: -len(data.examples[i].entities))[:4]
+    size = [(-len(example.entities), len(example.words)) for example in data.examples]
+    chosen = sorted(range(len(data)), key=size.__getitem__)[:4]
     return bench.run.data.train_dataloader().collate_fn([data[i] for i in chosen])
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.errors import ConfigCompositionException
 
+from gmbench.config import compose
 from gmbench.config.instantiate import construct
 from gmbench.core.entities import Entity, Example
 from gmbench.scoring.counting import region_right
-from tests.models.bench import Bench, bench_of, fresh, step_of
+from tests.models.bench import Bench, bench_of, composed, fresh, step_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ROWS = [
@@ -22,10 +24,10 @@ ROWS = [
     )
 ]
 LEARNING = {  # overrides, learning rate, most steps
-    "mqspn": ("model.network.num_queries=16", 1e-3, 150),
-    "qgn": ("model.network.num_queries=16", 1e-3, 200),
-    "mner_qg": ("", 2e-3, 120),
-    "hindex": ("", 1e-3, 80),
+    "mqspn": ("model.network.num_queries=16 model.network.feature_dropout=0", 1e-3, 150),
+    "qgn": ("model.network.num_queries=16 model.network.feature_dropout=0", 1e-3, 200),
+    "mner_qg": ("model.network.feature_dropout=0", 1e-3, 120),
+    "hindex": ("model.network.feature_dropout=0", 1e-3, 80),
     "pipeline": ("", 1e-3, 80),
 }
 
@@ -33,6 +35,15 @@ LEARNING = {  # overrides, learning rate, most steps
 @pytest.fixture(scope="module")
 def benches(world) -> Callable[[str], Bench]:
     return cache(lambda model: bench_of(model, world))
+
+
+def test_overrides_of_a_composed_copy_are_those_of_hydra(benches):
+    base = benches("qgn").overrides
+    overrides = ["model.decode.span=argmax", "+model.new={a: 1}", "~model.loss.terms.point"]
+    overrides += ["data.types={X: Y}", "model.activation=sigmoid", "model.name=${name}"]
+    assert composed(base, overrides) == compose([*base, *overrides])
+    with pytest.raises(ConfigCompositionException, match="tcq"):
+        composed(base, ["model.network.mqa.tcq=false"])
 
 
 def test_the_pages_list_every_table_and_ablation():
@@ -72,7 +83,7 @@ def test_overfits_four_tweets(name, benches):
     torch.manual_seed(1)
     _, model = fresh(bench, overrides)
     learning = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(learning, rate)
+    optimizer = torch.optim.AdamW(learning, rate, betas=(0.9, 0.99), fused=True)
     gold, reached = {}, []
     for b, name_of in enumerate(batch.ids):
         boxes = [] if batch.region_boxes is None else batch.region_boxes[b].tolist()
