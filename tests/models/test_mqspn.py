@@ -1,17 +1,22 @@
 """MQSPN as a whole: every switch trains a step, leaves no parameter behind and stays exact."""
 
 import re
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch import nn
 
 from gmbench.config import compose, conf_dir, parse
+from gmbench.config.instantiate import construct
+from gmbench.core.tensors import Batch
 from gmbench.lifecycle.build import Run, build_run
 from gmbench.training.optimizer import parameters_by_part
+from tests.models.bench import Bench, bench_of, composed, fresh
 from tests.models.test_contract import as_double, close, padded
 
 PAGE = Path(__file__).parents[2] / "docs" / "mqspn.md"
@@ -67,34 +72,68 @@ SWITCHES = {
 }
 
 
-def built(world: Path, *overrides: str) -> Run:
-    data = ["data=synthetic_tiny", "data.limit=8", f"data.root={world}", f"cache={world}/cache"]
-    batches = ["trainer.batch_size=4", "trainer.eval_batch_size=6"]
-    return build_run(parse(compose([*data, *batches, *overrides])))
+BATCHES = ("data.limit=8", "trainer.batch_size=2", "trainer.eval_batch_size=4")
+SAME_DATA = ("model.network.", "model.loss", "model.matcher.", "model.activation=")
+"""What these set changes no batch; but a vision encoder that learns reads pixels."""
 
 
-def train_a_step(run: Run, name: str) -> None:
+@dataclass(frozen=True)
+class Trial:
+    """A model under some overrides, its loss, and a batch of each kind."""
+
+    model: nn.Module
+    loss: nn.Module
+    train: Batch
+    dev: Batch
+
+    @classmethod
+    def of(cls, run: Run) -> "Trial":
+        train, dev = (next(iter(f())) for f in (run.data.train_dataloader, run.data.val_dataloader))
+        return cls(run.module.model, run.module.loss, train, dev)
+
+
+@pytest.fixture(scope="module")
+def plain(world) -> tuple[Bench, Trial]:
+    bench = bench_of("mqspn", world, *BATCHES)
+    return bench, Trial.of(bench.run)
+
+
+@pytest.fixture
+def built(plain) -> Callable[..., Trial]:
+    """A model under some overrides, on the batches of all others wherever these are the same."""
+    bench, same = plain
+
+    def made(*overrides: str) -> Trial:
+        if all(o.startswith(SAME_DATA) and "train_vision" not in o for o in overrides):
+            torch.manual_seed(1)
+            settings, model = fresh(bench, " ".join(overrides))
+            loss = construct(settings.model.loss, matcher=construct(settings.model.matcher))
+            return replace(same, model=model, loss=loss)
+        return Trial.of(build_run(parse(composed(bench.overrides, overrides))))
+
+    return made
+
+
+def train_a_step(trial: Trial, name: str) -> None:
     """Two steps of gradient descent, each parameter heard in both."""
-    module = run.module.train()
-    batch = next(iter(run.data.train_dataloader()))
-    learning = {n: p for n, p in module.model.named_parameters() if p.requires_grad}
+    model, batch = trial.model.train(), trial.train
+    learning = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.SGD(learning.values(), 1e-4)
     for _ in range(2):
         optimizer.zero_grad()
-        values = module.loss(module.model(batch), batch)
+        values = trial.loss(model(batch), batch)
         values.total.backward()
         assert values.total.isfinite()
         assert [n for n, p in learning.items() if p.grad is None] == [], f"{name}: no gradient"
         assert all(p.grad.isfinite().all() for p in learning.values() if p.grad is not None)
         optimizer.step()
-    frozen = [p for p in module.model.parameters() if not p.requires_grad]
+    frozen = [p for p in model.parameters() if not p.requires_grad]
     assert all(p.grad is None for p in frozen)
 
 
-def stay_exact(run: Run) -> None:
+def stay_exact(trial: Trial) -> None:
     """Padding, further masked regions, company and order change no output."""
-    model = run.module.model.double().eval()
-    batch = as_double(next(iter(run.data.val_dataloader())))
+    model, batch = trial.model.double().eval(), as_double(trial.dev)
     assert batch.region_mask is not None
     words, slots = batch.word_mask.shape[1], batch.region_mask.shape[1]
     alone = replace(batch.map(lambda t: t[2:3]), ids=batch.ids[2:3])
@@ -118,21 +157,21 @@ def test_the_page_names_every_key_of_the_network():
 
 
 @pytest.mark.parametrize("name", SWITCHES)
-def test_every_switch_trains_a_step_and_stays_exact(name, world):
-    run = built(world, *SWITCHES[name])
-    train_a_step(run, name)
-    stay_exact(run)
+def test_every_switch_trains_a_step_and_stays_exact(name, built):
+    trial = built(*SWITCHES[name])
+    train_a_step(trial, name)
+    stay_exact(trial)
 
 
 @pytest.mark.parametrize("pair", list(combinations(ABLATIONS, 2)), ids=" and ".join)
-def test_any_two_ablations_train_a_step(pair, world):
+def test_any_two_ablations_train_a_step(pair, built):
     train_a_step(
-        built(world, "model.network.qfnet.layers=1", *ABLATIONS[pair[0]], *ABLATIONS[pair[1]]), ""
+        built("model.network.qfnet.layers=1", *ABLATIONS[pair[0]], *ABLATIONS[pair[1]]), ""
     )
 
 
-def test_without_every_part_it_still_trains(world):
-    train_a_step(built(world, *(o for overrides in ABLATIONS.values() for o in overrides)), "none")
+def test_without_every_part_it_still_trains(built):
+    train_a_step(built(*(o for overrides in ABLATIONS.values() for o in overrides)), "none")
 
 
 def test_the_release_says_what_it_is():
@@ -153,21 +192,20 @@ def test_each_difference_of_the_release_is_a_commented_line():
     assert silent == ["      dropout: 0.1", "      dropout: 0.5"]
 
 
-def test_candidates_may_differ_between_training_and_evaluation(world):
-    run = built(world, "regions.num=3", "regions.eval_num=6")
-    first, second = (next(iter(f())) for f in (run.data.train_dataloader, run.data.val_dataloader))
-    assert first.region_mask.shape[1] == 4
-    assert second.region_mask.shape[1] == 7
+def test_candidates_may_differ_between_training_and_evaluation(built):
+    trial = built("regions.num=3", "regions.eval_num=6")
+    assert trial.train.region_mask.shape[1] == 4
+    assert trial.dev.region_mask.shape[1] == 7
 
 
-def test_parameters_by_part(world):
-    run = built(world)
-    parts = {p.name: p for p in parameters_by_part(run.module.model, run.module.learns)}
+def test_parameters_by_part(plain):
+    module = plain[0].run.module
+    parts = {p.name: p for p in parameters_by_part(module.model, module.learns)}
     assert set(parts) == {
         *("own", "queries", "text_encoder", "vision_encoder", "region_projection"),
         *("word_norm", "qfnet", "heads"),
     }
     assert parts["vision_encoder"].trainable == 0
     assert all(p.trainable == p.total for p in parts.values() if p.name != "vision_encoder")
-    total = sum(p.numel() for p in run.module.model.parameters())
+    total = sum(p.numel() for p in module.model.parameters())
     assert sum(p.total for p in parts.values()) == total
