@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gmbench.config import compose
 from gmbench.config.instantiate import construct
 from gmbench.core.tensors import Batch, Targets
 from gmbench.nn.text import tiny_text, tiny_tokenizer
@@ -14,6 +13,7 @@ from models.mqspn import MQSPN
 from models.mqspn.fusion import QFNetSettings
 from models.mqspn.heads import MSPSettings
 from models.mqspn.queries import MQSSettings
+from tests.models.bench import composed
 from tests.tensor_builders import make_batch, make_targets
 
 TYPES = ("Person", "Location", "Organization", "Others")
@@ -70,7 +70,7 @@ def no_candidate(batch: Batch) -> Batch:
 )
 @pytest.mark.parametrize("kind", ["no entity", "one word", "six", "no candidate", "few queries"])
 def test_odd_batches_are_finite(kind, settings, overrides):
-    cfg = compose(overrides).model
+    cfg = composed((), overrides).model
     loss = construct(cfg.loss, matcher=construct(cfg.matcher))
     batch = {
         "no entity": batch_of([0, 0]),
