@@ -193,6 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for table in tables:
             console().print(table)
         if options.name:
+            options.out.mkdir(parents=True, exist_ok=True)
             path = options.out / f"label_audit_{options.name}"
             text = page(entries, tables, share=options.share, name=options.name)
             for suffix, data in (
