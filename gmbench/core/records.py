@@ -300,7 +300,9 @@ class Fields:
         """A value of this object, or a part of one, as a box; ``name`` says which in errors."""
         if not isinstance(value, list) or len(value) != 4:
             raise self.error(f"{name} must be four numbers [x1, y1, x2, y2], not {_shown(value)}")
-        x1, y1, x2, y2 = (self._number(f"{name}[{n}]", x) for n, x in enumerate(value))
+        if not all(type(x) is float and math.isfinite(x) for x in value):  # most of them are
+            value = [self._number(f"{name}[{n}]", x) for n, x in enumerate(value)]
+        x1, y1, x2, y2 = value
         return x1, y1, x2, y2
 
 

@@ -186,9 +186,12 @@ def test_matching_against_scipy(edges):
 @given(golds, preds, st.sampled_from([0.3, 0.5, 0.9]))
 def test_right_regions_are_those_found_pair_by_pair(gold, pred, threshold):
     slow = [[region_right(p.box, e.boxes, threshold) for e in gold] for p in pred]
-    right = regions_right(pred, gold, threshold)
-    assert right.shape == (len(pred), len(gold))
-    assert right.tolist() == slow
+    for few in (counting.FEW_BOXES, 0):  # one by one, and as arrays
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(counting, "FEW_BOXES", few)
+            right = regions_right(pred, gold, threshold)
+        assert right.shape == (len(pred), len(gold))
+        assert right.tolist() == slow
 
 
 def test_two_thousand_different_boxes_on_one_span():
